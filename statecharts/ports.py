@@ -1,0 +1,365 @@
+"""What one floor needs of another, as Protocols: node.py hands each side its counterpart.
+
+Doors lead in (a protocol calls them, an actor stands behind them), clients lead out (an actor calls them, a protocol
+stands behind them), the world is what tests replace: clock, randomness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from statecharts.station_vocabulary import (
+    CallOutcome,
+    ReportAnswer,
+    StationCommand,
+    StationReport,
+)
+from statecharts.vocabulary import (
+    DestinationRequest,
+    LocalService,
+    Location,
+    PeerOutcome,
+    RoamingAnswer,
+    RoamingRequest,
+    ServiceType,
+    SourceRequest,
+    Value,
+)
+
+# -- the world ---------------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Where times come from. `now` is wall time, aware and UTC; waiting is trio's business."""
+
+    def now(self) -> datetime: ...
+
+
+class Ids(Protocol):
+    """Where fresh identifiers and random numbers come from."""
+
+    def authorization_identifier(self) -> str:
+        """12 upper-case hex characters, fresh."""
+
+    def request_identifier(self) -> str:
+        """A fresh UUID as text."""
+
+    def jitter(self) -> float:
+        """A number in [0, 1)."""
+
+
+# -- between operators -------------------------------------------------------------------------------------------------
+
+
+class PeerClient(Protocol):
+    """Speaks to one peer operator. Never raises for what the peer or the network does: that is the outcome."""
+
+    async def call(self, request: RoamingRequest, timeout_s: float) -> PeerOutcome: ...
+
+    async def aclose(self) -> None: ...
+
+
+class PeerDirectory(Protocol):
+    """Who may knock at our SOAP services."""
+
+    def authenticate(self, username: str, password: bytes) -> str | None:
+        """The pmsIdentifier of the peer with these credentials, None if there is none; takes equal time either way."""
+
+
+class DestinationDoor(Protocol):
+    """What a Source may ask of us. Raises `Refused`, which becomes a ResponseError."""
+
+    async def __call__(self, peer: str, request: DestinationRequest) -> RoamingAnswer: ...
+
+
+class SourceDoor(Protocol):
+    """What a Destination may tell us. Raises `Refused`, which becomes a ResponseError."""
+
+    async def __call__(self, peer: str, request: SourceRequest) -> RoamingAnswer: ...
+
+
+# -- stations ----------------------------------------------------------------------------------------------------------
+
+
+class StationConnection(Protocol):
+    """One live connection of a station, as the central system's actors see it."""
+
+    @property
+    def protocol(self) -> str:
+        """The OCPP version spoken, as its subprotocol: "ocpp1.6"."""
+
+    async def call(self, command: StationCommand) -> CallOutcome:
+        """Sends a command and waits for its outcome. One at a time: later callers wait in order. Never raises."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Closes the WebSocket with this code; running and waiting calls end as UNKNOWN and NEVER_SENT."""
+
+
+class StationDirectory(Protocol):
+    """Which stations there are and what their passwords are."""
+
+    def knows(self, identity: str) -> bool: ...
+
+    def authenticate(self, identity: str, password: bytes | None) -> bool:
+        """Whether this password opens this station; None is a connection without credentials."""
+
+
+class StationDoor(Protocol):
+    """What connections of stations lead into."""
+
+    async def connected(self, identity: str, connection: StationConnection) -> None:
+        """A station came online. An older connection of the same identity is closed: the newest wins."""
+
+    async def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
+        """The answer to a report, given once what the report says is durable. May raise: then a CALLERROR goes back."""
+
+    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+        """This connection ended; nothing happens if a newer one has taken its place."""
+
+
+class CentralSystem(Protocol):
+    """A station's own end: what a simulated station speaks through."""
+
+    async def call(self, report: StationReport) -> ReportAnswer:
+        """Reports and waits for the answer. Raises OSError when the connection is gone, TimeoutError without answer."""
+
+    async def next_command(self) -> IncomingCommand:
+        """The next command from the central system. Raises OSError when the connection is gone."""
+
+    async def aclose(self) -> None: ...
+
+
+class IncomingCommand(Protocol):
+    @property
+    def command(self) -> StationCommand: ...
+
+    async def answer(self, status: str, data: dict[str, Any] | None = None) -> None:
+        """Answers with the command's own status word ("Accepted"), and its other fields where it has any."""
+
+
+# -- apps and operators ------------------------------------------------------------------------------------------------
+
+
+class Principal(Value, frozen=True, kw_only=True):
+    """Who speaks at our REST APIs. `users` None stands for every user; an operator may do everything."""
+
+    name: str
+    users: frozenset[str] | None = None
+    operator: bool = False
+
+    def may_act_for(self, user_identifier: str) -> bool:
+        return self.operator or self.users is None or user_identifier in self.users
+
+
+class Tokens(Protocol):
+    def principal(self, token: str) -> Principal | None:
+        """Whose bearer token this is; compared in constant time."""
+
+
+class AuthorizationRequest(Value, frozen=True, kw_only=True):
+    """An app asks for a charge (or a parking) of one of its users at another operator's local service.
+
+    `idempotency_key`: the same key from the same app gets the first answer again, with nothing done twice.
+    """
+
+    user_identifier: str
+    destination: str
+    local_service_identifier: str
+    connector_identifier: str | None = None
+    service_type: ServiceType = ServiceType.EV_CHARGING
+    idempotency_key: str | None = None
+
+
+class OperationView(Value, frozen=True, kw_only=True):
+    """A start or a stop that an app asked for. `status` is pending, succeeded or failed."""
+
+    request_identifier: str
+    kind: str
+    status: str
+    requested_at: datetime
+    waits_for: str | None = None
+    until: datetime | None = None
+    cause: str | None = None
+
+
+class CdrView(Value, frozen=True, kw_only=True):
+    """A charge record as one of the two operators holds it."""
+
+    cdr_id: str
+    pms_identifier: str
+    authorization_identifier: str
+    local_service_identifier: str
+    user_identifier: str
+    start_timestamp: datetime
+    end_timestamp: datetime
+    energy_wh: int | None
+    status: str
+    flags: tuple[str, ...] = ()
+
+
+class TransactionView(Value, frozen=True, kw_only=True):
+    """A transaction as REST shows it. `transaction_id` is ours alone; `authorization_identifier` is shared with the peer.
+
+    `role` is source, destination or local; `pms_identifier` is the partner (absent for local). `version` counts changes.
+    """
+
+    transaction_id: str
+    role: str
+    state: str
+    version: int
+    created_at: datetime
+    changed_at: datetime
+    user_identifier: str
+    local_service_identifier: str
+    pms_identifier: str | None = None
+    connector_identifier: str | None = None
+    service_type: ServiceType = ServiceType.EV_CHARGING
+    authorization_identifier: str | None = None
+    request_identifier: str | None = None
+    station_transaction_id: int | None = None
+    expires_at: datetime | None = None
+    start_timestamp: datetime | None = None
+    end_timestamp: datetime | None = None
+    meter_start_wh: int | None = None
+    meter_stop_wh: int | None = None
+    energy_wh: int | None = None
+    cause: str | None = None
+    flags: tuple[str, ...] = ()
+    operations: tuple[OperationView, ...] = ()
+    cdr: CdrView | None = None
+
+
+class Page(Value, frozen=True, kw_only=True):
+    """Some transactions, newest first. `next_cursor` fetches the following ones and is absent on the last page."""
+
+    items: tuple[TransactionView, ...]
+    next_cursor: str | None = None
+
+
+class LocalServicesFound(Value, frozen=True, kw_only=True):
+    """Local services of all Destinations asked, nearest first, and why some did not answer (pmsIdentifier -> cause)."""
+
+    local_services: tuple[LocalService, ...]
+    unanswered: dict[str, str] = {}
+
+
+class AppDoor(Protocol):
+    """What user apps may ask of a Source. Every method raises `Refused`; an app sees only its own users' transactions."""
+
+    async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
+        """Asks the Destination and returns the transaction in Ready; refusals of either operator are raised."""
+
+    async def start(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView: ...
+
+    async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView: ...
+
+    async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView: ...
+
+    async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
+        """The newest transaction with this authorizationIdentifier among those the principal may see."""
+
+    async def transactions(
+        self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
+    ) -> Page: ...
+
+    def changes(
+        self, principal: Principal, transaction_id: str, after_version: int
+    ) -> AsyncIterator[TransactionView | None]:
+        """The transaction now (if its version is above `after_version`) and after each change; None is a keep-alive.
+
+        Ends when the transaction reaches a final state or the node drains.
+        """
+
+    async def local_services(
+        self,
+        principal: Principal,
+        *,
+        location: Location,
+        radius_m: int,
+        service_types: tuple[ServiceType, ...],
+        destinations: tuple[str, ...],
+    ) -> LocalServicesFound:
+        """Asks the named Destinations (none named: every trusted one) at once, within the configured deadline."""
+
+    async def local_service(self, principal: Principal, destination: str, identifier: str) -> LocalService: ...
+
+
+class StationView(Value, frozen=True, kw_only=True):
+    identity: str
+    registration: str
+    online: bool
+    connectors: dict[str, str]
+    vendor: str | None = None
+    model: str | None = None
+    protocol: str | None = None
+    last_seen_at: datetime | None = None
+    flags: tuple[str, ...] = ()
+
+
+class PeerView(Value, frozen=True, kw_only=True):
+    """A partner and the ledger of charge records with it."""
+
+    pms_identifier: str
+    state: str
+    pending_deliveries: int
+    parked_deliveries: int
+    ledger: dict[str, int]
+
+
+class OperatorDoor(Protocol):
+    """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator."""
+
+    async def last_open_session(self) -> TransactionView | None:
+        """The newest transaction of the Destination role that is not final, else the newest of all."""
+
+    async def transactions(
+        self, *, role: str | None, state: str | None, cursor: str | None, limit: int
+    ) -> Page: ...
+
+    async def transaction(self, role: str, identifier: str) -> TransactionView: ...
+
+    async def cdrs(self, *, role: str | None, limit: int) -> tuple[CdrView, ...]: ...
+
+    async def stations(self) -> tuple[StationView, ...]: ...
+
+    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome: ...
+
+    async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
+        """A transaction with no roaming partner, started by the operator: RemoteStart on this connector."""
+
+    async def stop(self, role: str, identifier: str) -> TransactionView:
+        """Stops a running destination or local transaction at its station."""
+
+    async def peers(self) -> tuple[PeerView, ...]: ...
+
+    async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView: ...
+
+    async def parked(self, pms_identifier: str) -> tuple[dict[str, Any], ...]: ...
+
+    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
+        """Sends a parked delivery again."""
+
+
+# -- identity ----------------------------------------------------------------------------------------------------------
+
+
+class UserCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a user may charge now, at that operator. `refusal_message` says why not."""
+
+    allowed: bool
+    refusal_message: str = ""
+    blocked: bool = False
+    expired: bool = False
+
+
+class IdentityService(Protocol):
+    """Who our users are. The shipped one reads the configuration; another may ask a directory."""
+
+    async def check_user(self, user_identifier: str, service_operator: str, now: datetime) -> UserCheck: ...
+
+    async def check_id_tag(self, id_tag: str, now: datetime) -> UserCheck:
+        """The same for an RFID card at one of our own stations; idTags compare without regard to case."""
