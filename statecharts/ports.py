@@ -202,9 +202,9 @@ class CdrView(Value, frozen=True, kw_only=True):
 
 
 class TransactionView(Value, frozen=True, kw_only=True):
-    """A transaction as REST shows it. `transaction_id` is ours alone; `authorization_identifier` is shared with the peer.
+    """A transaction as REST shows it: `transaction_id` is ours alone, `authorization_identifier` shared with the peer.
 
-    `role` is source, destination or local; `pms_identifier` is the partner (absent for local). `version` counts changes.
+    `role` is source, destination or local; `pms_identifier` the partner (absent for local); `version` counts changes.
     """
 
     transaction_id: str
@@ -244,16 +244,18 @@ class LocalServicesFound(Value, frozen=True, kw_only=True):
     """Local services of all Destinations asked, nearest first, and why some did not answer (pmsIdentifier -> cause)."""
 
     local_services: tuple[LocalService, ...]
-    unanswered: dict[str, str] = {}
+    unanswered: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class AppDoor(Protocol):
-    """What user apps may ask of a Source. Every method raises `Refused`; an app sees only its own users' transactions."""
+    """What user apps may ask of a Source. All methods raise `Refused`; an app sees only its users' transactions."""
 
     async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
         """Asks the Destination and returns the transaction in Ready; refusals of either operator are raised."""
 
-    async def start(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView: ...
+    async def start(
+        self, principal: Principal, transaction_id: str, idempotency_key: str | None
+    ) -> TransactionView: ...
 
     async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView: ...
 
@@ -316,9 +318,7 @@ class OperatorDoor(Protocol):
     async def last_open_session(self) -> TransactionView | None:
         """The newest transaction of the Destination role that is not final, else the newest of all."""
 
-    async def transactions(
-        self, *, role: str | None, state: str | None, cursor: str | None, limit: int
-    ) -> Page: ...
+    async def transactions(self, *, role: str | None, state: str | None, cursor: str | None, limit: int) -> Page: ...
 
     async def transaction(self, role: str, identifier: str) -> TransactionView: ...
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from statecharts.vocabulary import Acknowledgement, Message, Value
 
 # -- reported by a station ---------------------------------------------------------------------------------------------
@@ -158,9 +160,7 @@ class DataTransferAnswer(Message, frozen=True, kw_only=True):
     data: str | None = None
 
 
-ReportAnswer = (
-    BootAnswer | HeartbeatAnswer | IdTagAnswer | StartAnswer | DataTransferAnswer | Acknowledgement
-)
+ReportAnswer = BootAnswer | HeartbeatAnswer | IdTagAnswer | StartAnswer | DataTransferAnswer | Acknowledgement
 
 
 # -- asked of a station ------------------------------------------------------------------------------------------------
@@ -247,4 +247,4 @@ class CallOutcome(Message, frozen=True, kw_only=True):
     verdict: CallVerdict
     status: str = ""
     cause: str = ""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -36,7 +36,7 @@ class Refusal(Value, frozen=True, kw_only=True):
     message: str
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a defect
+class Refused(Exception):
     """Raised to whoever asked for something that was refused; carries the `Refusal`."""
 
     def __init__(self, refusal: Refusal) -> None:
