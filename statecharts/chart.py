@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 from transitions import Machine
@@ -76,16 +76,16 @@ class Row:
     answer: Any = None
 
     def __call__(self, *_: object) -> None:
-        """Does nothing: rows are hung into the `transitions` machine as callbacks so that the table can be read back."""
+        """Does nothing: rows hang in the `transitions` machine as callbacks, so that the table can be read back."""
 
 
 def _sources(names: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else names
+    return (str(names),) if isinstance(names, str) else tuple(str(name) for name in names)
 
 
 def move(event: type[Event], source: str | tuple[str, ...], target: str, **kw: Any) -> Row:
     """Go to another state (or enter the same one anew) and write the event down."""
-    return Row(event, _sources(source), target, Outcome.MOVED, **kw)
+    return Row(event, _sources(source), str(target), Outcome.MOVED, **kw)
 
 
 def stay(event: type[Event], source: str | tuple[str, ...], **kw: Any) -> Row:
@@ -165,8 +165,8 @@ def build_machine(states: Iterable[State], initial: str, rows: Iterable[Row]) ->
         for row in rows
         for source in row.sources
     ]
-    names = [state.name for state in states]
-    return Machine(model=None, states=names, initial=initial, transitions=transitions, auto_transitions=False)
+    names = [str(state.name) for state in states]
+    return Machine(model=None, states=names, initial=str(initial), transitions=transitions, auto_transitions=False)
 
 
 def compile_table(machine: Machine) -> Table:
@@ -174,7 +174,7 @@ def compile_table(machine: Machine) -> Table:
     table: Table = {name: {} for name in machine.states}
     for event in machine.events.values():
         for source, candidates in event.transitions.items():
-            rows = tuple(candidate.before[0] for candidate in candidates)
+            rows = tuple(cast(Row, candidate.before[0]) for candidate in candidates)
             table[source][rows[0].event] = rows
     return table
 
@@ -201,7 +201,7 @@ class Chart(Generic[D]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "machine", build_machine(self.states, self.initial, self.rows))
         object.__setattr__(self, "table", compile_table(self.machine))
-        object.__setattr__(self, "by_name", {state.name: state for state in self.states})
+        object.__setattr__(self, "by_name", {str(state.name): state for state in self.states})
         object.__setattr__(self, "events", {row.event.__name__: row.event for row in self.rows})
         problems = [*self._undecided_facts(), *self._timeless_states()]
         if problems:

@@ -1,8 +1,8 @@
 """What charts react to, in two kinds, and what they want done.
 
-A `Fact` has happened, whether anybody likes it or not: it is never refused. A `Command` is asked for and may be refused.
-Effects come in two kinds as well: durable ones are written in the same transaction as the fact that causes them, live
-ones are carried out only once that transaction is on disk.
+A `Fact` has happened, whether anybody likes it or not: it is never refused. A `Command` is asked for and may be
+refused. Effects come in two kinds as well: durable ones are written in the same transaction as the fact that causes
+them, live ones are carried out only once that transaction is on disk.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from statecharts.vocabulary import Message, RoamingRequest, SourceRequest
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """`at` is when this node learned of it, aware and UTC."""
+    """`at` is when this node learned of it, aware and UTC; `correlation_id` follows one request through every log."""
 
     at: datetime
+    correlation_id: str | None = None
 
 
 class Fact(Event, frozen=True, kw_only=True):

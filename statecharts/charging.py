@@ -1,0 +1,248 @@
+"""What a station reports of one charge, whoever it is for: shared by roaming (destination) and local transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from statecharts.events import Command, Event, Fact
+from statecharts.station_vocabulary import MeterSample
+from statecharts.vocabulary import Value
+
+ENERGY_ABSURD_WH = 1_000_000
+"""More than this in one charge (1 MWh, a truck's battery) is flagged: a meter that reset or wrapped, not a car."""
+
+
+class ChargingDeadlines(Value, frozen=True, kw_only=True):
+    """How long each state may last, in seconds; kept with the transaction: a new configuration changes no past.
+
+    `start_s` is the station's ConnectionTimeOut and a margin; `reconcile_s` runs from the first doubt that a charge
+    still goes on; `progress_interval_s` is the shortest time between two progress updates to the Source.
+    """
+
+    authorization_s: float = 900
+    start_s: float = 150
+    stop_s: float = 120
+    silence_s: float = 86_400
+    reconcile_s: float = 3_600
+    cdr_overdue_s: float = 3_600
+    progress_interval_s: float = 60
+
+
+class Charge(Value, frozen=True, kw_only=True):
+    """A charge at one connector as its station reported it. Meter readings are the station's register, in Wh.
+
+    `estimated` marks an end that no StopTransaction reported; `flags` name what is odd about the figures.
+    """
+
+    number: int | None = None
+    connector_id: int | None = None
+    id_tag: str | None = None
+    start_timestamp: datetime | None = None
+    meter_start_wh: int | None = None
+    meter_last_wh: int | None = None
+    meter_last_at: datetime | None = None
+    stop_timestamp: datetime | None = None
+    meter_stop_wh: int | None = None
+    reason: str | None = None
+    estimated: bool = False
+
+    @property
+    def energy_wh(self) -> int | None:
+        """Energy so far, or in all once stopped; None while a reading is missing or the register ran backwards."""
+        end = self.meter_stop_wh if self.meter_stop_wh is not None else self.meter_last_wh
+        if end is None or self.meter_start_wh is None or end < self.meter_start_wh:
+            return None
+        return end - self.meter_start_wh
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        backwards = self.meter_stop_wh is not None and self.meter_stop_wh < (self.meter_start_wh or 0)
+        found = {
+            "energy-backwards": backwards,
+            "energy-unknown": self.stop_timestamp is not None and self.energy_wh is None and not backwards,
+            "energy-absurd": (self.energy_wh or 0) > ENERGY_ABSURD_WH,
+            "ends-before-start": bool(
+                self.start_timestamp and self.stop_timestamp and self.stop_timestamp < self.start_timestamp
+            ),
+            "estimated": self.estimated,
+        }
+        return tuple(name for name, there in found.items() if there)
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+class TransactionStarted(Fact, frozen=True, kw_only=True):
+    """The station started a charge. `number` is the OCPP transactionId that we gave it."""
+
+    number: int
+    connector_id: int
+    id_tag: str
+    timestamp: datetime
+    meter_start_wh: int
+    id_tag_accepted: bool = True
+
+
+class MeterRead(Fact, frozen=True, kw_only=True):
+    """Meter values; `meter_wh` is the energy import register among them, if any."""
+
+    timestamp: datetime
+    meter_wh: int | None = None
+    samples: tuple[MeterSample, ...] = ()
+
+
+class TransactionStopped(Fact, frozen=True, kw_only=True):
+    number: int
+    timestamp: datetime
+    meter_stop_wh: int
+    reason: str
+    id_tag: str | None = None
+    samples: tuple[MeterSample, ...] = ()
+
+
+class StationDoubted(Fact, frozen=True, kw_only=True):
+    """The station booted, or shows the connector as free: the charge may be over without a word."""
+
+    reason: str
+
+
+class StationConfirmed(Fact, frozen=True, kw_only=True):
+    """The station shows that the charge goes on."""
+
+
+class ConnectorTaken(Fact, frozen=True, kw_only=True):
+    """Another charge began on this connector."""
+
+    number: int
+
+
+class StopAsked(Command, frozen=True, kw_only=True):
+    """The operator of the station wants the charge to end."""
+
+
+# -- what they change --------------------------------------------------------------------------------------------------
+
+
+class Charging(Value, frozen=True, kw_only=True):
+    """Data that both charts share; see `DestinationTransaction` and `LocalTransaction`."""
+
+    state: str
+    station: str = ""
+    deadlines: ChargingDeadlines = ChargingDeadlines()
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+    connector_id: int | None = None
+    charge: Charge = Charge()
+    start_until: datetime | None = None
+    stop_until: datetime | None = None
+    heard_at: datetime | None = None
+    doubted_until: datetime | None = None
+    finished_at: datetime | None = None
+    cause: str | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def charge_deadline(self) -> datetime:
+        """When a running charge is looked after: the end of a doubt, else of a long silence."""
+        return self.doubted_until or after_s(self.heard_at, self.deadlines.silence_s)
+
+    @property
+    def stop_deadline(self) -> datetime:
+        assert self.stop_until is not None
+        return min(self.stop_until, self.doubted_until) if self.doubted_until else self.stop_until
+
+
+C = TypeVar("C", bound=Charging)
+
+
+def after_s(start: datetime | None, seconds: float) -> datetime:
+    """That many seconds after `start`, which must be known."""
+    assert start is not None
+    return start + timedelta(seconds=seconds)
+
+
+def flagged(data: Charging, *flags: str) -> tuple[str, ...]:
+    """The flags with these added, each once."""
+    return data.flags + tuple(flag for flag in flags if flag not in data.flags)
+
+
+def doubt_is_over(data: Charging, event: Event) -> bool:
+    """The reconcile deadline has passed without a word that the charge goes on."""
+    return data.doubted_until is not None and event.at >= data.doubted_until
+
+
+def started(data: Charging, event: TransactionStarted) -> dict[str, Any]:
+    """A charge begins; of one that has ended already (Stop came first) only what was missing is filled in."""
+    charge = msgspec.structs.replace(
+        data.charge,
+        number=event.number,
+        connector_id=event.connector_id,
+        id_tag=event.id_tag,
+        start_timestamp=event.timestamp,
+        meter_start_wh=event.meter_start_wh,
+    )
+    return {"charge": charge, "connector_id": event.connector_id, "heard_at": event.at, "changed_at": event.at}
+
+
+def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
+    """The newest reading; the register never falls, and an older reading that comes late changes nothing."""
+    alive = {"heard_at": event.at, "doubted_until": None, "changed_at": event.at}
+    charge = data.charge
+    known = max((m for m in (charge.meter_last_wh, charge.meter_start_wh) if m is not None), default=None)
+    if event.meter_wh is None or (known is not None and event.meter_wh < known):
+        return alive
+    newest = msgspec.structs.replace(charge, meter_last_wh=event.meter_wh, meter_last_at=event.timestamp)
+    return {**alive, "charge": newest}
+
+
+def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
+    charge = msgspec.structs.replace(
+        data.charge,
+        number=event.number,
+        stop_timestamp=event.timestamp,
+        meter_stop_wh=event.meter_stop_wh,
+        reason=event.reason,
+        estimated=False,
+    )
+    return {"charge": charge, "finished_at": event.at, "flags": flagged(data, *charge.flags), "changed_at": event.at}
+
+
+def reconciled(data: Charging, event: Event, reason: str) -> dict[str, Any]:
+    """The end of a charge that no StopTransaction reported: the last known meter, marked as estimated."""
+    last = data.charge.meter_last_wh if data.charge.meter_last_wh is not None else data.charge.meter_start_wh
+    charge = msgspec.structs.replace(
+        data.charge,
+        stop_timestamp=data.charge.meter_last_at or data.charge.start_timestamp or event.at,
+        meter_stop_wh=last,
+        reason="Reconciled",
+        estimated=True,
+    )
+    flags = flagged(data, *charge.flags)
+    return {"charge": charge, "finished_at": event.at, "flags": flags, "cause": reason, "changed_at": event.at}
+
+
+def doubted(data: Charging, event: StationDoubted) -> dict[str, Any]:
+    until = data.doubted_until or after_s(event.at, data.deadlines.reconcile_s)
+    return {"doubted_until": until, "flags": flagged(data, "doubted"), "changed_at": event.at}
+
+
+def silent(data: Charging, event: Event) -> dict[str, Any]:
+    """A long silence is a doubt like others."""
+    until = after_s(event.at, data.deadlines.reconcile_s)
+    return {"doubted_until": until, "flags": flagged(data, "silent"), "changed_at": event.at}
+
+
+def confirmed(data: Charging, event: StationConfirmed) -> dict[str, Any]:
+    return {"doubted_until": None, "heard_at": event.at, "changed_at": event.at}
+
+
+CHARGE_CHANGES: Mapping[type[Event], Callable[[Any, Any], Mapping[str, Any]]] = {
+    MeterRead: metered,
+    StationDoubted: doubted,
+    StationConfirmed: confirmed,
+}
+"""Changes that are the same for every kind of transaction at a station."""

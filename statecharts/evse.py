@@ -1,0 +1,110 @@
+"""One connector of a station, after the status table of OCPP 1.6 section 4.9.
+
+What a station says its connector is, it is: every reported status is taken. The table only tells apart the changes that
+the specification knows from those that it does not, which are flagged and counted.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from statecharts.chart import Chart, State, move, repeat
+from statecharts.events import Event, Fact
+from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.vocabulary import Value
+
+A, B, C, D = (
+    ConnectorStatus.AVAILABLE,
+    ConnectorStatus.PREPARING,
+    ConnectorStatus.CHARGING,
+    ConnectorStatus.SUSPENDED_EV,
+)
+E, F, G = ConnectorStatus.SUSPENDED_EVSE, ConnectorStatus.FINISHING, ConnectorStatus.RESERVED
+H, I = ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED  # noqa: E741 - the specification's letters
+
+UNKNOWN = "Unknown"
+
+EXPECTED: dict[ConnectorStatus, tuple[ConnectorStatus, ...]] = {
+    A: (B, C, D, E, G, H, I),
+    B: (A, C, D, E, F, I),
+    C: (A, D, E, F, H, I),
+    D: (A, C, E, F, H, I),
+    E: (A, C, D, F, H, I),
+    F: (A, B, H, I),
+    G: (A, B, H, I),
+    H: (A, B, C, D, E, I),
+    I: (A, B, C, D, E, F, G, H),
+}
+"""OCPP 1.6 section 4.9: which status may follow which. Rows A to I, in the specification's letters."""
+
+
+class StatusReported(Fact, frozen=True, kw_only=True):
+    """A StatusNotification; `timestamp` is the station's own, where it gave one."""
+
+    connector_id: int
+    status: ConnectorStatus
+    error_code: str = "NoError"
+    timestamp: datetime | None = None
+
+
+class Evse(Value, frozen=True, kw_only=True):
+    """A connector; `surprises` counts changes that the specification does not know."""
+
+    state: str = UNKNOWN
+    connector_id: int = 0
+    error_code: str = "NoError"
+    since: datetime | None = None
+    surprises: int = 0
+
+
+def _says(status: ConnectorStatus) -> Any:
+    return lambda _, event: event.status is status
+
+
+def _changes_error(data: Evse, event: StatusReported) -> bool:
+    return data.state == event.status and data.error_code != event.error_code
+
+
+def _reported(_: Evse, event: StatusReported) -> dict[str, Any]:
+    return {"connector_id": event.connector_id, "error_code": event.error_code, "since": event.timestamp or event.at}
+
+
+def _rows() -> Any:
+    yield from (move(StatusReported, s, s, when=_changes_error, note="other error") for s in ConnectorStatus)
+    yield from (repeat(StatusReported, s, when=_says(s), note="the same") for s in ConnectorStatus)
+    yield from (move(StatusReported, UNKNOWN, s, when=_says(s), note="first word") for s in ConnectorStatus)
+    for source, targets in EXPECTED.items():
+        for target in ConnectorStatus:
+            if target is not source:
+                note = "" if target in targets else "not in the table: counted"
+                yield move(StatusReported, source, target, when=_says(target), note=note)
+    yield repeat(StatusReported, (UNKNOWN, *ConnectorStatus), note="never: every status has its row")
+
+
+def surprising(before: Evse, event: StatusReported) -> bool:
+    """Whether the specification does not know this change."""
+    known = before.state != UNKNOWN and before.state != event.status
+    return known and event.status not in EXPECTED[ConnectorStatus(before.state)]
+
+
+STATES = (
+    State(UNKNOWN, "the station has not said yet", resting=True),
+    *(State(status, f"as OCPP says: {status}", resting=True) for status in ConnectorStatus),
+)
+
+CHART: Chart[Evse] = Chart(
+    name="EVSE", initial=UNKNOWN, states=STATES, rows=tuple(_rows()), evolve={StatusReported: _reported}
+)
+
+
+def step(data: Evse, event: Event) -> Evse:
+    """The connector after this report."""
+    after = CHART.step(data, event).data
+    if isinstance(event, StatusReported) and surprising(data, event):
+        return Evse(**{**_fields(after), "surprises": data.surprises + 1})
+    return after
+
+
+def _fields(data: Evse) -> dict[str, Any]:
+    return {name: getattr(data, name) for name in data.__struct_fields__}

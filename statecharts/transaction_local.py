@@ -1,0 +1,252 @@
+"""A transaction with no roaming partner: an RFID card of ours, an operator's start, or a card that nobody knows.
+
+Every charge that a station reports and that belongs to no Source ends up here, so that nothing it reports is ever lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+from statecharts.charging import (
+    CHARGE_CHANGES,
+    Charging,
+    ChargingDeadlines,
+    ConnectorTaken,
+    MeterRead,
+    StationConfirmed,
+    StationDoubted,
+    StopAsked,
+    TransactionStarted,
+    TransactionStopped,
+    after_s,
+    doubt_is_over,
+    flagged,
+    metered,
+    reconciled,
+    silent,
+    started,
+    stopped,
+)
+from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
+from statecharts.events import (
+    Command,
+    CommandStation,
+    DeadlineReached,
+    Effect,
+    Event,
+    ReleaseConnector,
+    StationAnswered,
+)
+from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction, RemoteStopTransaction
+
+
+class S(StrEnum):
+    NEW = "New"
+    START_TX_REQUESTED = "StartTxRequested"
+    EXPIRED = "Expired"
+    TX_RUNNING = "TxRunning"
+    STOP_TX_REQUESTED = "StopTxRequested"
+    SETTLED = "Settled"
+
+
+class LocalTransaction(Charging, frozen=True, kw_only=True):
+    """Everything we know of a charge of our own."""
+
+    state: str = S.NEW
+    id: str = ""
+    id_tag: str = ""
+    corrections: int = 0
+
+
+class Opened(Command, frozen=True, kw_only=True):
+    """The first word on this transaction: where it is, and for which idTag."""
+
+    id: str
+    station: str
+    id_tag: str
+    deadlines: ChargingDeadlines
+
+
+class LocalStartRequested(Command, frozen=True, kw_only=True):
+    """The operator wants a charge to begin at this connector."""
+
+    connector_id: int
+
+
+T = LocalTransaction
+FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
+
+
+# -- guards and effects ------------------------------------------------------------------------------------------------
+
+
+def _failed(purpose: str) -> Any:
+    return lambda _, event: event.purpose == purpose and event.outcome.verdict in FAILED
+
+
+def _same_charge(data: T, event: TransactionStarted) -> bool:
+    return data.charge.number == event.number and data.charge.start_timestamp is not None
+
+
+def _same_stop(data: T, event: TransactionStopped) -> bool:
+    charge = data.charge
+    return (charge.stop_timestamp, charge.meter_stop_wh) == (event.timestamp, event.meter_stop_wh)
+
+
+def _unopened(data: T, _: Event) -> bool:
+    return not data.station
+
+
+def _taken_by_other(data: T, event: ConnectorTaken) -> bool:
+    return event.number != data.charge.number
+
+
+def _remote_start(_: T, data: T, event: LocalStartRequested) -> Iterator[Effect]:
+    command = RemoteStartTransaction(id_tag=data.id_tag, connector_id=event.connector_id)
+    yield CommandStation(station=data.station, command=command, purpose="start")
+
+
+def _remote_stop(_: T, data: T, __: Event) -> Iterator[Effect]:
+    assert data.charge.number is not None
+    command = RemoteStopTransaction(transaction_id=data.charge.number)
+    yield CommandStation(station=data.station, command=command, purpose="stop")
+
+
+def _release(_: T, data: T, __: Event) -> Iterator[Effect]:
+    yield ReleaseConnector(station=data.station)
+
+
+# -- what each event changes -------------------------------------------------------------------------------------------
+
+
+def _opened(_: T, event: Opened) -> dict[str, Any]:
+    known = {"id": event.id, "station": event.station, "id_tag": event.id_tag, "deadlines": event.deadlines}
+    return {**known, "created_at": event.at, "changed_at": event.at}
+
+
+def _start(data: T, event: LocalStartRequested) -> dict[str, Any]:
+    until = after_s(event.at, data.deadlines.start_s)
+    return {"connector_id": event.connector_id, "start_until": until, "changed_at": event.at}
+
+
+def _stop(data: T, event: StopAsked) -> dict[str, Any]:
+    return {"stop_until": after_s(event.at, data.deadlines.stop_s), "cause": None, "changed_at": event.at}
+
+
+def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
+    if data.state != S.TX_RUNNING or data.charge.number not in (None, event.number):
+        return {"corrections": data.corrections + 1, "flags": flagged(data, "late-start")}
+    flags = () if event.id_tag_accepted else ("not-authorised",)
+    return {**started(data, event), "flags": flagged(data, *flags), "cause": None}
+
+
+def _metered(data: T, event: MeterRead) -> dict[str, Any]:
+    return {"corrections": data.corrections + 1} if data.state == S.SETTLED else metered(data, event)
+
+
+def _stopped(data: T, event: TransactionStopped) -> dict[str, Any]:
+    if data.finished_at is not None:
+        return {"corrections": data.corrections + 1, "flags": flagged(data, "late-stop"), "changed_at": event.at}
+    return {**stopped(data, event), "doubted_until": None}
+
+
+def _answered(data: T, event: StationAnswered) -> dict[str, Any]:
+    verdict = event.outcome.verdict
+    if data.state == S.START_TX_REQUESTED and verdict is CallVerdict.ACCEPTED:
+        return {"start_until": after_s(event.at, data.deadlines.start_s), "changed_at": event.at}
+    return {"cause": event.outcome.cause or f"{event.purpose}: {verdict}", "stop_until": None, "changed_at": event.at}
+
+
+def _connector_taken(data: T, event: ConnectorTaken) -> dict[str, Any]:
+    cause = "another charge began on this connector"
+    return reconciled(data, event, cause) if data.state == S.SETTLED else {"cause": cause, "changed_at": event.at}
+
+
+def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
+    if data.state == S.SETTLED:
+        return reconciled(data, event, "the station reported no end")
+    if data.state == S.EXPIRED:
+        return {"cause": "the station did not start in time", "changed_at": event.at}
+    if data.stop_until is not None:
+        return {"cause": "the station did not stop in time", "stop_until": None, "changed_at": event.at}
+    return silent(data, event)
+
+
+# -- the chart ---------------------------------------------------------------------------------------------------------
+
+ALL = tuple(S)
+UNDER_WAY = (S.TX_RUNNING, S.STOP_TX_REQUESTED)
+BEFORE = (S.NEW, S.START_TX_REQUESTED, S.EXPIRED)
+
+STATES = (
+    State(S.NEW, "opened, nothing reported yet", resting=True),
+    State(S.START_TX_REQUESTED, "the station was asked to start", lambda d: d.start_until),
+    State(S.EXPIRED, "never started; what the station reports still counts", final=True),
+    State(S.TX_RUNNING, "charging", lambda d: d.charge_deadline),
+    State(S.STOP_TX_REQUESTED, "the station was asked to stop", lambda d: d.stop_deadline),
+    State(S.SETTLED, "charging is over", final=True),
+)
+
+ROWS = (
+    stay(Opened, S.NEW, when=_unopened),
+    repeat(Opened, ALL, note="opened before"),
+    move(LocalStartRequested, S.NEW, S.START_TX_REQUESTED, then=_remote_start),
+    repeat(LocalStartRequested, S.START_TX_REQUESTED),
+    stay(StationAnswered, S.START_TX_REQUESTED, when=lambda _, e: e.outcome.verdict is CallVerdict.ACCEPTED,
+         note="will attempt to start"),
+    move(StationAnswered, S.START_TX_REQUESTED, S.EXPIRED, when=_failed("start"), then=_release, note="start failed"),
+    move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=_failed("stop"), note="stop failed"),
+    repeat(StationAnswered, ALL, note="says nothing new"),
+    move(DeadlineReached, S.START_TX_REQUESTED, S.EXPIRED, then=_release, note="no start"),
+    move(TransactionStarted, BEFORE, S.TX_RUNNING, then=_release, answer=IdTagStatus.ACCEPTED),
+    repeat(TransactionStarted, (*UNDER_WAY, S.SETTLED), when=_same_charge, answer=IdTagStatus.ACCEPTED, note="same start"),
+    stay(TransactionStarted, (*UNDER_WAY, S.SETTLED), answer=IdTagStatus.INVALID, note="kept as a correction"),
+    stay(MeterRead, ALL),
+    move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_remote_stop),
+    repeat(StopAsked, S.STOP_TX_REQUESTED),
+    refuse(StopAsked, S.SETTLED, 410, "already-finished", "the transaction is over"),
+    move(TransactionStopped, (*BEFORE, *UNDER_WAY), S.SETTLED, then=_release, note="also without its start"),
+    repeat(TransactionStopped, S.SETTLED, when=_same_stop, note="same stop"),
+    stay(TransactionStopped, S.SETTLED, note="kept as a correction"),
+    move(ConnectorTaken, S.START_TX_REQUESTED, S.EXPIRED, then=_release, note="another idTag starts"),
+    move(ConnectorTaken, UNDER_WAY, S.SETTLED, when=_taken_by_other, note="reconciled"),
+    repeat(ConnectorTaken, ALL),
+    stay(StationDoubted, UNDER_WAY, note="reconcile deadline armed"),
+    repeat(StationDoubted, ALL),
+    stay(StationConfirmed, UNDER_WAY, when=lambda d, _: d.doubted_until is not None, note="doubt is over"),
+    repeat(StationConfirmed, ALL),
+    move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, note="reconciled"),
+    stay(DeadlineReached, S.TX_RUNNING, note="silent: reconcile deadline armed"),
+    move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, note="no stop"),
+)  # fmt: skip
+
+CHANGES: dict[type[Event], Change] = {
+    **CHARGE_CHANGES,
+    Opened: _opened,
+    LocalStartRequested: _start,
+    StopAsked: _stop,
+    StationAnswered: _answered,
+    TransactionStarted: _started,
+    MeterRead: _metered,
+    TransactionStopped: _stopped,
+    ConnectorTaken: _connector_taken,
+    DeadlineReached: _timed_out,
+}
+
+
+def _meter_never_falls(before: T, after: T, _: Event) -> bool:
+    was, now = before.charge.meter_last_wh, after.charge.meter_last_wh
+    return was is None or (now is not None and now >= was)
+
+
+CONTRACTS = (
+    Contract("times are aware", before=lambda _, event: event.at.tzinfo is not None),
+    Contract("the meter never falls", after=_meter_never_falls),
+    Contract("settled has an end", always=lambda d: (d.finished_at is not None) == (d.state == S.SETTLED)),
+)
+
+CHART: Chart[LocalTransaction] = Chart(
+    name="local transaction", initial=S.NEW, states=STATES, rows=ROWS, evolve=CHANGES, contracts=CONTRACTS
+)
