@@ -1,0 +1,297 @@
+"""Group commit: many appends, one transaction, one fsync; a bad append among them fails alone.
+
+All of a batch is first written with a few statements for all of it. Where that fails because one append is bad, the
+batch is written again, each append within a savepoint of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from actors import tables
+from actors.head import Head, HeadFile
+from actors.records import (
+    Alias,
+    AliasTaken,
+    Append,
+    Appended,
+    DeliveryStatus,
+    StoreError,
+    StoreUnavailable,
+    StreamConflict,
+)
+from actors.rows import (
+    Row,
+    alias_row,
+    delivery_of,
+    delivery_row,
+    journal_row,
+    ledger_row,
+    orphan_row,
+    transaction_row,
+)
+from actors.store import Store, is_outage
+
+TIPS_KEPT_MAX = 50_000
+
+Outcome = Appended | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest fact of a stream, as far as the next one needs it."""
+
+    seq: int = 0
+    position: int = 0
+    checksum: bytes = b""
+
+
+@dataclass(slots=True)
+class Rows:
+    """What some appends write, table by table, and where their streams end afterwards."""
+
+    journal: list[Row] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
+    closed: list[Row] = field(default_factory=list)
+    aliases: list[Row] = field(default_factory=list)
+    ledger: list[Row] = field(default_factory=list)
+    orphans: list[Row] = field(default_factory=list)
+    transactions: list[Row] = field(default_factory=list)
+
+
+class Committer:
+    """Writes batches of appends; lives in the writer's thread. Remembers where the streams in use end."""
+
+    def __init__(self, store: Store, head_file: HeadFile | None) -> None:
+        self._store = store
+        self._head_file = head_file
+        self._tips: dict[str, Tip] = {}
+        self._position: int | None = None
+
+    def commit(self, appends: Sequence[Append]) -> list[Outcome]:
+        """One outcome per append, in order: what was stored, or why nothing of it was. What is stored is durable."""
+        try:
+            try:
+                return self._in_one_transaction(appends, _together)
+            except StoreUnavailable:
+                raise
+            except Exception:  # one of them is bad: the next way finds out which, and says so to its writer alone
+                return self._in_one_transaction(appends, _one_by_one)
+        except StoreUnavailable as error:
+            self._forget()
+            return [error] * len(appends)
+
+    def _in_one_transaction(self, appends: Sequence[Append], write: Writing) -> list[Outcome]:
+        with self._store.transaction() as connection:
+            batch = _Batch(connection, self._tips, self._newest(connection))
+            outcomes = write(batch, appends)
+            batch.finish()
+        self._remember(batch)
+        return [batch.appended(outcome) if isinstance(outcome, _Written) else outcome for outcome in outcomes]
+
+    def _newest(self, connection: Connection) -> int:
+        if self._position is None:
+            self._position = connection.scalar(select(func.max(tables.journal.c.position))) or 0
+        return self._position
+
+    def _remember(self, batch: _Batch) -> None:
+        for stream, tip in batch.tips.items():
+            self._tips.pop(stream, None)  # so that the streams longest unused come first
+            self._tips[stream] = tip
+        for stream in list(self._tips)[: max(0, len(self._tips) - TIPS_KEPT_MAX)]:
+            del self._tips[stream]
+        self._position = batch.newest.position
+        if self._head_file and batch.newest.checksum:
+            self._head_file.write(batch.newest)
+
+    def _forget(self) -> None:
+        self._tips.clear()
+        self._position = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    stream: str
+    seq: int
+    message_ids: tuple[str, ...]
+
+
+class _Batch:
+    """One transaction under way: the ends of its streams as it moves them, and the numbers its rows were given."""
+
+    def __init__(self, connection: Connection, known: dict[str, Tip], position: int) -> None:
+        self.connection = connection
+        self.tips: dict[str, Tip] = {}
+        self.newest = Head(position, b"")
+        self._known = known
+        self._positions: dict[tuple[str, int], int] = {}
+        self._deliveries: dict[str, Row] = {}
+
+    def chain(self, append: Append, rows: Rows) -> _Written:
+        """Adds the rows of an append and moves the end of its stream. Raises StreamConflict, having added nothing."""
+        tip = self._tip(append.stream, append.after_seq)
+        if tip.seq != append.after_seq:
+            raise StreamConflict(f"{append.stream} ends at seq {tip.seq}, not at {append.after_seq}: load it again")
+        facts, checksum = [], tip.checksum
+        for seq, fact in enumerate(append.facts, start=tip.seq + 1):
+            facts.append(journal_row(append.stream, seq, fact, checksum))
+            checksum = facts[-1]["checksum"]
+        _add(append, facts, rows)
+        self.tips[append.stream] = Tip(tip.seq + len(facts), tip.position, checksum)
+        return _Written(append.stream, tip.seq + len(facts), tuple(owed.message_id for owed in append.deliveries))
+
+    def insert(self, rows: Rows) -> None:
+        """Writes the rows. Raises IntegrityError where one of them may not be."""
+        connection = self.connection
+        if rows.journal:
+            connection.execute(_INSERT_FACTS, rows.journal)
+        if rows.deliveries:
+            numbered = connection.execute(_INSERT_DELIVERIES, rows.deliveries)
+            ids = {message_id: number for number, message_id in numbered}
+            self._deliveries |= {row["message_id"]: {**row, "id": ids[row["message_id"]]} for row in rows.deliveries}
+        if rows.closed:
+            connection.execute(_CLOSE_DELIVERIES, rows.closed)
+        if rows.orphans:
+            connection.execute(insert(tables.orphans), rows.orphans)
+        _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
+        _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
+        _replace(connection, tables.transactions, ("stream",), rows.transactions)
+
+    def finish(self) -> None:
+        """Learns which positions the new facts were given."""
+        for position, stream, seq, checksum in self.connection.execute(_NEW_FACTS, {"after": self.newest.position}):
+            self._positions[stream, seq] = position
+            self.newest = Head(position, checksum)
+        for stream, tip in self.tips.items():
+            position = self._positions.get((stream, tip.seq), tip.position)
+            self.tips[stream] = Tip(tip.seq, position, tip.checksum)
+
+    def appended(self, written: _Written) -> Appended:
+        position = self._positions.get((written.stream, written.seq), self.tips[written.stream].position)
+        deliveries = tuple(delivery_of(self._deliveries[message_id]) for message_id in written.message_ids)
+        return Appended(position=position, deliveries=deliveries)
+
+    def _tip(self, stream: str, seq: int) -> Tip:
+        if stream in self.tips:
+            return self.tips[stream]
+        known = self._known.get(stream)
+        if known is None or known.seq != seq:  # another node may have owned this stream in between
+            row = self.connection.execute(_TIP, {"stream": stream}).one_or_none()
+            known = Tip(*row) if row else Tip()
+        return known
+
+
+Writing = Callable[[_Batch, Sequence[Append]], list["_Written | Exception"]]
+
+
+def _together(batch: _Batch, appends: Sequence[Append]) -> list[_Written | Exception]:
+    rows = Rows()
+    outcomes: list[_Written | Exception] = []
+    for append in appends:
+        try:
+            outcomes.append(batch.chain(append, rows))
+        except StreamConflict as conflict:
+            outcomes.append(conflict)
+    batch.insert(rows)
+    return outcomes
+
+
+def _one_by_one(batch: _Batch, appends: Sequence[Append]) -> list[_Written | Exception]:
+    return [_alone(batch, append) for append in appends]
+
+
+def _alone(batch: _Batch, append: Append) -> _Written | Exception:
+    before = dict(batch.tips)
+    try:
+        with batch.connection.begin_nested():
+            rows = Rows()
+            written = batch.chain(append, rows)
+            batch.insert(rows)
+            return written
+    except Exception as error:
+        if isinstance(error, DBAPIError) and is_outage(error):
+            raise
+        batch.tips = before
+        return _explained(batch.connection, append, error)
+
+
+def _explained(connection: Connection, append: Append, error: Exception) -> Exception:
+    if not isinstance(error, IntegrityError):
+        return error if isinstance(error, StoreError) else StoreError(f"{append.stream}: cannot be stored: {error}")
+    for alias in _names_claimed(connection, append):
+        return AliasTaken(alias)
+    return StreamConflict(f"{append.stream}: another writer was faster: {error.orig}")
+
+
+def _names_claimed(connection: Connection, append: Append) -> Iterable[Alias]:
+    """Which names of this append belong to another stream, or are given twice within it."""
+    seen: set[tuple[str, str]] = set()
+    for alias, owner in _claims(append):
+        taken = connection.scalar(owner)
+        if (taken is not None and taken != append.stream) or (alias.scope, alias.name) in seen:
+            yield alias
+        seen.add((alias.scope, alias.name))
+
+
+def _claims(append: Append) -> Iterable[tuple[Alias, Any]]:
+    aliases, ledger, deliveries = tables.aliases.c, tables.ledger.c, tables.deliveries.c
+    for alias in append.aliases:
+        yield alias, select(aliases.stream).where(aliases.scope == alias.scope, aliases.name == alias.name)
+    for entry in append.ledger:
+        name = Alias(scope=f"cdr/{entry.role}", name=entry.cdr.cdr_id)
+        yield name, select(ledger.stream).where(ledger.role == entry.role, ledger.cdr_id == entry.cdr.cdr_id)
+    for delivery in append.deliveries:
+        name = Alias(scope="delivery", name=delivery.message_id)
+        yield name, select(deliveries.message_id).where(deliveries.message_id == delivery.message_id)
+
+
+def _add(append: Append, facts: list[Row], rows: Rows) -> None:
+    stream = append.stream
+    added = Rows(
+        journal=facts,
+        deliveries=[delivery_row(delivery) for delivery in append.deliveries],
+        closed=[{"key": closed.id, "new": closed.status.value, "error": closed.error} for closed in append.closed],
+        aliases=[alias_row(alias, stream) for alias in append.aliases],
+        ledger=[ledger_row(stream, entry) for entry in append.ledger],
+        orphans=[orphan_row(orphan) for orphan in append.orphans],
+        transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
+    )
+    for name in Rows.__slots__:
+        getattr(rows, name).extend(getattr(added, name))
+
+
+def _replace(connection: Connection, table: Table, own_key: tuple[str, ...], rows: list[Row]) -> None:
+    """Puts rows in place of their stream's older ones; another stream's row of the same key is an IntegrityError."""
+    if not rows:
+        return
+    newest = {tuple(row[name] for name in own_key): row for row in rows}
+    mine = and_(*(table.c[name] == bindparam(f"own_{name}") for name in own_key))
+    connection.execute(delete(table).where(mine), [{f"own_{name}": row[name] for name in own_key} for row in rows])
+    connection.execute(insert(table), list(newest.values()))
+
+
+_FACTS = tables.journal.c
+_INSERT_FACTS = insert(tables.journal)
+_INSERT_DELIVERIES = insert(tables.deliveries).returning(tables.deliveries.c.id, tables.deliveries.c.message_id)
+_TIP = (
+    select(_FACTS.seq, _FACTS.position, _FACTS.checksum)
+    .where(_FACTS.stream == bindparam("stream"))
+    .order_by(_FACTS.seq.desc())
+    .limit(1)
+)
+_NEW_FACTS = (
+    select(_FACTS.position, _FACTS.stream, _FACTS.seq, _FACTS.checksum)
+    .where(_FACTS.position > bindparam("after"))
+    .order_by(_FACTS.position)
+)
+# An acknowledged delivery stays acknowledged, whatever is said of it later.
+_CLOSE_DELIVERIES = (
+    update(tables.deliveries)
+    .where(tables.deliveries.c.id == bindparam("key"), tables.deliveries.c.status != DeliveryStatus.DONE.value)
+    .values(status=bindparam("new"), last_error=bindparam("error"))
+)

@@ -1,0 +1,45 @@
+"""A second, small file that says where the journal ends, so that a journal whose end was cut off is noticed.
+
+Each row's checksum shows what was altered, but not what is no longer there. The head is written after each commit and
+before anybody is told of it: it may lag behind the journal, and is never ahead of an unharmed one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest fact of all streams: its position and checksum. Position 0 stands for none."""
+
+    position: int
+    checksum: bytes
+
+
+class HeadFile:
+    """Keeps one `Head` as one line of fixed width: position, blank, checksum in hex."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def read(self) -> Head | None:
+        """The head written last; None if there is none that can be read."""
+        position, _, checksum = os.pread(self._file, 4096, 0).decode("ascii", "replace").strip().partition(" ")
+        try:
+            return Head(int(position), bytes.fromhex(checksum))
+        except ValueError:
+            return None
+
+    def write(self, head: Head) -> None:
+        """Remembers this head. The line keeps its place and length, so a full disk does not stop it.
+
+        Not synced: the journal is, and after a power failure an older head only notices less.
+        """
+        os.pwrite(self._file, f"{head.position:020d} {head.checksum.hex()}\n".encode("ascii"), 0)
+
+    def close(self) -> None:
+        os.close(self._file)

@@ -1,0 +1,173 @@
+"""The journal: what an actor has decided is durable before anybody hears of it.
+
+Append-only, one stream per actor. Appends of all actors wait in one bounded queue; each commit takes all that wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+from sqlalchemy import Connection, insert, select
+
+from actors import audit, tables
+from actors.commits import Committer, Outcome
+from actors.head import HeadFile
+from actors.records import Append, Appended, DeliveryStatus, Fact, StoreUnavailable, StreamCorrupt
+from actors.rows import checked, loss_row, raw
+from actors.store import RunSync, Store
+from statecharts.ports import Clock
+
+APPENDS_WAITING_MAX = 10_000
+APPENDS_PER_COMMIT_MAX = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_journal(url: str, *, clock: Clock, run_sync: RunSync | None = None) -> AsyncIterator[Journal]:
+    """A journal at SQLAlchemy's `url` ("sqlite:///data/journal.db"), its tables made or updated, until the block ends.
+
+    `run_sync` is for virtual time: `actors.store.run_inline`; without it the database is used from threads. Beside a
+    SQLite file lies `<file>.head`. Appends still waiting at the end are refused with StoreUnavailable. Raises
+    StoreUnavailable if there can be no database at `url`, StoreError if a newer release has written it.
+    """
+    store = Store(url, clock=clock, run_sync=run_sync)
+    try:
+        await store.migrate()
+        head_file = HeadFile(store.path.with_name(store.path.name + ".head")) if store.path else None
+        try:
+            await store.write(_notice_loss, store, head_file)
+            async with trio.open_nursery() as nursery:
+                journal = Journal(store, Committer(store, head_file))
+                nursery.start_soon(journal.run)
+                yield journal
+                nursery.cancel_scope.cancel()
+        finally:
+            if head_file:
+                head_file.close()
+    finally:
+        await store.aclose()
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    append: Append
+    outcome: Outcome | None = None
+    done: trio.Event = field(default_factory=trio.Event)
+    given_up: bool = False
+
+    def resolve(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.done.set()
+
+
+class Journal:
+    """Appends facts and finds them again. Made by `open_journal`; `store` is shared with the outbox and the ledger."""
+
+    def __init__(self, store: Store, committer: Committer) -> None:
+        self.store = store
+        self._committer = committer
+        self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING_MAX)
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.store!r}, {self._sender.statistics().current_buffer_used} waiting>"
+
+    async def append(self, append: Append) -> Appended:
+        """Makes all of an append durable, and returns once it is; on any error nothing of it was written.
+
+        A cancelled append is whole or absent too; whoever must know loads the stream again. While
+        `APPENDS_WAITING_MAX` appends wait, the next ones wait to be let in.
+
+        Raises StreamConflict (the stream does not end at `after_seq`), AliasTaken (an alias, a CDR id or a message id
+        belongs to another stream), StoreUnavailable (disk full, database gone: try the same again), StoreError (a
+        value that cannot be stored).
+        """
+        waiting = _Waiting(append)
+        try:
+            await self._sender.send(waiting)
+        except trio.BrokenResourceError:
+            raise StoreUnavailable("the journal is closed") from None
+        try:
+            await waiting.done.wait()
+        finally:
+            waiting.given_up = True
+        if isinstance(waiting.outcome, Appended):
+            return waiting.outcome
+        raise waiting.outcome or StoreUnavailable("the journal is closed")
+
+    async def load(self, stream: str) -> tuple[Fact, ...]:
+        """All facts of a stream in order, none for an unknown one. Raises StreamCorrupt if any of them was altered."""
+        return await self.store.read(audit.load, stream)
+
+    async def check(self) -> tuple[StreamCorrupt, ...]:
+        """Everything in the database that is not as it was written: stream, seq and reason of each. Reads all of it."""
+        return await self.store.read(audit.check)
+
+    async def find(self, scope: str, name: str) -> str | None:
+        """The stream that has this alias, if one has. Raises StreamCorrupt if the alias was altered."""
+        return await self.store.read(_find, scope, name)
+
+    async def live_streams(self, role: str) -> tuple[str, ...]:
+        """The streams of all transactions of a role (source, destination, local) that are not final, oldest first."""
+        return await self.store.read(_live_streams, role)
+
+    async def streams_with_pending_deliveries(self) -> tuple[str, ...]:
+        """The transactions that still owe a message to a peer."""
+        return await self.store.read(_streams_with_pending_deliveries)
+
+    async def run(self) -> None:
+        """Commits what waits, until cancelled; then refuses what still does."""
+        with self._receiver:
+            try:
+                async for first in self._receiver:
+                    await self._commit([first, *self._others()])
+            finally:
+                for waiting in self._others(APPENDS_WAITING_MAX):
+                    waiting.resolve(StoreUnavailable("the journal is closed"))
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        batch = [waiting for waiting in batch if not waiting.given_up]
+        outcomes = await self.store.in_writer(self._committer.commit, [waiting.append for waiting in batch])
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            waiting.resolve(outcome)
+
+    def _others(self, count: int = APPENDS_PER_COMMIT_MAX - 1) -> list[_Waiting]:
+        others: list[_Waiting] = []
+        while len(others) < count:
+            try:
+                others.append(self._receiver.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        return others
+
+
+def _find(connection: Connection, scope: str, name: str) -> str | None:
+    aliases = tables.aliases
+    query = select(*raw(aliases)).where(aliases.c.scope == scope, aliases.c.name == name)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else str(checked(aliases, row)["stream"])
+
+
+def _live_streams(connection: Connection, role: str) -> tuple[str, ...]:
+    views = tables.transactions.c
+    query = select(views.stream).where(views.role == role, views.final == 0).order_by(views.created_at, views.stream)
+    return tuple(connection.scalars(query))
+
+
+def _streams_with_pending_deliveries(connection: Connection) -> tuple[str, ...]:
+    deliveries = tables.deliveries.c
+    query = select(deliveries.transaction).where(deliveries.status == DeliveryStatus.PENDING.value).distinct()
+    return tuple(connection.scalars(query.order_by(deliveries.transaction)))
+
+
+def _notice_loss(connection: Connection, store: Store, head_file: HeadFile | None) -> None:
+    """Records for ever that the end of the journal is gone; what comes next would otherwise hide it."""
+    head = head_file.read() if head_file else None
+    reason = audit.missing_end(connection, head) if head and head.position else None
+    if head and reason:
+        log.error("journal.cut_off", store=repr(store), reason=reason)
+        connection.execute(insert(tables.losses), loss_row(head.position, store.clock.now(), reason))

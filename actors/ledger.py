@@ -1,0 +1,224 @@
+"""Lists, look-ups and counts for people and for checks: transactions, charge records and orphans as they stand now."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+
+from actors import tables
+from actors.records import LedgerEntry, Orphan
+from actors.rows import checked, document_of, instant, micros, orphan_of, raw
+from actors.store import Store
+from statecharts.ports import CdrView, Page, TransactionView
+from statecharts.vocabulary import refused
+
+NAMESAKES_SHOWN_MAX = 100
+
+T = TypeVar("T")
+Query = Select[*tuple[Any, ...]]
+
+_VIEWS = tables.transactions.c
+_CDRS = tables.ledger.c
+_NEWEST_FIRST = _VIEWS.created_at.desc(), _VIEWS.stream.desc()
+
+
+class Ledger:
+    """Reads what the appends have written. Raises StoreUnavailable when the database is, StreamCorrupt for an altered
+    row: none is ever shown, none is ever silently left out.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # -- transactions --------------------------------------------------------------------------------------------------
+
+    async def transactions(
+        self,
+        *,
+        role: str | None = None,
+        state: str | None = None,
+        users: Collection[str] | None = None,
+        cursor: str | None = None,
+        limit: int,
+    ) -> Page:
+        """A page of transactions, newest first; None stands for any role, any state, every user.
+
+        Pages neither skip nor repeat a transaction when others begin between them. Raises `Refused` (400) for a cursor
+        that is not ours.
+        """
+        query = _matching(role, state, users)
+        if cursor is not None:
+            query = query.where(_after(*_place(cursor)))
+        found = await self._store.read(_rows, query.order_by(*_NEWEST_FIRST).limit(limit + 1))
+        more = len(found) > limit
+        last = found[limit - 1] if more else None
+        views = tuple(view for _, view in found[:limit])
+        return Page(items=views, next_cursor=_cursor(micros(last[1].created_at), last[0]) if last else None)
+
+    async def transaction(self, stream: str) -> TransactionView | None:
+        """The transaction with this stream ("source/1A2B")."""
+        return _first(await self._views(_all_views().where(_VIEWS.stream == stream)))
+
+    async def by_authorization(self, authorization_identifier: str) -> tuple[TransactionView, ...]:
+        """All transactions with this authorizationIdentifier, of every role and peer, newest first."""
+        query = _all_views().where(_VIEWS.authorization_identifier == authorization_identifier)
+        return await self._views(query.order_by(*_NEWEST_FIRST).limit(NAMESAKES_SHOWN_MAX))
+
+    async def newest(self, role: str, *, only_open: bool) -> TransactionView | None:
+        """The newest transaction of a role; with `only_open` the newest that is not final."""
+        query = _all_views().where(_VIEWS.role == role)
+        if only_open:
+            query = query.where(_VIEWS.final == 0)
+        return _first(await self._views(query.order_by(*_NEWEST_FIRST).limit(1)))
+
+    async def open_at(self, local_service: str) -> tuple[TransactionView, ...]:
+        """The transactions at a local service that are not final, newest first."""
+        query = _all_views().where(_VIEWS.local_service == local_service, _VIEWS.final == 0)
+        return await self._views(query.order_by(*_NEWEST_FIRST))
+
+    async def count_open(self, peer: str, user: str, *, role: str = "destination") -> int:
+        """How many transactions of a peer's user are not final."""
+        query = select(func.count()).where(_VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.final == 0)
+        return await self._store.read(_number, query.where(_VIEWS.role == role))
+
+    # -- charge records ------------------------------------------------------------------------------------------------
+
+    async def cdrs(self, role: str | None, limit: int) -> tuple[CdrView, ...]:
+        """The charge records of a role (None: of both), the one that ended last first."""
+        query = _all_cdrs().order_by(_CDRS.ended_at.desc(), _CDRS.cdr_id.desc()).limit(limit)
+        entries = await self._entries(query if role is None else query.where(_CDRS.role == role))
+        return tuple(entry.cdr for entry in entries)
+
+    async def cdr(self, role: str, cdr_id: str) -> CdrView | None:
+        """The charge record with this id as this role holds it."""
+        entry = await self.entry(role, cdr_id)
+        return entry.cdr if entry else None
+
+    async def entry(self, role: str, cdr_id: str) -> LedgerEntry | None:
+        """The same with what became of it: acknowledged when, corrected how often."""
+        return _first(await self._entries(_all_cdrs().where(_CDRS.role == role, _CDRS.cdr_id == cdr_id)))
+
+    async def counts(self, peer: str, *, role: str | None = None) -> dict[str, int]:
+        """The charge records with a peer: `ended` is all of them; then `acknowledged`, `corrected`, and each status.
+
+        `delivered`, `overdue` and `parked` are always there, with 0 where no record has that status.
+        """
+        which = _CDRS.peer == peer if role is None else and_(_CDRS.peer == peer, _CDRS.role == role)
+        return await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.status))
+
+    # -- orphans -------------------------------------------------------------------------------------------------------
+
+    async def orphans(self, limit: int) -> tuple[Orphan, ...]:
+        """What stations reported that belongs to no transaction we know, newest first."""
+        query = select(*raw(tables.orphans)).order_by(tables.orphans.c.id.desc()).limit(limit)
+        return await self._store.read(_orphans, query)
+
+    async def _views(self, query: Query) -> tuple[TransactionView, ...]:
+        return tuple(view for _, view in await self._store.read(_rows, query))
+
+    async def _entries(self, query: Query) -> tuple[LedgerEntry, ...]:
+        return await self._store.read(_ledger_entries, query)
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+def _all_views() -> Query:
+    return _all_of(tables.transactions)
+
+
+def _all_cdrs() -> Query:
+    return _all_of(tables.ledger)
+
+
+def _all_of(table: Table) -> Query:
+    return select(*raw(table)).select_from(table)
+
+
+def _matching(role: str | None, state: str | None, users: Collection[str] | None) -> Query:
+    query = _all_views()
+    if role is not None:
+        query = query.where(_VIEWS.role == role)
+    if state is not None:
+        query = query.where(_VIEWS.state == state)
+    if users is not None:
+        query = query.where(_VIEWS.user.in_(sorted(users)))
+    return query
+
+
+def _after(created_at_us: int, stream: str) -> ColumnElement[bool]:
+    earlier = _VIEWS.created_at < created_at_us
+    return or_(earlier, and_(_VIEWS.created_at == created_at_us, _VIEWS.stream < stream))
+
+
+_ACKNOWLEDGED = or_(_CDRS.acknowledged_at.is_not(None), _CDRS.status == "acknowledged")
+_COUNTED = (
+    _CDRS.status,
+    func.count(),
+    func.count().filter(_ACKNOWLEDGED),
+    func.count().filter(_CDRS.corrections > 0),
+)
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def _rows(connection: Connection, query: Query) -> list[tuple[str, TransactionView]]:
+    rows = connection.execute(query).mappings()
+    return [(row["stream"], document_of(tables.transactions, row, TransactionView)) for row in rows]
+
+
+def _ledger_entries(connection: Connection, query: Query) -> tuple[LedgerEntry, ...]:
+    return tuple(
+        LedgerEntry(
+            role=row["role"],
+            cdr=document_of(tables.ledger, row, CdrView),
+            ended_at=instant(row["ended_at"]),
+            acknowledged_at=None if row["acknowledged_at"] is None else instant(row["acknowledged_at"]),
+            corrections=row["corrections"],
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def _counts(connection: Connection, query: Select[str, int, int, int]) -> dict[str, int]:
+    counts = dict.fromkeys(("ended", "delivered", "acknowledged", "overdue", "parked", "corrected"), 0)
+    for status, ended, acknowledged, corrected in connection.execute(query).tuples():
+        counts["ended"] += ended
+        counts["acknowledged"] += acknowledged
+        counts["corrected"] += corrected
+        if status != "acknowledged":
+            counts[status] = counts.get(status, 0) + ended
+    return counts
+
+
+def _orphans(connection: Connection, query: Query) -> tuple[Orphan, ...]:
+    return tuple(orphan_of(checked(tables.orphans, row)) for row in connection.execute(query).mappings())
+
+
+def _number(connection: Connection, query: Select[int]) -> int:
+    return connection.scalar(query) or 0
+
+
+def _first(found: tuple[T, ...]) -> T | None:
+    return found[0] if found else None
+
+
+# -- cursors -----------------------------------------------------------------------------------------------------------
+
+
+def _cursor(created_at_us: int, stream: str) -> str:
+    return urlsafe_b64encode(f"{created_at_us} {stream}".encode()).decode("ascii").rstrip("=")
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        created_at, _, stream = urlsafe_b64decode(padded).decode().partition(" ")
+        created_at_us = int(created_at)
+        instant(created_at_us)
+    except (ValueError, OverflowError):
+        raise refused(400, "cursor-unknown", "this cursor is not one of ours: begin again without it") from None
+    return created_at_us, stream

@@ -1,0 +1,126 @@
+"""What is owed to peers: messages written in the same transaction as the facts they tell, kept until they are over.
+
+Only `Append.closed` ends a delivery together with a fact; here is what happens to it before: attempts and their
+failures, lapsing, parking, and an operator's wish to try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select, update
+
+from actors import tables
+from actors.records import Delivery, DeliveryStatus
+from actors.rows import delivery_of, intact, micros, raw
+from actors.store import Store
+
+log = structlog.get_logger(__name__)
+
+_OWED = tables.deliveries.c
+_PENDING = _OWED.status == DeliveryStatus.PENDING.value
+_PARKED = _OWED.status == DeliveryStatus.PARKED.value
+
+
+class Outbox:
+    """The deliveries of a store. All methods raise StoreUnavailable when the database is."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def pending(self, peer: str, limit: int, now: datetime) -> tuple[Delivery, ...]:
+        """The `limit` open deliveries to a peer that are due first, in the order of their ids.
+
+        Those not yet due are among them: the earliest `next_at` says how long to wait. Commands past `expires_at` are
+        not, and a delivery that was altered on the disk is parked instead of given.
+        """
+        rows = await self._store.read(_pending, peer, limit, micros(now))
+        for row in rows:
+            if not intact(tables.deliveries, row):
+                log.error("outbox.damaged", delivery=row["id"], peer=peer)
+                await self.park(row["id"], "this delivery does not match its checksum: it was altered on the disk")
+        return tuple(delivery_of(row) for row in rows if intact(tables.deliveries, row))
+
+    async def earlier(self, delivery: Delivery) -> tuple[Delivery, ...]:
+        """The open deliveries of the same transaction to the same peer that were owed before this one."""
+        return await self._store.read(_earlier, delivery)
+
+    async def record_attempt(self, delivery_id: int, attempts: int, next_at: datetime, error: str | None) -> None:
+        """Notes that a delivery was tried for the `attempts`-th time, why it is not over, and when to try again."""
+        values = {"attempts": attempts, "next_at": micros(next_at), "last_error": error}
+        await self._store.write(_change, _PENDING & (_OWED.id == delivery_id), values)
+
+    async def park(self, delivery_id: int, error: str) -> bool:
+        """Puts an open delivery aside for an operator. False if it was not open."""
+        values = {"status": DeliveryStatus.PARKED.value, "last_error": error}
+        return await self._store.write(_change, _PENDING & (_OWED.id == delivery_id), values) > 0
+
+    async def replay(self, delivery_id: int, peer: str | None = None) -> bool:
+        """Opens a parked delivery (to this peer, if one is named) as if it had never been tried; due now.
+
+        False if there is no such parked delivery.
+        """
+        which = _PARKED & (_OWED.id == delivery_id)
+        if peer is not None:
+            which &= _OWED.peer == peer
+        now_us = micros(self._store.clock.now())
+        values = {"status": DeliveryStatus.PENDING.value, "attempts": 0, "next_at": now_us}
+        return await self._store.write(_change, which, values) > 0
+
+    async def lapse(self, now: datetime) -> int:
+        """Ends the commands whose time is over by `now`; they are never sent again. How many there were."""
+        values = {"status": DeliveryStatus.LAPSED.value}
+        return await self._store.write(_change, _PENDING & (_OWED.expires_at <= micros(now)), values)
+
+    async def counts(self, peer: str) -> dict[DeliveryStatus, int]:
+        """How many deliveries to a peer there are of each status."""
+        found = await self._store.read(_counts, peer)
+        return {status: found.get(status.value, 0) for status in DeliveryStatus}
+
+    async def parked(self, peer: str, limit: int = 1_000) -> tuple[Delivery, ...]:
+        """The dead letters of a peer, oldest first, for an operator to read and replay."""
+        return await self._store.read(_parked, peer, limit)
+
+    async def peers_with_pending(self) -> tuple[str, ...]:
+        """The peers to whom something is owed."""
+        return await self._store.read(_peers_with_pending)
+
+
+def _pending(connection: Connection, peer: str, limit: int, now_us: int) -> list[RowMapping]:
+    alive = or_(_OWED.expires_at.is_(None), _OWED.expires_at > now_us)
+    query = _deliveries().where(_OWED.peer == peer, _PENDING, alive).order_by(_OWED.next_at, _OWED.id).limit(limit)
+    return sorted(connection.execute(query).mappings(), key=lambda row: int(row["id"]))
+
+
+def _earlier(connection: Connection, delivery: Delivery) -> tuple[Delivery, ...]:
+    same = (_OWED.transaction == delivery.transaction) & (_OWED.peer == delivery.peer)
+    return tuple(_read(connection, _deliveries().where(same, _PENDING, _OWED.id < delivery.id).order_by(_OWED.id)))
+
+
+def _parked(connection: Connection, peer: str, limit: int) -> tuple[Delivery, ...]:
+    return tuple(_read(connection, _deliveries().where(_OWED.peer == peer, _PARKED).order_by(_OWED.id).limit(limit)))
+
+
+def _counts(connection: Connection, peer: str) -> dict[str, int]:
+    query = select(_OWED.status, func.count()).where(_OWED.peer == peer).group_by(_OWED.status)
+    return dict(connection.execute(query).tuples().all())
+
+
+def _peers_with_pending(connection: Connection) -> tuple[str, ...]:
+    return tuple(connection.scalars(select(_OWED.peer).where(_PENDING).distinct().order_by(_OWED.peer)))
+
+
+def _change(connection: Connection, which: ColumnElement[bool], values: dict[str, object]) -> int:
+    return connection.execute(update(tables.deliveries).where(which).values(values)).rowcount
+
+
+def _deliveries() -> Select[*tuple[Any, ...]]:
+    return select(*raw(tables.deliveries))
+
+
+def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[Delivery]:
+    for row in connection.execute(query).mappings():
+        yield delivery_of(row)

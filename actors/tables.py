@@ -1,0 +1,147 @@
+"""The tables of the store, as SQLAlchemy Core sees them. `migrations/` makes them; a test keeps the two equal.
+
+Times are integer microseconds since 1970 UTC: they sort, compare and survive every driver unchanged. Every row carries
+a `checksum` over its columns; those that may change without a new checksum are marked `OPEN`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+OPEN = {"sealed": False}
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column declared INTEGER.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _checksum() -> Column[bytes]:
+    return Column("checksum", LargeBinary, nullable=False, info=OPEN)
+
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("position", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("stream", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    _checksum(),
+    UniqueConstraint("stream", "seq", name="journal_stream_seq"),
+    sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("message_id", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("transaction", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("next_at", BigInteger, nullable=False, info=OPEN),
+    Column("attempts", Integer, nullable=False, info=OPEN),
+    Column("status", Text, nullable=False, info=OPEN),
+    Column("last_error", Text, info=OPEN),
+    _checksum(),
+    UniqueConstraint("message_id", name="deliveries_message_id"),
+    Index("deliveries_peer_status_next", "peer", "status", "next_at", "id"),
+    Index("deliveries_status_expires", "status", "expires_at"),
+    Index("deliveries_transaction_status", "transaction", "status", "id"),
+    sqlite_autoincrement=True,
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("scope", "name", name="aliases_key"),
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("final", SmallInteger, nullable=False),
+    Column("peer", Text),
+    Column("user", Text, nullable=False),
+    Column("local_service", Text, nullable=False),
+    Column("authorization_identifier", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("stream", name="transactions_key"),
+    Index("transactions_created", "created_at", "stream"),
+    Index("transactions_role_created", "role", "created_at", "stream"),
+    Index("transactions_role_final_created", "role", "final", "created_at", "stream"),
+    Index("transactions_user_created", "user", "created_at", "stream"),
+    Index("transactions_peer_user_final", "peer", "user", "final"),
+    Index("transactions_local_service_final", "local_service", "final"),
+    Index("transactions_authorization", "authorization_identifier", "created_at", "stream"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("role", Text, nullable=False),
+    Column("cdr_id", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("acknowledged_at", BigInteger),
+    Column("corrections", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("role", "cdr_id", name="ledger_key"),
+    Index("ledger_ended", "ended_at", "cdr_id"),
+    Index("ledger_peer_status", "peer", "status"),
+)
+
+orphans = Table(
+    "orphans",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("station", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _checksum(),
+    sqlite_autoincrement=True,
+)
+
+losses = Table(
+    "losses",
+    metadata,
+    Column("position", BigInteger, nullable=False),
+    Column("noticed_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("position", "noticed_at", name="losses_key"),
+)
