@@ -183,13 +183,16 @@ def _ledger_entries(connection: Connection, query: Query) -> tuple[LedgerEntry, 
     )
 
 
+_SUMS = ("ended", "acknowledged", "corrected")
+
+
 def _counts(connection: Connection, query: Select[str, int, int, int]) -> dict[str, int]:
-    counts = dict.fromkeys(("ended", "delivered", "acknowledged", "overdue", "parked", "corrected"), 0)
-    for status, ended, acknowledged, corrected in connection.execute(query).tuples():
+    counts = dict.fromkeys((*_SUMS, "delivered", "overdue", "parked"), 0)
+    for status, ended, acknowledged, corrected in connection.execute(query):
         counts["ended"] += ended
         counts["acknowledged"] += acknowledged
         counts["corrected"] += corrected
-        if status != "acknowledged":
+        if status not in _SUMS:
             counts[status] = counts.get(status, 0) + ended
     return counts
 

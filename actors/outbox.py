@@ -106,7 +106,7 @@ def _parked(connection: Connection, peer: str, limit: int) -> tuple[Delivery, ..
 
 def _counts(connection: Connection, peer: str) -> dict[str, int]:
     query = select(_OWED.status, func.count()).where(_OWED.peer == peer).group_by(_OWED.status)
-    return dict(connection.execute(query).tuples().all())
+    return dict(iter(connection.execute(query)))
 
 
 def _peers_with_pending(connection: Connection) -> tuple[str, ...]:

@@ -1,0 +1,196 @@
+"""What every ledger shows of transactions, charge records and orphans."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.journal import Journal
+from actors.ledger import Ledger, _place
+from actors.records import Orphan, StreamCorrupt
+from statecharts.vocabulary import Refused
+from tests.contracts.samples import NOON, after, append, entry, view
+
+
+async def put(journal: Journal, *numbers: int, final: bool = False, role: str = "source", **more: object) -> None:
+    for number in numbers:
+        stream = f"{role}/{number}"
+        seq = len(await journal.load(stream))
+        await journal.append(append(stream, seq, view=view(number, role, **more), final=final))
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_is_shown_as_its_last_append_left_it(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, 1, state="TxRunning", version=1)
+    await put(journal, 1, state="TxFinished", version=2, energy_wh=11_000, flags=("overdue",))
+    shown = view(1, state="TxFinished", version=2, energy_wh=11_000, flags=("overdue",))
+    assert await ledger.transaction("source/1") == shown
+    assert await ledger.transaction("source/2") is None
+
+
+async def test_pages_show_every_transaction_once_newest_first(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, *range(1, 8))
+    seen, cursor = [], None
+    while True:
+        page = await ledger.transactions(cursor=cursor, limit=3)
+        seen += [each.transaction_id for each in page.items]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+        await put(journal, 100 + len(seen))  # a newer one appears meanwhile
+    assert seen == ["7", "6", "5", "4", "3", "2", "1"]
+
+
+async def test_transactions_of_the_same_instant_are_paged_without_loss(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, 1, 2, 3, created_at=NOON)
+    first = await ledger.transactions(limit=2)
+    second = await ledger.transactions(cursor=first.next_cursor, limit=2)
+    assert sorted(each.transaction_id for each in first.items + second.items) == ["1", "2", "3"]
+    assert second.next_cursor is None
+
+
+async def test_a_list_is_of_one_role_state_and_set_of_users(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, 1, 2, user_identifier="anna")
+    await put(journal, 3, user_identifier="bert", state="Ready")
+    await put(journal, 4, role="destination", user_identifier="bert")
+
+    async def listed(**filters: object) -> list[str]:
+        return [each.transaction_id for each in (await ledger.transactions(limit=9, **filters)).items]
+
+    assert await listed(role="source") == ["3", "2", "1"]
+    assert await listed(state="Ready") == ["3"]
+    assert await listed(users={"bert"}) == ["4", "3"]
+    assert await listed(users={"anna", "bert"}, role="source", state="TxRunning") == ["2", "1"]
+    assert await listed(users=()) == []
+
+
+@pytest.mark.parametrize("cursor", ["", "!", "AAAA", "\N{SNOWMAN}", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5IHg"])
+async def test_a_cursor_that_is_not_ours_is_refused(ledger: Ledger, cursor: str) -> None:
+    with pytest.raises(Refused) as caught:
+        await ledger.transactions(cursor=cursor, limit=3)
+    assert caught.value.refusal.code == 400
+
+
+@given(st.text() | st.from_regex(r"[\w-]{0,40}", fullmatch=True))
+def test_any_text_is_a_cursor_or_refused(text: str) -> None:
+    try:
+        created_at_us, stream = _place(text)
+    except Refused:
+        return
+    assert isinstance(created_at_us, int)
+    assert isinstance(stream, str)
+
+
+async def test_namesakes_of_an_authorization_come_newest_first(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, 1, authorization_identifier="0A1B2C3D4E5F", pms_identifier="IE-001")
+    await put(journal, 2, authorization_identifier="0A1B2C3D4E5F", pms_identifier="FR-002")
+    await put(journal, 3)
+    found = await ledger.by_authorization("0A1B2C3D4E5F")
+    assert [each.transaction_id for each in found] == ["2", "1"]
+
+
+async def test_the_newest_of_a_role_open_or_not(journal: Journal, ledger: Ledger) -> None:
+    assert await ledger.newest("source", only_open=False) is None
+    await put(journal, 1, 2)
+    await put(journal, 3, final=True)
+    newest, open_one = await ledger.newest("source", only_open=False), await ledger.newest("source", only_open=True)
+    assert newest is not None
+    assert open_one is not None
+    assert (newest.transaction_id, open_one.transaction_id) == ("3", "2")
+
+
+async def test_open_transactions_are_counted_per_peers_user_and_found_per_place(
+    journal: Journal, ledger: Ledger
+) -> None:
+    mine = {"role": "destination", "pms_identifier": "NL-MOT"}
+    await put(journal, 1, 2, **mine)
+    await put(journal, 3, final=True, **mine)
+    await put(journal, 4, user_identifier="bert", **mine)
+    await put(journal, 5, role="destination", pms_identifier="FR-002", local_service_identifier="EVSE-2")
+    assert await ledger.count_open("NL-MOT", "anna") == 2
+    assert await ledger.count_open("NL-MOT", "anna", role="source") == 0
+    assert [each.transaction_id for each in await ledger.open_at("EVSE-1")] == ["4", "2", "1"]
+    assert [each.transaction_id for each in await ledger.open_at("EVSE-2")] == ["5"]
+
+
+# -- charge records ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_charge_record_is_shown_as_its_last_append_left_it(journal: Journal, ledger: Ledger) -> None:
+    await journal.append(append("destination/1", ledger=(entry("IE-001/A", status="overdue"),)))
+    newer = entry("IE-001/A", status="delivered", acknowledged_at=after(9), corrections=1)
+    await journal.append(append("destination/1", 1, ledger=(newer,)))
+    assert await ledger.cdr("destination", "IE-001/A") == newer.cdr
+    assert await ledger.entry("destination", "IE-001/A") == newer
+    assert await ledger.cdr("source", "IE-001/A") is None
+
+
+async def test_charge_records_are_listed_the_last_ended_first(journal: Journal, ledger: Ledger) -> None:
+    for number in (1, 3, 2):
+        record = entry(f"IE-001/{number}", ended_at=after(number))
+        await journal.append(append(f"destination/{number}", ledger=(record,)))
+    await journal.append(append("source/9", ledger=(entry("FR-002/9", role="source", ended_at=after(9)),)))
+    assert [cdr.cdr_id for cdr in await ledger.cdrs("destination", 2)] == ["IE-001/3", "IE-001/2"]
+    assert [cdr.cdr_id for cdr in await ledger.cdrs(None, 9)][0:2] == ["FR-002/9", "IE-001/3"]
+
+
+async def test_the_ledger_counts_every_record_of_a_peer(journal: Journal, ledger: Ledger) -> None:
+    records = (
+        entry("IE-001/1", acknowledged_at=after(1), corrections=2),
+        entry("IE-001/2", status="overdue"),
+        entry("IE-001/3", status="parked"),
+        entry("IE-001/4", status="acknowledged"),
+        entry("IE-001/5", status="ended", peer="FR-002"),
+        entry("IE-001/6", role="source"),
+    )
+    await journal.append(append("destination/1", ledger=records))
+    assert await ledger.counts("NL-MOT", role="destination") == {
+        "ended": 4,
+        "delivered": 1,
+        "acknowledged": 2,
+        "overdue": 1,
+        "parked": 1,
+        "corrected": 1,
+    }
+    assert (await ledger.counts("NL-MOT"))["ended"] == 5
+    assert set((await ledger.counts("nobody")).values()) == {0}
+    assert (await ledger.counts("FR-002"))["ended"] == 1
+
+
+# -- orphans and damage ------------------------------------------------------------------------------------------------
+
+
+async def test_orphans_are_kept_and_shown_newest_first(journal: Journal, ledger: Ledger) -> None:
+    lost = [Orphan(station="CS01", kind="StopTransaction", at=NOON, body=f"{n}".encode()) for n in range(3)]
+    await journal.append(append("station/CS01", orphans=tuple(lost)))
+    shown = await ledger.orphans(2)
+    assert [each.body for each in shown] == [b"2", b"1"]
+    assert all(each.id for each in shown)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "UPDATE transactions SET document = CAST(replace(document, 'anna', 'eve') AS BLOB)",
+        """UPDATE transactions SET "user" = 'eve'""",
+        "UPDATE ledger SET document = CAST(replace(document, '11000', '99000') AS BLOB)",
+        "UPDATE ledger SET acknowledged_at = 5",
+        "UPDATE orphans SET body = 5",
+    ],
+)
+async def test_an_altered_row_is_never_shown(journal: Journal, ledger: Ledger, alter: str) -> None:
+    orphan = Orphan(station="CS01", kind="StopTransaction", at=NOON, body=b"{}")
+    await journal.append(append(view=view(), ledger=(entry("IE-001/A", role="source"),), orphans=(orphan,)))
+    await journal.store.write(lambda connection: connection.exec_driver_sql(alter))
+    table = alter.split()[1]
+    reading = {
+        "transactions": lambda: ledger.transactions(limit=9),
+        "ledger": lambda: ledger.cdrs("source", 9),
+        "orphans": lambda: ledger.orphans(9),
+    }[table]
+    with pytest.raises(StreamCorrupt, match=f"{table}/.* does not match its checksum"):
+        await reading()
+    assert [finding.stream.partition("/")[0] for finding in await journal.check()] == [table]
