@@ -1,0 +1,122 @@
+"""Who may connect: the identity in the path, its Basic credentials, and a limit on failures per address."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import OrderedDict
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+import trio
+from websockets.http11 import Request
+
+from protocols.ocpp.limits import Limits
+from statecharts.ports import StationDirectory
+
+IDENTITY_CHARS_MAX = 48
+"""OCPP 2.0.1 allows 48 characters, more than 1.6 does."""
+
+_PATH = re.compile(r"/+(?:ocpp|websockets)/+([^/?#]+)/*(?:\?.*)?")
+_IDENTITY = re.compile(rf"(?!\.+$)[^/\\\x00-\x1f\x7f]{{1,{IDENTITY_CHARS_MAX}}}")
+_HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
+
+Refusal = tuple[HTTPStatus, str, dict[str, str]]
+
+
+def identity_in(path: str) -> str | None:
+    """The station that a request path names, percent-decoded: `/ocpp/<identity>` or Motown's `/websockets/<identity>`.
+
+    Slashes at the end or doubled are overlooked, since stations are configured by hand.
+    """
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return None
+    try:
+        identity = unquote_to_bytes(match[1]).decode()
+    except UnicodeDecodeError:
+        return None
+    return identity if _IDENTITY.fullmatch(identity) else None
+
+
+def password_in(authorization: str | None, identity: str) -> bytes | None:
+    """The password of a Basic Authorization header whose user is this identity, as raw bytes; else None.
+
+    OCPP-J 1.6, 6.2.2: the password is any 20 bytes, so that neither UTF-8 nor the absence of a colon can be assumed.
+    """
+    scheme, _, credentials = (authorization or "").partition(" ")
+    try:
+        decoded = base64.b64decode(credentials.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    user = f"{identity}:".encode()
+    return decoded[len(user) :] if scheme.lower() == "basic" and decoded.startswith(user) else None
+
+
+def forms_of(password: bytes) -> tuple[bytes, ...]:
+    """What a station may mean by this password: a key is sent as its bytes (J-1.6, 6.2.2) or as its hex text."""
+    if _HEX.fullmatch(password):
+        return password, bytes.fromhex(password.decode())
+    return password, password.hex().encode(), password.hex().upper().encode()
+
+
+class _Failures(msgspec.Struct):
+    count: int
+    until: float
+
+
+class Admission:
+    """The doorkeeper of one listener."""
+
+    def __init__(self, directory: StationDirectory, limits: Limits) -> None:
+        self._directory, self._limits = directory, limits
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+
+    def refusal(self, request: Request, address: str) -> Refusal | None:
+        """Why this upgrade request from this address is turned down; None if its station may come in."""
+        wait_s = self._seconds_to_wait(address)
+        if wait_s > 0:
+            return HTTPStatus.TOO_MANY_REQUESTS, "too many failures, wait", {"Retry-After": str(int(wait_s) + 1)}
+        refusal = self._check(request)
+        if refusal:
+            self._count(address)
+        return refusal
+
+    def _check(self, request: Request) -> Refusal | None:
+        identity = identity_in(request.path)
+        if identity is None or not self._directory.knows(identity):
+            # OCPP-J 1.6, 3.1.1: an unknown station is told so, and backs off.
+            return HTTPStatus.NOT_FOUND, "no such charging station", {}
+        if not self._opens(identity, password_in(_authorization(request), identity)):
+            return HTTPStatus.UNAUTHORIZED, "wrong or missing password", {"WWW-Authenticate": 'Basic realm="ocpp"'}
+        return None
+
+    def _opens(self, identity: str, password: bytes | None) -> bool:
+        if password is None:
+            return self._directory.authenticate(identity, None)
+        return any(self._directory.authenticate(identity, form) for form in forms_of(password))
+
+    def _seconds_to_wait(self, address: str) -> float:
+        failures = self._failures.get(address)
+        if failures is None or failures.count < self._limits.address_failures_max:
+            return 0
+        return failures.until - trio.current_time()
+
+    def _count(self, address: str) -> None:
+        """One more failure; the address longest without one is forgotten when the table is full."""
+        now = trio.current_time()
+        failures = self._failures.pop(address, None)
+        if failures is None or failures.until <= now:
+            failures = _Failures(0, now + self._limits.address_window_s)
+        failures.count += 1
+        self._failures[address] = failures
+        if len(self._failures) > self._limits.addresses_max:
+            self._failures.popitem(last=False)
+
+
+def _authorization(request: Request) -> str | None:
+    """The one Authorization header; two of them are none."""
+    values = request.headers.get_all("Authorization")
+    return values[0] if len(values) == 1 else None

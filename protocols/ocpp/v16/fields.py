@@ -1,0 +1,125 @@
+"""What several messages of OCPP 1.6 have in common: points in time, idTagInfo, meter values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from msgspec import UNSET
+
+from protocols.ocpp.schemas import formation_violation
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus, MeterSample
+
+
+def given(value: Any) -> Any:
+    """The value of an optional field, None where it was left out."""
+    return None if value is UNSET else value
+
+
+def present(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value: OCPP leaves out what is absent and knows no null."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+# -- points in time ----------------------------------------------------------------------------------------------------
+
+
+def read_time(text: str) -> datetime:
+    """The moment that an ISO 8601 text means, as aware UTC; without a zone it is UTC (OCPP 1.6, 3.15).
+
+    Raises FormationViolation for a text that names no moment.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise formation_violation(f"{text!r:.60} is no ISO 8601 date and time") from None
+
+
+def read_optional_time(text: Any) -> datetime | None:
+    return read_time(text) if given(text) else None
+
+
+def write_time(moment: datetime) -> str:
+    """ISO 8601 with a Z, as exact as the moment itself: a retry must show the very same time."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def write_clock(moment: datetime) -> str:
+    """The time for a station to set its clock by: in milliseconds, as some read no more than three digits."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+# -- idTagInfo ---------------------------------------------------------------------------------------------------------
+
+
+def write_id_tag_info(info: IdTagInfo | None) -> dict[str, Any] | None:
+    if info is None:
+        return None
+    return present(
+        status=info.status.value,
+        expiryDate=info.expiry_date and write_time(info.expiry_date),
+        parentIdTag=info.parent_id_tag,
+    )
+
+
+def read_id_tag_info(info: Any) -> IdTagInfo | None:
+    if given(info) is None:
+        return None
+    return IdTagInfo(
+        status=IdTagStatus(info.status),
+        expiry_date=read_optional_time(info.expiryDate),
+        parent_id_tag=given(info.parentIdTag),
+    )
+
+
+# -- meter values ------------------------------------------------------------------------------------------------------
+
+_DEFAULT_MEASURAND = "Energy.Active.Import.Register"
+_ENERGY = "Energy."
+
+
+def read_meter_values(meter_values: Any) -> tuple[MeterSample, ...]:
+    """All sampled values in their order, with the defaults of OCPP 1.6, 7.28, filled in; values stay text."""
+    return tuple(
+        _read_sample(sample, read_time(element.timestamp))
+        for element in given(meter_values) or ()
+        for sample in element.sampledValue
+    )
+
+
+def _read_sample(sample: Any, timestamp: datetime) -> MeterSample:
+    measurand = given(sample.measurand) or _DEFAULT_MEASURAND
+    return MeterSample(
+        timestamp=timestamp,
+        value=sample.value,
+        measurand=measurand,
+        # 7.28: Wh is the default of the energy measurands only; a voltage without a unit has none we may invent.
+        unit=given(sample.unit) or ("Wh" if measurand.startswith(_ENERGY) else ""),
+        context=given(sample.context) or "Sample.Periodic",
+        phase=given(sample.phase),
+        location=given(sample.location) or "Outlet",
+        format=given(sample.format) or "Raw",
+    )
+
+
+def write_meter_values(samples: Iterable[MeterSample]) -> list[Mapping[str, Any]]:
+    """One MeterValue for each run of samples with the same time."""
+    return [
+        {"timestamp": write_time(timestamp), "sampledValue": [_write_sample(sample) for sample in group]}
+        for timestamp, group in groupby(samples, key=lambda sample: sample.timestamp)
+    ]
+
+
+def _write_sample(sample: MeterSample) -> dict[str, Any]:
+    return present(
+        value=sample.value,
+        measurand=sample.measurand,
+        unit=sample.unit or None,
+        context=sample.context,
+        phase=sample.phase,
+        location=sample.location,
+        format=sample.format,
+    )
