@@ -1,0 +1,442 @@
+"""OCPP 1.6 payloads: both ends of every message, and what we take that the specification does not foresee."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ocpp import exceptions as ocpp
+from ocpp.charge_point import remove_nones, serialize_as_dict, snake_to_camel_case
+from ocpp.messages import MessageType, get_validator
+from ocpp.v16 import call, datatypes, enums
+
+from protocols.ocpp.v16 import V16
+from statecharts import station_vocabulary as words
+from statecharts.station_vocabulary import CallVerdict, MeterSample, StopTransaction
+from statecharts.vocabulary import Acknowledgement
+
+REPORTS, COMMANDS = V16.reports, V16.commands
+
+# -- strategies --------------------------------------------------------------------------------------------------------
+
+
+def texts(longest: int) -> st.SearchStrategy[str]:
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)
+
+
+def one_of(enum: Any) -> st.SearchStrategy[str]:
+    return st.sampled_from([member.value for member in enum])
+
+
+UNITS = [unit.value for unit in enums.UnitOfMeasure if unit.value != "Celsius"]
+INTEGERS = st.integers(-(2**31), 2**31 - 1)
+WATT_HOURS = st.integers(0, 2**53)
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+CLOCKS = MOMENTS.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+SAMPLES = st.builds(
+    MeterSample,
+    timestamp=MOMENTS,
+    value=st.text("0123456789.-", min_size=1, max_size=12),
+    measurand=one_of(enums.Measurand),
+    unit=st.sampled_from(UNITS),
+    context=one_of(enums.ReadingContext),
+    phase=st.none() | one_of(enums.Phase),
+    location=one_of(enums.Location),
+    format=one_of(enums.ValueFormat),
+)
+ID_TAG_INFO = st.builds(
+    words.IdTagInfo,
+    status=st.sampled_from(words.IdTagStatus),
+    expiry_date=st.none() | MOMENTS,
+    parent_id_tag=st.none() | texts(20),
+)
+ID_TAG_ANSWER = st.builds(words.IdTagAnswer, id_tag_info=ID_TAG_INFO)
+DATA_TRANSFER = {"vendor_id": texts(255), "message_id": st.none() | texts(50), "data": st.none() | texts(300)}
+EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
+    "BootNotification": (
+        st.builds(
+            words.BootNotification,
+            vendor=texts(20),
+            model=texts(20),
+            serial_number=st.none() | texts(25).filter(bool),
+            firmware_version=st.none() | texts(50),
+        ),
+        st.builds(
+            words.BootAnswer,
+            status=st.sampled_from(words.RegistrationStatus),
+            current_time=CLOCKS,
+            interval_s=st.integers(0, 86400),
+        ),
+    ),
+    "Heartbeat": (st.just(words.Heartbeat()), st.builds(words.HeartbeatAnswer, current_time=CLOCKS)),
+    "Authorize": (st.builds(words.AuthorizeIdTag, id_tag=texts(20)), ID_TAG_ANSWER),
+    "StatusNotification": (
+        st.builds(
+            words.StatusNotification,
+            connector_id=INTEGERS,
+            status=st.sampled_from(words.ConnectorStatus),
+            error_code=one_of(enums.ChargePointErrorCode),
+            timestamp=st.none() | MOMENTS,
+            info=st.none() | texts(50),
+            vendor_error_code=st.none() | texts(50),
+        ),
+        st.just(Acknowledgement()),
+    ),
+    "StartTransaction": (
+        st.builds(
+            words.StartTransaction,
+            connector_id=INTEGERS,
+            id_tag=texts(20),
+            meter_start_wh=WATT_HOURS,
+            timestamp=MOMENTS,
+            reservation_id=st.none() | INTEGERS,
+        ),
+        st.builds(words.StartAnswer, transaction_id=INTEGERS, id_tag_info=ID_TAG_INFO),
+    ),
+    "StopTransaction": (
+        st.builds(
+            StopTransaction,
+            transaction_id=INTEGERS,
+            meter_stop_wh=WATT_HOURS,
+            timestamp=MOMENTS,
+            reason=one_of(enums.Reason),
+            id_tag=st.none() | texts(20),
+            samples=st.lists(SAMPLES, max_size=4).map(tuple),
+        ),
+        ID_TAG_ANSWER | st.just(words.IdTagAnswer(id_tag_info=None)),
+    ),
+    "MeterValues": (
+        st.builds(
+            words.MeterValues,
+            connector_id=INTEGERS,
+            transaction_id=st.none() | INTEGERS,
+            samples=st.lists(SAMPLES, min_size=1, max_size=6).map(tuple),
+        ),
+        st.just(Acknowledgement()),
+    ),
+    "DataTransfer": (
+        st.builds(words.StationDataTransfer, **DATA_TRANSFER),
+        st.builds(words.DataTransferAnswer, status=one_of(enums.DataTransferStatus), data=st.none() | texts(300)),
+    ),
+}
+COMMAND_REQUESTS: dict[str, st.SearchStrategy[Any]] = {
+    "RemoteStartTransaction": st.builds(
+        words.RemoteStartTransaction, id_tag=texts(20), connector_id=st.none() | INTEGERS
+    ),
+    "RemoteStopTransaction": st.builds(words.RemoteStopTransaction, transaction_id=INTEGERS),
+    "Reset": st.builds(words.Reset, kind=one_of(enums.ResetType)),
+    "UnlockConnector": st.builds(words.UnlockConnector, connector_id=INTEGERS),
+    "ChangeAvailability": st.builds(
+        words.ChangeAvailability, connector_id=INTEGERS, kind=one_of(enums.AvailabilityType)
+    ),
+    "ChangeConfiguration": st.builds(words.ChangeConfiguration, key=texts(50), value=texts(500)),
+    "GetConfiguration": st.builds(words.GetConfiguration, keys=st.lists(texts(50), max_size=5).map(tuple)),
+    "ClearCache": st.just(words.ClearCache()),
+    "DataTransfer": st.builds(words.CentralDataTransfer, **DATA_TRANSFER),
+}
+STATUS_WORDS = {
+    "RemoteStartTransaction": enums.RemoteStartStopStatus,
+    "RemoteStopTransaction": enums.RemoteStartStopStatus,
+    "Reset": enums.ResetStatus,
+    "UnlockConnector": enums.UnlockStatus,
+    "ChangeAvailability": enums.AvailabilityStatus,
+    "ChangeConfiguration": enums.ConfigurationStatus,
+    "ClearCache": enums.ClearCacheStatus,
+    "DataTransfer": enums.DataTransferStatus,
+}
+
+
+def surprised(what: str) -> None:
+    raise AssertionError(f"something had to be tolerated: {what}")
+
+
+def read_report(action: str, payload: Any) -> tuple[Any, list[str]]:
+    noticed: list[str] = []
+    return REPORTS.read_request(action, msgspec.json.encode(payload), noticed.append), noticed
+
+
+# -- both ends of every message ----------------------------------------------------------------------------------------
+
+
+def test_every_core_action_is_tested_here() -> None:
+    assert set(REPORTS.actions) == set(EXCHANGES)
+    assert set(COMMANDS.actions) == set(COMMAND_REQUESTS) == {*STATUS_WORDS, "GetConfiguration"}
+
+
+@pytest.mark.parametrize("action", EXCHANGES)
+@given(data=st.data())
+def test_a_report_and_its_answer_arrive_as_they_were_sent(action: str, data: st.DataObject) -> None:
+    requests, answers = EXCHANGES[action]
+    report, answer = data.draw(requests), data.draw(answers)
+    assert REPORTS.action_of(report) == action
+    assert REPORTS.read_request(action, REPORTS.write_request(report), surprised) == report
+    written = REPORTS.write_answer(action, answer)
+    assert REPORTS.read_answer(action, written, surprised) == answer
+
+
+@pytest.mark.parametrize("action", COMMAND_REQUESTS)
+@given(data=st.data())
+def test_a_command_arrives_as_it_was_sent(action: str, data: st.DataObject) -> None:
+    command = data.draw(COMMAND_REQUESTS[action])
+    assert COMMANDS.action_of(command) == action
+    assert COMMANDS.read_request(action, COMMANDS.write_request(command), surprised) == command
+
+
+@pytest.mark.parametrize(
+    ("action", "status"), [(action, word.value) for action, enum in STATUS_WORDS.items() for word in enum]
+)
+def test_the_stations_word_decides_between_accepted_and_rejected(action: str, status: str) -> None:
+    outcome = COMMANDS.read_answer(action, COMMANDS.write_answer(action, (status, {})), surprised)
+    accepting = status in {"Accepted", "Scheduled", "Unlocked", "RebootRequired"}
+    assert outcome.verdict is (CallVerdict.ACCEPTED if accepting else CallVerdict.REJECTED)
+    assert outcome.status == status
+    assert outcome.data == {"status": status}
+    assert bool(outcome.cause) is not accepting
+
+
+def test_any_configuration_is_an_accepted_answer_with_all_its_data() -> None:
+    fields = {
+        "configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}],
+        "unknownKey": ["x"],
+    }
+    outcome = COMMANDS.read_answer(
+        "GetConfiguration", COMMANDS.write_answer("GetConfiguration", ("", fields)), surprised
+    )
+    assert outcome.verdict is CallVerdict.ACCEPTED
+    assert outcome.data == fields
+
+
+def test_a_status_word_unknown_to_us_is_a_rejection_in_the_stations_words() -> None:
+    outcome = COMMANDS.read_answer("Reset", b'{"status":"NotNow"}', lambda what: None)
+    assert (outcome.verdict, outcome.status) == (CallVerdict.REJECTED, "NotNow")
+
+
+@pytest.mark.parametrize("action", EXCHANGES)
+@given(data=st.data())
+def test_what_we_send_satisfies_the_published_schema(action: str, data: st.DataObject) -> None:
+    requests, answers = EXCHANGES[action]
+    asked = msgspec.json.decode(REPORTS.write_request(data.draw(requests)))
+    said = msgspec.json.decode(REPORTS.write_answer(action, data.draw(answers)))
+    get_validator(MessageType.Call, action, "1.6", float).validate(asked)
+    get_validator(MessageType.CallResult, action, "1.6", float).validate(said)
+
+
+def as_sent_by_the_ocpp_package(message: Any) -> dict[str, Any]:
+    payload: dict[str, Any] = remove_nones(snake_to_camel_case(serialize_as_dict(message)))
+    return payload
+
+
+def test_messages_of_an_independent_encoder_are_understood() -> None:
+    reading = datatypes.MeterValue(
+        timestamp="2026-05-04T03:02:01Z",
+        sampled_value=[
+            datatypes.SampledValue(value="1500"),
+            datatypes.SampledValue(value="16.1", measurand="Current.Import", unit="A", phase="L1"),
+        ],
+    )
+    stop = call.StopTransaction(
+        meter_stop=2500,
+        timestamp="2026-05-04T03:02:01Z",
+        transaction_id=7,
+        reason="EVDisconnected",
+        transaction_data=[reading],
+    )
+    report, noticed = read_report("StopTransaction", as_sent_by_the_ocpp_package(stop))
+    at = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+    assert noticed == []
+    assert report == StopTransaction(
+        transaction_id=7,
+        meter_stop_wh=2500,
+        timestamp=at,
+        reason="EVDisconnected",
+        samples=(
+            MeterSample(timestamp=at, value="1500"),
+            MeterSample(timestamp=at, value="16.1", measurand="Current.Import", unit="A", phase="L1"),
+        ),
+    )
+
+
+# -- time (OCPP 1.6, 3.15) ---------------------------------------------------------------------------------------------
+
+STOP: dict[str, Any] = {"transactionId": 7, "meterStop": 2500, "timestamp": "2026-05-04T03:02:01Z"}
+START: dict[str, Any] = {"connectorId": 1, "idTag": "0A1B", "meterStart": 0, "timestamp": "2026-05-04T03:02:01Z"}
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-05-04T03:02:01Z", datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        ("2026-05-04T03:02:01", datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        ("2026-05-04T03:02:01.5Z", datetime(2026, 5, 4, 3, 2, 1, 500_000, tzinfo=UTC)),
+        ("2026-05-04T03:02:01.123456789Z", datetime(2026, 5, 4, 3, 2, 1, 123_456, tzinfo=UTC)),
+        ("2026-05-04T05:02:01+02:00", datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        ("2026-05-04T05:02:01+0200", datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        ("20260504T030201Z", datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        (" 2026-05-04T03:02Z ", datetime(2026, 5, 4, 3, 2, tzinfo=UTC)),
+        ("1970-01-01T00:00:00Z", datetime(1970, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_any_iso_8601_time_is_read_as_utc(text: str, moment: datetime) -> None:
+    report, _ = read_report("StartTransaction", START | {"timestamp": text})
+    assert report.timestamp == moment
+    assert report.timestamp.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1777863721"])
+def test_a_time_that_names_no_moment_is_a_formation_violation(text: str) -> None:
+    with pytest.raises(ocpp.FormationViolationError):
+        read_report("StartTransaction", START | {"timestamp": text})
+
+
+def test_the_time_of_a_retry_keeps_its_microseconds() -> None:
+    exact = words.StartTransaction(
+        connector_id=1,
+        id_tag="A",
+        meter_start_wh=0,
+        timestamp=datetime(2026, 1, 1, 0, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=2))),
+    )
+    assert b"2025-12-31T22:00:00.123456Z" in REPORTS.write_request(exact)
+
+
+# -- facts win ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_without_reason_is_a_local_one() -> None:
+    assert read_report("StopTransaction", STOP) == (
+        StopTransaction(transaction_id=7, meter_stop_wh=2500, timestamp=datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
+        [],
+    )
+
+
+def test_an_unknown_stop_reason_costs_no_stop() -> None:
+    report, noticed = read_report("StopTransaction", STOP | {"reason": "DriverWalkedAway"})
+    assert report.reason == "Other"
+    assert len(noticed) == 1
+
+
+@pytest.mark.parametrize("transaction_id", [-1, -7, 0, 2**31])
+def test_any_transaction_number_is_taken(transaction_id: int) -> None:
+    assert read_report("StopTransaction", STOP | {"transactionId": transaction_id})[0].transaction_id == transaction_id
+
+
+def test_a_fall_of_the_meter_is_taken() -> None:
+    assert read_report("StopTransaction", STOP | {"meterStop": -1})[0].meter_stop_wh == -1
+
+
+def test_words_unknown_to_us_cost_no_reading() -> None:
+    sample = {"value": "1.5e3", "measurand": "Energy.Of.Acme", "unit": "acmes", "context": "Sunday", "location": "Roof"}
+    payload = {"connectorId": 1, "meterValue": [{"timestamp": STOP["timestamp"], "sampledValue": [sample]}]}
+    report, noticed = read_report("MeterValues", payload)
+    (read,) = report.samples
+    assert (read.value, read.measurand, read.unit) == ("1.5e3", "Energy.Of.Acme", "acmes")
+    assert (read.context, read.location) == ("Sunday", "Roof")
+    assert noticed
+
+
+def test_defaults_of_a_reading_are_filled_in_but_no_unit_is_invented() -> None:
+    samples = [{"value": "1500"}, {"value": "230", "measurand": "Voltage"}]
+    payload = {"connectorId": 0, "meterValue": [{"timestamp": STOP["timestamp"], "sampledValue": samples}]}
+    energy, voltage = read_report("MeterValues", payload)[0].samples
+    assert energy == MeterSample(timestamp=energy.timestamp, value="1500")
+    assert voltage.unit == ""
+
+
+@pytest.mark.parametrize("empty", [[], [{"timestamp": STOP["timestamp"], "sampledValue": []}]])
+def test_meter_values_without_a_value_are_taken(empty: list[Any]) -> None:
+    assert read_report("MeterValues", {"connectorId": 1, "meterValue": empty})[0].samples == ()
+
+
+def test_fields_nobody_knows_and_nulls_are_taken_and_noticed() -> None:
+    report, noticed = read_report("StartTransaction", START | {"reservationId": None, "acme": {"mood": "good"}})
+    assert report.id_tag == "0A1B"
+    assert report.reservation_id is None
+    assert len(noticed) == 1
+
+
+def test_an_unknown_error_code_costs_no_status() -> None:
+    payload = {"connectorId": 1, "status": "Faulted", "errorCode": "Squirrel"}
+    assert read_report("StatusNotification", payload)[0].error_code == "Squirrel"
+
+
+def test_the_serial_number_of_older_firmware_is_read() -> None:
+    payload = {"chargePointVendor": "v", "chargePointModel": "m", "chargeBoxSerialNumber": "box1"}
+    assert read_report("BootNotification", payload)[0].serial_number == "box1"
+
+
+def test_the_id_tag_keeps_its_case() -> None:
+    assert read_report("Authorize", {"idTag": "aB0 ~"})[0].id_tag == "aB0 ~"
+
+
+# -- the right error ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "payload", "error"),
+    [
+        ("StartTransaction", b"[]", ocpp.FormationViolationError),
+        ("StartTransaction", b"null", ocpp.FormationViolationError),
+        ("StartTransaction", b'{"idTag":"\xff"}', ocpp.FormationViolationError),
+        ("StartTransaction", b'{"acme":' + b"[" * 60_000, ocpp.FormationViolationError),
+        ("StartTransaction", b"{}", ocpp.OccurenceConstraintViolationError),
+        ("StopTransaction", msgspec.json.encode(STOP | {"meterStop": "many"}), ocpp.TypeConstraintViolationError),
+        ("StopTransaction", msgspec.json.encode(STOP | {"meterStop": 1.5}), ocpp.TypeConstraintViolationError),
+        ("StopTransaction", msgspec.json.encode(STOP | {"meterStop": 2**63}), ocpp.PropertyConstraintViolationError),
+        ("StopTransaction", b'{"meterStop":' + b"9" * 5000 + b"}", ocpp.PropertyConstraintViolationError),
+        ("Authorize", b'{"idTag":12}', ocpp.TypeConstraintViolationError),
+        ("Authorize", b'{"idTag":null}', ocpp.TypeConstraintViolationError),
+        ("Authorize", b'{"idTag":"123456789012345678901"}', ocpp.PropertyConstraintViolationError),
+        (
+            "StatusNotification",
+            b'{"connectorId":1,"errorCode":"NoError","status":"Asleep"}',
+            ocpp.PropertyConstraintViolationError,
+        ),
+        ("MeterValues", b'{"connectorId":1,"meterValue":[[]]}', ocpp.TypeConstraintViolationError),
+        ("SignCertificate", b"{}", ocpp.NotImplementedError),
+        ("x" * 5000, b"{}", ocpp.NotImplementedError),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_bad_payload_gets_the_right_error_code(action: str, payload: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error) as raised:
+        REPORTS.read_request(action, payload, surprised)
+    assert raised.value.details == {}
+
+
+def test_we_send_nothing_that_the_specification_forbids() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        COMMANDS.write_request(words.RemoteStartTransaction(id_tag="x" * 21))
+    with pytest.raises(msgspec.ValidationError):
+        COMMANDS.write_answer("Reset", ("Perhaps", {}))
+    with pytest.raises(msgspec.ValidationError):
+        COMMANDS.write_answer("Reset", ("Accepted", {"mood": "good"}))
+
+
+@given(
+    payload=st.binary(max_size=60)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["idTag", "timestamp", "meterStop", "transactionId", "transactionData", "sampledValue"]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    ).map(msgspec.json.encode),
+    action=st.sampled_from(list(EXCHANGES)),
+)
+def test_whatever_comes_is_read_or_refused_with_an_ocpp_error(payload: bytes, action: str) -> None:
+    try:
+        report = REPORTS.read_request(action, payload, lambda what: None)
+    except ocpp.OCPPError as error:
+        assert error.description
+    else:
+        assert REPORTS.action_of(report) == action

@@ -1,0 +1,138 @@
+"""What the OCPP tests share: a directory, a door that records, two peers on memory streams, a served listener."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import trio
+
+from protocols.ocpp.client import StationEnd, open_central_system
+from protocols.ocpp.limits import Limits
+from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.ports import StationConnection
+from statecharts.station_vocabulary import (
+    AuthorizeIdTag,
+    BootAnswer,
+    BootNotification,
+    Heartbeat,
+    HeartbeatAnswer,
+    IdTagAnswer,
+    IdTagInfo,
+    IdTagStatus,
+    RegistrationStatus,
+    ReportAnswer,
+    StartAnswer,
+    StartTransaction,
+    StationReport,
+    StopTransaction,
+)
+from statecharts.vocabulary import Acknowledgement
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, 250_000, tzinfo=UTC)
+PASSWORD = bytes.fromhex("00ff3a41") * 5
+"""Twenty bytes that are neither UTF-8 nor free of colons."""
+
+ACCEPTED = IdTagInfo(status=IdTagStatus.ACCEPTED)
+ANSWERS: dict[type[Any], ReportAnswer] = {
+    BootNotification: BootAnswer(status=RegistrationStatus.ACCEPTED, current_time=NOW, interval_s=300),
+    Heartbeat: HeartbeatAnswer(current_time=NOW),
+    AuthorizeIdTag: IdTagAnswer(id_tag_info=ACCEPTED),
+    StartTransaction: StartAnswer(transaction_id=7, id_tag_info=ACCEPTED),
+    StopTransaction: IdTagAnswer(id_tag_info=None),
+}
+
+
+class Directory:
+    """One station, with a password unless it needs none; and what it was asked."""
+
+    def __init__(self, identity: str = "CS01", password: bytes | None = PASSWORD) -> None:
+        self.identity, self.password = identity, password
+        self.tried: list[bytes | None] = []
+
+    def knows(self, identity: str) -> bool:
+        return identity == self.identity
+
+    def authenticate(self, identity: str, password: bytes | None) -> bool:
+        self.tried.append(password)
+        return self.knows(identity) and password == self.password
+
+
+class Door:
+    """Records what comes through, and answers with `ANSWERS` or as `behaviour` says. The newest connection wins."""
+
+    def __init__(self, behaviour: Callable[[StationReport], Awaitable[ReportAnswer]] | None = None) -> None:
+        self.behaviour = behaviour
+        self.reports: list[StationReport] = []
+        self.events: list[tuple[str, str]] = []
+        self.current: StationConnection | None = None
+        self.online, self.offline = trio.Event(), trio.Event()
+
+    async def connected(self, identity: str, connection: StationConnection) -> None:
+        older, self.current = self.current, connection
+        self.events.append(("connected", identity))
+        self.online.set()
+        if older:
+            await older.close(1000, "a newer connection took over")
+
+    async def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
+        self.reports.append(report)
+        if self.behaviour:
+            return await self.behaviour(report)
+        return ANSWERS.get(type(report), Acknowledgement())
+
+    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+        self.events.append(("disconnected", identity))
+        if self.current is connection:
+            self.current = None
+        self.offline.set()
+
+
+class World:
+    """A central system on a loopback port."""
+
+    def __init__(self, server: StationServer, door: Door, directory: Directory, nursery: trio.Nursery) -> None:
+        self.server, self.door, self.directory, self.nursery = server, door, directory, nursery
+        self._epochs = itertools.count(1)
+
+    @property
+    def port(self) -> int:
+        return self.server.ports[0]
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ocpp"
+
+    @asynccontextmanager
+    async def station(
+        self, identity: str = "CS01", password: bytes | None = PASSWORD, limits: Limits | None = None
+    ) -> AsyncIterator[StationEnd]:
+        epoch = f"station{next(self._epochs)}"
+        async with open_central_system(self.url, identity, password, epoch=epoch, limits=limits) as end:
+            yield end
+
+    async def online(self) -> StationConnection:
+        await self.door.online.wait()
+        assert self.door.current is not None
+        return self.door.current
+
+
+@asynccontextmanager
+async def central_system(
+    door: Door | None = None, directory: Directory | None = None, limits: Limits | None = None
+) -> AsyncIterator[World]:
+    door, directory = door or Door(), directory or Directory()
+    epochs = map("epoch{}".format, itertools.count(1))
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            serve = partial(
+                serve_stations, listeners, directory=directory, door=door, epochs=lambda: next(epochs), limits=limits
+            )
+            world = World(await nursery.start(serve), door, directory, nursery)
+            yield world
+            await world.server.close_all()
