@@ -150,7 +150,7 @@ async def _bounded_body(response: httpx.Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise _NoReply("the answer is compressed, which was not asked for")
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > ANSWER_BYTES_MAX:
             raise _NoReply(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")

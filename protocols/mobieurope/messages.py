@@ -11,13 +11,8 @@ own schema would refuse legal requests). Its models therefore declare no more th
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any, NamedTuple
-
-from spyne import Application, Fault, MethodContext, Service, rpc
-from spyne.model.complex import ComplexModel
-from spyne.model.primitive import Unicode
-from spyne.protocol.soap import Soap11, Soap12
-from spyne.server import ServerBase
 
 from protocols.mobieurope import envelope
 from protocols.mobieurope.contract import COMMON_NAMESPACE, PMS_NAMESPACE, Contract, operation_of
@@ -37,6 +32,15 @@ from statecharts.vocabulary import (
     RoamingRequest,
     TransactionProgressUpdate,
 )
+
+with warnings.catch_warnings():
+    # spyne 2.14 is of 2022: its vendored six, its use of cgi and its escapes make Python 3.11 complain while importing
+    warnings.simplefilter("ignore")
+    from spyne import Application, Fault, MethodContext, Service, rpc
+    from spyne.model.complex import ComplexModel
+    from spyne.model.primitive import Unicode
+    from spyne.protocol.soap import Soap11, Soap12
+    from spyne.server import ServerBase
 
 # spyne writes whole documents, with users and locations in them, to its log
 logging.getLogger("spyne").setLevel(logging.CRITICAL)
