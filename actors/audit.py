@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from sqlalchemy import Connection, RowMapping, Table, select
-from sqlalchemy.exc import DBAPIError
 
 from actors import tables
 from actors.head import Head
 from actors.records import Fact, StreamCorrupt
 from actors.rows import damaged, fact_of, intact, raw
+from actors.store import DRIVER_ERRORS, cause
 
 ROWS_READ_AT_ONCE = 1_000
 CORRUPT_SHOWN_MAX = 1_000
@@ -29,10 +29,10 @@ def load(connection: Connection, stream: str) -> tuple[Fact, ...]:
             for reason in chain.faults(row):
                 raise StreamCorrupt(stream, len(facts) + 1, reason)
             facts.append(fact_of(row))
-    except DBAPIError as error:
-        if "malformed" not in str(error.orig):
+    except DRIVER_ERRORS as error:
+        if "malformed" not in cause(error):
             raise
-        raise StreamCorrupt(stream, len(facts) + 1, f"the database cannot read it: {error.orig}") from error
+        raise StreamCorrupt(stream, len(facts) + 1, f"the database cannot read it: {cause(error)}") from error
     return tuple(facts)
 
 
@@ -80,8 +80,8 @@ def _findings(connection: Connection) -> Iterator[StreamCorrupt]:
             if table is not tables.journal:
                 yield from _rows(connection, table)
         yield from _losses(connection)
-    except DBAPIError as error:
-        yield StreamCorrupt(_DATABASE, 0, f"cannot be read further: {error.orig}")
+    except DRIVER_ERRORS as error:
+        yield StreamCorrupt(_DATABASE, 0, f"cannot be read further: {cause(error)}")
 
 
 def _structure(connection: Connection) -> Iterator[StreamCorrupt]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from actors import tables
 from actors.head import Head, HeadFile
@@ -214,7 +214,7 @@ def _alone(batch: _Batch, append: Append) -> _Written | Exception:
             batch.insert(rows)
             return written
     except Exception as error:
-        if isinstance(error, DBAPIError) and is_outage(error):
+        if is_outage(error):
             raise
         batch.tips = before
         return _explained(batch.connection, append, error)

@@ -7,8 +7,11 @@ before anybody is told of it: it may lag behind the journal, and is never ahead 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+_LINE = re.compile(rb"([0-9]{20}) ([0-9a-f]{64})\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,8 @@ class HeadFile:
 
     def read(self) -> Head | None:
         """The head written last; None if there is none that can be read."""
-        position, _, checksum = os.pread(self._file, 4096, 0).decode("ascii", "replace").strip().partition(" ")
-        try:
-            return Head(int(position), bytes.fromhex(checksum))
-        except ValueError:
-            return None
+        line = _LINE.fullmatch(os.pread(self._file, 4096, 0))
+        return Head(int(line[1]), bytes.fromhex(line[2].decode("ascii"))) if line else None
 
     def write(self, head: Head) -> None:
         """Remembers this head. The line keeps its place and length, so a full disk does not stop it.

@@ -5,8 +5,8 @@ Append-only, one stream per actor. Appends of all actors wait in one bounded que
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -38,19 +38,36 @@ async def open_journal(url: str, *, clock: Clock, run_sync: RunSync | None = Non
     store = Store(url, clock=clock, run_sync=run_sync)
     try:
         await store.migrate()
-        head_file = HeadFile(store.path.with_name(store.path.name + ".head")) if store.path else None
-        try:
+        with _head_beside(store) as head_file:
             await store.write(_notice_loss, store, head_file)
-            async with trio.open_nursery() as nursery:
-                journal = Journal(store, Committer(store, head_file))
-                nursery.start_soon(journal.run)
+            journal = Journal(store, Committer(store, head_file))
+            async with _running(journal):
                 yield journal
-                nursery.cancel_scope.cancel()
-        finally:
-            if head_file:
-                head_file.close()
     finally:
         await store.aclose()
+
+
+@contextmanager
+def _head_beside(store: Store) -> Iterator[HeadFile | None]:
+    if store.path is None:
+        yield None
+    else:
+        with closing(HeadFile(store.path.with_name(store.path.name + ".head"))) as head_file:
+            yield head_file
+
+
+@asynccontextmanager
+async def _running(journal: Journal) -> AsyncIterator[None]:
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run)
+        try:
+            yield
+        except Exception as error:  # carried around the nursery, which would wrap it in a group
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 @dataclass(eq=False, slots=True)

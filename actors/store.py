@@ -26,6 +26,9 @@ READERS_MAX = 4
 BUSY_TIMEOUT_MS = 5_000
 WAL_KEPT_BYTES_MAX = 64 * 1024 * 1024
 
+# SQLite quotes a damaged schema in its messages, and Python's driver cannot decode them.
+DRIVER_ERRORS = (DBAPIError, UnicodeDecodeError)
+
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -87,12 +90,12 @@ class Store:
         try:
             with self.writer.begin() as connection:
                 yield connection
-        except DBAPIError as error:
+        except DRIVER_ERRORS as error:
             if not is_outage(error):
                 raise
             self._reopen()
-            log.warning("store.unavailable", store=repr(self), cause=str(error.orig))
-            raise StoreUnavailable(f"nothing was written: {error.orig}") from error
+            log.warning("store.unavailable", store=repr(self), cause=cause(error))
+            raise StoreUnavailable(f"nothing was written: {cause(error)}") from error
 
     async def aclose(self) -> None:
         """Closes all connections; what was committed stays."""
@@ -106,8 +109,8 @@ class Store:
         try:
             with self.reader.connect() as connection:
                 return work(connection, *args)
-        except DBAPIError as error:
-            raise StoreUnavailable(f"cannot be read: {error.orig}") from error
+        except DRIVER_ERRORS as error:
+            raise StoreUnavailable(f"cannot be read: {cause(error)}") from error
 
     def _writing(self, work: Callable[..., T], *args: Any) -> T:
         with self.transaction() as connection:
@@ -119,9 +122,16 @@ class Store:
             self.writer.dispose()
 
 
-def is_outage(error: DBAPIError) -> bool:
+def cause(error: Exception) -> str:
+    """What the driver said, without SQLAlchemy's words around it."""
+    return str(error.orig if isinstance(error, DBAPIError) else error)
+
+
+def is_outage(error: Exception) -> bool:
     """Whether the database failed (full, gone, damaged), and not what was asked of it."""
-    return not isinstance(error, IntegrityError | DataError | ProgrammingError | InterfaceError)
+    if isinstance(error, IntegrityError | DataError | ProgrammingError | InterfaceError):
+        return False
+    return isinstance(error, DRIVER_ERRORS)
 
 
 @contextmanager

@@ -1,0 +1,102 @@
+"""The tables, their migrations, and the settings without which a commit would not be durable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, create_engine
+
+from actors.journal import open_journal
+from actors.migrations import migrate
+from actors.records import StoreError, StoreUnavailable
+from actors.rows import instant, micros, seal
+from actors.store import Store
+from actors.tables import metadata
+from tests.contracts.samples import StoppedClock, append
+
+
+def differences(connection: Connection) -> list[object]:
+    migrate(connection)
+    return compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses() -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        assert differences(connection) == []
+    engine.dispose()
+
+
+async def test_migrating_works_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_journal("sqlite:///here.db", clock=StoppedClock()) as journal:
+        await journal.append(append())
+    assert (tmp_path / "here.db").exists()
+
+
+async def test_a_database_of_a_newer_release_is_refused_in_words_for_people(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock())
+    await store.migrate()
+    await store.write(lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="written by another release"):
+        await store.migrate()
+    await store.aclose()
+
+
+@pytest.mark.parametrize("content", [None, b"this is no database at all, only a text file"])
+async def test_where_there_can_be_no_database_the_cause_is_said(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "journal.db" if content else tmp_path / "missing" / "journal.db"
+    if content:
+        path.write_bytes(content * 100)
+    with pytest.raises(StoreUnavailable, match=r"unable to open|not a database"):
+        async with open_journal(f"sqlite:///{path}", clock=StoppedClock()):
+            pass
+
+
+async def test_every_connection_is_set_to_be_durable(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock())
+    await store.migrate()
+
+    def settings(connection: Connection) -> tuple[object, ...]:
+        pragmas = ("journal_mode", "synchronous", "query_only")
+        return tuple(connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() for pragma in pragmas)
+
+    full = 2
+    assert await store.write(settings) == ("wal", full, 0)
+    assert await store.read(settings) == ("wal", full, 1)
+    await store.aclose()
+
+
+async def test_a_reader_keeps_its_snapshot_while_the_writer_commits(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock())
+    await store.migrate()
+    count = "SELECT count(*) FROM aliases"
+    with store.reader.connect() as reading:
+        assert reading.exec_driver_sql(count).scalar() == 0
+        await store.write(lambda writing: writing.exec_driver_sql("INSERT INTO aliases VALUES ('s', 'n', 't', x'00')"))
+        assert reading.exec_driver_sql(count).scalar() == 0
+    assert await store.read(lambda reading: reading.exec_driver_sql(count).scalar()) == 1
+    await store.aclose()
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
+def test_times_survive_and_sort_as_microseconds(one: datetime, other: datetime) -> None:
+    assert instant(micros(one)) == one
+    assert (micros(one) < micros(other)) == (one < other)
+    assert micros(one + timedelta(microseconds=1)) == micros(one) + 1
+
+
+PARTS = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.binary(), max_size=4)
+
+
+@given(PARTS, PARTS)
+def test_seals_are_equal_only_for_equal_parts(one: list[object], other: list[object]) -> None:
+    assert (seal(*one) == seal(*other)) == (one == other)
+    assert seal("ab", "c") != seal("a", "bc")
+    assert seal(1) != seal("1") != seal(b"1")
