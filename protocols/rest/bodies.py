@@ -1,0 +1,145 @@
+"""What comes in and goes out: JSON and query strings into checked structs, values into JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+from quart import Response, request
+from werkzeug.routing import BaseConverter
+
+from protocols.rest.problems import FieldError, Problem
+from statecharts.vocabulary import Location
+
+JSON = "application/json"
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*\Z)")]
+"""An identifier as operators write them: 1 to 64 characters, none of them a control character, no blank first."""
+
+RadiusM = Annotated[int, Meta(ge=1, le=20_100_000)]
+"""Metres, up to half way round the Earth."""
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+ERROR_PATH = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$(?P<field>.*)`)?$", re.DOTALL)
+MISSING_FIELD = re.compile(r"^Object missing required field `(?P<name>.+)`$")
+
+ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class IdentifierConverter(BaseConverter):
+    """Path segments that can be an identifier; any other is a 404 and never reaches a door."""
+
+    regex = r"[^/\x00-\x1f\x7f]{1,64}"
+
+
+class NumberConverter(BaseConverter):
+    """Row numbers; longer ones than a database can hold are a 404."""
+
+    regex = r"[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+
+async def body(type_: type[T], media_types: Collection[str] = (JSON,)) -> T:
+    """The JSON body of the request as a `type_`.
+
+    Raises `Problem`: 415 for another media type, 400 for what is not JSON, or is JSON that does not fit (each with
+    the field and the reason).
+    """
+    if request.mimetype not in media_types:
+        raise Problem(415, "unsupported-media-type", f"Send the body as {' or '.join(sorted(media_types))}.")
+    text = await text_body()
+    try:
+        return msgspec.json.decode(text, type=type_)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise Problem(400, "malformed-json", f"The body is not JSON that can be read: {error}.") from error
+
+
+async def text_body() -> str:
+    """The body as text. Raises `Problem` 400 when it is not UTF-8, werkzeug's 413 or 408 by the app's limits."""
+    raw = await request.get_data(True, False, False)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(400, "not-utf-8", f"The body is not UTF-8: byte {error.start} cannot be read.") from error
+
+
+def query(type_: type[S]) -> S:
+    """The query string as a struct: fields whose default is a tuple may be repeated. Raises `Problem` 400."""
+    fields = {field.name: field for field in msgspec.structs.fields(type_)}
+    repeatable = {name for name, field in fields.items() if isinstance(field.default, tuple)}
+    found = {
+        name: values if name in repeatable else values[-1]
+        for name, values in ((name, request.args.getlist(name)) for name in request.args)
+    }
+    return converted(found, type_)
+
+
+def converted(data: object, type_: type[T]) -> T:
+    """`data` as a `type_`, text read as numbers where numbers are wanted. Raises `Problem` 400."""
+    try:
+        return msgspec.convert(data, type=type_, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+
+
+def invalid(error: msgspec.ValidationError) -> Problem:
+    """msgspec's complaint as a problem that names the field and the reason."""
+    reason, field = _reason_and_field(str(error))
+    where = f"`{field}`: " if field else ""
+    found = FieldError(field=field, reason=reason)
+    return Problem(400, "invalid-request", f"The request does not fit: {where}{reason}.", errors=(found,))
+
+
+def _reason_and_field(complaint: str) -> tuple[str, str]:
+    parts = ERROR_PATH.match(complaint)
+    reason, field = (parts["reason"], (parts["field"] or "").lstrip(".")) if parts else (complaint, "")
+    missing = MISSING_FIELD.match(reason)
+    if missing is None:
+        return reason, field
+    return "is missing", f"{field}.{missing['name']}" if field else missing["name"]
+
+
+def checked_location(latitude: Decimal, longitude: Decimal) -> Location:
+    """A place on Earth. Raises `Problem` 400 for NaN, infinity and what lies beyond the poles or the date line."""
+    for name, value, bound in (("latitude", latitude, 90), ("longitude", longitude, 180)):
+        if not value.is_finite() or abs(value) > bound:
+            reason = f"must be a number of degrees from -{bound} to {bound}"
+            found = FieldError(field=name, reason=reason)
+            raise Problem(400, "invalid-request", f"The request does not fit: `{name}`: {reason}.", errors=(found,))
+    return Location(latitude=latitude, longitude=longitude)
+
+
+def idempotency_key() -> str | None:
+    """The request's Idempotency-Key. Raises `Problem` 400 when it is not 1 to 200 visible ASCII characters."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise Problem(400, "invalid-idempotency-key", "An Idempotency-Key is 1 to 200 visible ASCII characters.")
+    return key
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON shows it: every field, defaults too, but none that is absent."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(item) for name, item in msgspec.structs.asdict(value).items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return value
+
+
+def answer(value: Any, status: int = 200, *, media_type: str = JSON, location: str | None = None) -> Response:
+    """`value` as a JSON response: times in RFC 3339 UTC, decimals as numbers with their own digits."""
+    headers = {"Cache-Control": "no-store"} | ({"Location": location} if location else {})
+    return Response(ENCODER.encode(plain(value)), status, headers, content_type=media_type)

@@ -1,0 +1,90 @@
+"""The shapes that Motown's two MOBI.Europe REST APIs share: its session JSON, its error JSON, its state names.
+
+Both APIs answer every error as `{"responseError": {"errorCode", "errorMsg"}}`. As in Motown a refusal of the business
+is HTTP 400, whatever its errorCode says (an unknown authorizationIdentifier: HTTP 400 with errorCode 404); only what
+concerns the request as HTTP keeps its own status: 401, 403 (not this app's user), 408, 413, 415, 429, 500.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from quart import Blueprint, Response
+
+from protocols.rest.problems import Problem, report
+from statecharts.ports import TransactionView
+from statecharts.vocabulary import Refused, refused
+
+HTTP_STATUSES = frozenset({401, 403, 408, 413, 415, 429, 500})
+STATES_SHOWN_AS = {"Settled": "TxFinished"}
+
+
+def session_info(view: TransactionView, *, pms_identifier: str | None, service_pms: str | None) -> dict[str, Any]:
+    """Motown's SessionInfo: its field names in its order, absent values left out, its plain ints 0 when unknown."""
+    fields = {
+        "id": session_id(view.transaction_id),
+        "transactionId": view.station_transaction_id or 0,
+        "userIdentifier": view.user_identifier,
+        "authorizationIdentifier": view.authorization_identifier,
+        "requestIdentifier": view.request_identifier,
+        "sessionStateMachine": {
+            "state": STATES_SHOWN_AS.get(view.state, view.state),
+            "lastTimeStateChanged": int(view.changed_at.timestamp() * 1000),
+        },
+        "pmsIdentifier": pms_identifier,
+        "servicePms": service_pms,
+        "localServiceIdentifier": view.local_service_identifier,
+        "connectorIdentifier": view.connector_identifier,
+        "serviceTypeIdentifier": view.service_type,
+        "startTimestamp": _date(view.start_timestamp),
+        "endTimestamp": _date(view.end_timestamp),
+        "meterStart": view.meter_start_wh or 0,
+        "meterStop": view.meter_stop_wh or 0,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def session_id(transaction_id: str) -> int:
+    """A number for the transaction that never changes: Motown's ids are numbers, ours are not. 1 to 2**53 - 1."""
+    digest = hashlib.sha256(transaction_id.encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) or 1
+
+
+def living(view: TransactionView) -> TransactionView:
+    """The view, when Motown's machine has its state. Raises `Refused` for Refused (400) and Expired (410)."""
+    if view.state == "Refused":
+        raise refused(400, "refused", view.cause or "The authorisation was refused")
+    if view.state == "Expired":
+        raise refused(410, "expired", view.cause or "The authorisation has expired")
+    return view
+
+
+def _date(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def motown_answer(content: dict[str, Any], media_type: str, status: int = 200) -> Response:
+    """`content` as JSON of Motown's media type."""
+    return Response(msgspec.json.encode(content), status, {"Cache-Control": "no-store"}, content_type=media_type)
+
+
+def answer_errors_as_motown(blueprint: Blueprint, media_type: str) -> None:
+    """Makes every error of the blueprint a responseError."""
+
+    @blueprint.errorhandler(Exception)
+    async def answer_error(error: Exception) -> Response:
+        problem = report(error)
+        code = error.refusal.code if isinstance(error, Refused) else problem.status
+        content = {"responseError": {"errorCode": str(code), "errorMsg": problem.detail}}
+        response = motown_answer(content, media_type, _http_status(error, problem))
+        response.headers.update(problem.headers)
+        return response
+
+
+def _http_status(error: Exception, problem: Problem) -> int:
+    if isinstance(error, Refused):
+        return 403 if problem.status == 403 else 400
+    return problem.status if problem.status in HTTP_STATUSES else 400

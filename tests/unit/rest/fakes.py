@@ -1,0 +1,306 @@
+"""In-memory doors that keep the contracts of statecharts/ports.py, and an app behind a client that speaks to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import trio
+from quart_trio import QuartTrio
+
+from protocols.rest import make_app
+from statecharts.ports import (
+    AuthorizationRequest,
+    CdrView,
+    LocalServicesFound,
+    OperationView,
+    Page,
+    PeerView,
+    Principal,
+    StationView,
+    TransactionView,
+)
+from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
+from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
+
+NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
+FINAL = ("Settled", "Refused")
+
+READY = TransactionView(
+    transaction_id="tx-1",
+    role="source",
+    state="Ready",
+    version=2,
+    created_at=NOON,
+    changed_at=NOON + timedelta(milliseconds=250),
+    user_identifier="alice",
+    local_service_identifier="DEMO_001",
+    pms_identifier="IE-001",
+    connector_identifier="1",
+    authorization_identifier="0A1B2C3D4E5F",
+    expires_at=NOON + timedelta(minutes=15),
+)
+CDR = CdrView(
+    cdr_id="IE-001/0A1B2C3D4E5F",
+    pms_identifier="IE-001",
+    authorization_identifier="0A1B2C3D4E5F",
+    local_service_identifier="DEMO_001",
+    user_identifier="alice",
+    start_timestamp=NOON,
+    end_timestamp=NOON + timedelta(hours=1),
+    energy_wh=12345,
+    status="acknowledged",
+)
+STATION = LocalService(
+    local_service_identifier="DEMO_001",
+    status=ServiceStatus.AVAILABLE,
+    service_types=(ServiceType.EV_CHARGING,),
+    location=Location(latitude=Decimal("53.349805"), longitude=Decimal("-6.260310")),
+    distance_m=250,
+    pms_identifier="IE-001",
+)
+
+
+PRINCIPALS = {
+    "app-token": Principal(name="app", users=frozenset({"alice", "bob"})),
+    "other-token": Principal(name="other", users=frozenset({"carol"})),
+    "operator-token": Principal(name="operator", operator=True),
+}
+
+
+class FakeTokens:
+    def principal(self, token: str) -> Principal | None:
+        return PRINCIPALS.get(token)
+
+
+class FakeApps:
+    """One Source: transactions by id, what was asked, and changes that a test makes with `change`."""
+
+    def __init__(self, *transactions: TransactionView) -> None:
+        self.views = {view.transaction_id: view for view in transactions}
+        self.asked: list[Any] = []
+        self.changed = trio.Event()
+        self.draining = trio.Event()
+        self.streams = 0
+        self.fails_with: Exception | None = None
+
+    def change(self, transaction_id: str, **fields: Any) -> None:
+        view = self.views[transaction_id]
+        self.views[transaction_id] = msgspec.structs.replace(view, version=view.version + 1, **fields)
+        self.wake()
+
+    def wake(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+    async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
+        self._note(request)
+        if not principal.may_act_for(request.user_identifier):
+            raise refused(403, "user-not-yours", "this app may not act for that user")
+        if request.local_service_identifier == "BUSY":
+            raise refused(409, "connector-busy", "the connector is in use")
+        view = msgspec.structs.replace(READY, user_identifier=request.user_identifier)
+        self.views[view.transaction_id] = view
+        return view
+
+    async def start(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
+        return await self._operate(principal, transaction_id, "start", "StartTxRequested", idempotency_key)
+
+    async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
+        return await self._operate(principal, transaction_id, "stop", "StopTxRequested", idempotency_key)
+
+    async def _operate(
+        self, principal: Principal, transaction_id: str, kind: str, state: str, key: str | None
+    ) -> TransactionView:
+        view = await self.transaction(principal, transaction_id)
+        self._note((kind, transaction_id, key))
+        if kind == "stop" and view.state != "TxRunning":
+            raise refused(409, "not-running", "there is nothing to stop")
+        operation = OperationView(
+            request_identifier=f"{kind}-request",
+            kind=kind,
+            status="pending",
+            requested_at=NOON + timedelta(minutes=1),
+            waits_for="notifyRequestResult",
+            until=NOON + timedelta(minutes=4),
+        )
+        self.change(
+            transaction_id,
+            state=state,
+            request_identifier=operation.request_identifier,
+            operations=(*view.operations, operation),
+        )
+        return self.views[transaction_id]
+
+    async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView:
+        self._note(("transaction", transaction_id))
+        view = self.views.get(transaction_id)
+        if view is None or not principal.may_act_for(view.user_identifier):
+            raise refused(404, "transaction-unknown", "there is no such transaction")
+        return view
+
+    async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
+        self._note(("by_authorization", authorization_identifier))
+        for view in self.views.values():
+            if view.authorization_identifier == authorization_identifier and principal.may_act_for(
+                view.user_identifier
+            ):
+                return view
+        raise refused(404, "authorization-unknown", "there is no such authorisation")
+
+    async def transactions(
+        self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
+    ) -> Page:
+        self._note((state, user_identifier, cursor, limit))
+        seen = [view for view in self.views.values() if principal.may_act_for(view.user_identifier)]
+        more = "next" if len(seen) > limit else None
+        return Page(items=tuple(seen[:limit]), next_cursor=more)
+
+    async def changes(
+        self, principal: Principal, transaction_id: str, after_version: int
+    ) -> AsyncIterator[TransactionView | None]:
+        self.streams += 1
+        try:
+            while not self.draining.is_set():
+                view, changed = self.views[transaction_id], self.changed
+                if view.version > after_version:
+                    after_version = view.version
+                    yield view
+                    if view.state in FINAL:
+                        return
+                    continue
+                yield None
+                await changed.wait()
+        finally:
+            self.streams -= 1
+
+    async def local_services(
+        self,
+        principal: Principal,
+        *,
+        location: Location,
+        radius_m: int,
+        service_types: tuple[ServiceType, ...],
+        destinations: tuple[str, ...],
+    ) -> LocalServicesFound:
+        self._note((location, radius_m, service_types, destinations))
+        return LocalServicesFound(local_services=(STATION,), unanswered={"NL-OTH": "no answer within 5 s"})
+
+    async def local_service(self, principal: Principal, destination: str, identifier: str) -> LocalService:
+        self._note((destination, identifier))
+        if (destination, identifier) != ("IE-001", "DEMO_001"):
+            raise refused(404, "local-service-unknown", "there is no such local service")
+        return STATION
+
+    def _note(self, asked: Any) -> None:
+        self.asked.append(asked)
+        if self.fails_with is not None:
+            raise self.fails_with
+
+
+class FakeOperators:
+    """One Destination as its operator sees it."""
+
+    def __init__(self) -> None:
+        self.last: TransactionView | None = None
+        self.asked: list[Any] = []
+        self.outcome = CallOutcome(verdict=CallVerdict.ACCEPTED, status="Accepted")
+
+    async def last_open_session(self) -> TransactionView | None:
+        return self.last
+
+    async def transactions(self, *, role: str | None, state: str | None, cursor: str | None, limit: int) -> Page:
+        self.asked.append((role, state, cursor, limit))
+        return Page(items=(READY,))
+
+    async def transaction(self, role: str, identifier: str) -> TransactionView:
+        if identifier != READY.transaction_id:
+            raise refused(404, "transaction-unknown", "there is no such transaction")
+        return msgspec.structs.replace(READY, role=role)
+
+    async def cdrs(self, *, role: str | None, limit: int) -> tuple[CdrView, ...]:
+        self.asked.append((role, limit))
+        return (CDR,)
+
+    async def stations(self) -> tuple[StationView, ...]:
+        return (StationView(identity="CS01", registration="Accepted", online=False, connectors={"1": "Available"}),)
+
+    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
+        if identity != "CS01":
+            raise refused(404, "station-unknown", "there is no such station")
+        self.asked.append(command)
+        return self.outcome
+
+    async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
+        self.asked.append((identity, connector_id, id_tag))
+        return msgspec.structs.replace(READY, transaction_id="local-1", role="local", pms_identifier=None)
+
+    async def stop(self, role: str, identifier: str) -> TransactionView:
+        return await self.transaction(role, identifier)
+
+    async def peers(self) -> tuple[PeerView, ...]:
+        return (self._peer("Up"),)
+
+    async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
+        if pms_identifier != "IE-001":
+            raise refused(404, "peer-unknown", "there is no such peer")
+        return self._peer("Blocked" if blocked else "Up")
+
+    async def parked(self, pms_identifier: str) -> tuple[dict[str, Any], ...]:
+        return ({"id": 7, "operation": "endTransaction", "last_error": "400 bad"},)
+
+    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
+        if delivery_id != 7:
+            raise refused(404, "delivery-unknown", "there is no such parked delivery")
+        self.asked.append(("replay", pms_identifier, delivery_id))
+
+    @staticmethod
+    def _peer(state: str) -> PeerView:
+        return PeerView(
+            pms_identifier="IE-001", state=state, pending_deliveries=0, parked_deliveries=1, ledger={"delivered": 3}
+        )
+
+
+class World:
+    """An app with fakes behind it, and short ways to speak to it."""
+
+    def __init__(self, *transactions: TransactionView, source: bool = True, dv1: bool = True) -> None:
+        self.apps = FakeApps(*transactions)
+        self.operators = FakeOperators()
+        self.draining = self.apps.draining
+        self.app: QuartTrio = make_app(
+            pms_identifier="NL-MOT",
+            apps=self.apps if source else None,
+            operators=self.operators,
+            tokens=FakeTokens(),
+            new_correlation_id=_counted(),
+            draining=self.draining,
+            dv1=dv1,
+            version="1.2.3",
+        )
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = "app-token",
+        json: Any = None,
+        data: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """One request through the test client; `json` and `token` set their headers, `headers` win."""
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
+        if json is not None:
+            data = msgspec.json.encode(json)
+            sent["Content-Type"] = "application/json"
+        with trio.fail_after(5):
+            return await self.app.test_client().open(path, method=method, data=data, headers=sent | (headers or {}))
+
+
+def _counted() -> Callable[[], str]:
+    numbers = iter(range(1, 1_000_000))
+    return lambda: f"made-{next(numbers)}"
