@@ -170,13 +170,23 @@ def build_machine(states: Iterable[State], initial: str, rows: Iterable[Row]) ->
 
 
 def compile_table(machine: Machine) -> Table:
-    """The machine's transitions as a flat table, candidates in their order: the first whose guard holds is taken."""
+    """The machine's transitions as a flat table, candidates in their order: the first whose guard holds is taken.
+
+    What comes after a row without a guard can never be taken, and is left out.
+    """
     table: Table = {name: {} for name in machine.states}
     for event in machine.events.values():
         for source, candidates in event.transitions.items():
             rows = tuple(cast(Row, candidate.before[0]) for candidate in candidates)
-            table[source][rows[0].event] = rows
+            table[source][rows[0].event] = tuple(_reachable(rows))
     return table
+
+
+def _reachable(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        yield row
+        if row.when is None:
+            return
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +213,7 @@ class Chart(Generic[D]):
         object.__setattr__(self, "table", compile_table(self.machine))
         object.__setattr__(self, "by_name", {str(state.name): state for state in self.states})
         object.__setattr__(self, "events", {row.event.__name__: row.event for row in self.rows})
-        problems = [*self._undecided_facts(), *self._timeless_states()]
+        problems = [*self._undecided_facts(), *self._dropped_facts(), *self._timeless_states()]
         if problems:
             raise ChartError(f"chart {self.name}: {'; '.join(problems)}")
 
@@ -211,6 +221,11 @@ class Chart(Generic[D]):
         for state, event, rows in self.pairs():
             if issubclass(event, Fact) and (not rows or rows[-1].when is not None or rows[-1].refusal is not None):
                 yield f"fact {event.__name__} is not decided in {state}"
+
+    def _dropped_facts(self) -> Iterator[str]:
+        for row in self.rows:
+            if issubclass(row.event, Fact) and row.refusal is not None and not row.recorded:
+                yield f"fact {row.event.__name__} is refused without being written down"
 
     def _timeless_states(self) -> Iterator[str]:
         for state in self.states:

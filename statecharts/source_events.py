@@ -184,7 +184,8 @@ def tells_failure(data: T, event: ResultNotified) -> bool:
 
 def foreign_content(data: T, content: TransactionData, outer: str) -> bool:
     """Whether a report speaks of another user, operator or service than ours (DESIGN: trust)."""
-    assert data.request is not None
+    if data.request is None:
+        return True
     known = (data.authorization_identifier, data.authorization_identifier, data.request.user_identifier, data.peer)
     said = (outer, content.authorization_identifier, content.user_identifier, content.local_operator_identifier)
     known_place = (data.request.local_service_identifier, data.own_pms_identifier, data.request.service_type)
@@ -215,7 +216,7 @@ def _requested(data: T, event: AuthorizationRequested) -> dict[str, Any]:
 
 
 def _granted(data: T, event: AuthorizationGranted) -> dict[str, Any]:
-    if data.state != S.READY:
+    if data.state != S.READY or data.granted_at is not None:
         return {"flags": _flagged(data, "granted-too-late"), "changed_at": event.at}
     name = event.authorization_identifier
     return {"authorization_identifier": name, "granted_at": event.at, "changed_at": event.at}
@@ -280,15 +281,16 @@ def _notified(data: T, event: ResultNotified) -> dict[str, Any]:
         "heard_at": event.at,
         "changed_at": event.at,
     }
+    closed = _close(data.operations, "succeeded", only=event.request_identifier)
     if tells_start(data, event) and data.state in (S.TX_RUNNING, S.STOP_TX_REQUESTED) and data.heard_at is None:
-        return {**noted, **_entered(data, event.at)}
+        return {**noted, **_entered(msgspec.structs.replace(data, operations=closed), event.at)}
     if event.success and kind_of(data, event) is not None:
-        closed = _close(data.operations, "succeeded", only=event.request_identifier)
         finished = {"finished_at": event.at} if data.state == S.TX_FINISHED and data.finished_at is None else {}
         return {**noted, **finished, "operations": closed}
     if tells_failure(data, event):
-        failed = _close(data.operations, "failed", event.cause or "the request failed", only=event.request_identifier)
-        return {**noted, "heard_at": data.heard_at, "operations": failed, "cause": event.cause, "stop_kept": None}
+        cause = event.cause or "the request failed"
+        failed = _close(data.operations, "failed", cause, only=event.request_identifier)
+        return {**noted, "heard_at": data.heard_at, "operations": failed, "cause": cause, "stop_kept": None}
     return noted if data.heard_at else {**noted, "heard_at": None}
 
 
@@ -308,14 +310,13 @@ def _ended(data: T, event: TransactionEnded) -> dict[str, Any]:
         return {"flags": _flagged(data, "conflicting-end")}
     known = {"end": event.message, "energy_wh": event.message.transaction_data.energy_wh, "finished_at": event.at}
     start = event.message.start_transaction_timestamp
-    operations = _close(data.operations, "succeeded")
-    return {**known, "start_timestamp": start, "operations": operations, "cause": None, "changed_at": event.at}
+    done = {"operations": _close(data.operations, "succeeded"), "stop_kept": None, "cause": None}
+    return {**known, **done, "start_timestamp": start, "changed_at": event.at}
 
 
 def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     by_state: dict[str, dict[str, Any]] = {
         S.REFUSED: {"cause": "the other operator did not answer in time"},
-        S.TX_RUNNING: {"heard_at": event.at},
         S.TX_FINISHED: {"overdue_at": event.at, "flags": _flagged(data, "cdr-overdue")},
     }
     overdue = by_state.get(data.state, {})
@@ -323,7 +324,7 @@ def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     if any(o.status == "pending" for o in data.operations) and data.state != S.TX_FINISHED:
         overdue |= {"operations": _close(data.operations, "failed", unknown), "cause": unknown, "stop_kept": None}
     elif data.state == S.TX_RUNNING:
-        overdue |= {"flags": _flagged(data, "silent")}
+        overdue |= {"heard_at": event.at, "flags": _flagged(data, "silent")}
     return {**overdue, "changed_at": event.at}
 
 

@@ -54,7 +54,7 @@ def _started_stop_kept(data: T, event: ResultNotified) -> bool:
 
 
 def _stopped(data: T, event: ResultNotified) -> bool:
-    return event.success and kind_of(data, event) == "stop"
+    return event.success and is_current(data, event) and kind_of(data, event) == "stop"
 
 
 def _failed_lapsed(data: T, event: ResultNotified) -> bool:
