@@ -12,6 +12,9 @@ from statecharts.events import Command, Event, Fact
 from statecharts.station_vocabulary import MeterSample
 from statecharts.vocabulary import Value
 
+UNLEARNED = -1
+"""The number in a StopTransaction whose StartTransaction was never answered."""
+
 ENERGY_ABSURD_WH = 1_000_000
 """More than this in one charge (1 MWh, a truck's battery) is flagged: a meter that reset or wrapped, not a car."""
 
@@ -128,7 +131,10 @@ class StopAsked(Command, frozen=True, kw_only=True):
 
 
 class Charging(Value, frozen=True, kw_only=True):
-    """Data that both charts share; see `DestinationTransaction` and `LocalTransaction`."""
+    """Data that both charts share; see `DestinationTransaction` and `LocalTransaction`.
+
+    `stop_said` is what the newest StopTransaction said (timestamp, meter in Wh), to know it again when it is repeated.
+    """
 
     state: str
     station: str = ""
@@ -141,6 +147,7 @@ class Charging(Value, frozen=True, kw_only=True):
     stop_until: datetime | None = None
     heard_at: datetime | None = None
     doubted_until: datetime | None = None
+    stop_said: tuple[datetime, int] | None = None
     finished_at: datetime | None = None
     cause: str | None = None
     flags: tuple[str, ...] = ()
@@ -175,17 +182,46 @@ def doubt_is_over(data: Charging, event: Event) -> bool:
     return data.doubted_until is not None and event.at >= data.doubted_until
 
 
-def started(data: Charging, event: TransactionStarted) -> dict[str, Any]:
-    """A charge begins; of one that has ended already (Stop came first) only what was missing is filled in."""
-    charge = msgspec.structs.replace(
-        data.charge,
+def same_charge(data: Charging, event: TransactionStarted) -> bool:
+    """Whether this start is known already."""
+    return data.charge.number == event.number and data.charge.start_timestamp is not None
+
+
+def own_stop(data: Charging, event: TransactionStopped) -> bool:
+    """Whether this ends the charge: a number that we gave to another one never does.
+
+    OCPP 1.6 errata 3.18: a station that never learned its number says -1.
+    """
+    return data.charge.number in (None, event.number) or event.number == UNLEARNED
+
+
+def same_stop(data: Charging, event: TransactionStopped) -> bool:
+    """Whether this stop is known already."""
+    return data.stop_said == (event.timestamp, event.meter_stop_wh)
+
+
+def begun(charge: Charge, event: TransactionStarted) -> Charge:
+    """The charge with its start filled in; a reading from before it says nothing of it."""
+    last = charge.meter_last_wh
+    return msgspec.structs.replace(
+        charge,
         number=event.number,
         connector_id=event.connector_id,
         id_tag=event.id_tag,
         start_timestamp=event.timestamp,
         meter_start_wh=event.meter_start_wh,
+        meter_last_wh=last if last is None else max(last, event.meter_start_wh),
     )
-    return {"charge": charge, "connector_id": event.connector_id, "heard_at": event.at, "changed_at": event.at}
+
+
+def started(data: Charging, event: TransactionStarted) -> dict[str, Any]:
+    place = {"connector_id": event.connector_id, "heard_at": event.at, "changed_at": event.at}
+    return {**place, "charge": begun(data.charge, event)}
+
+
+def started_late(data: Charging, event: TransactionStarted) -> dict[str, Any]:
+    """The start of a charge that has ended already: what was missing is filled in, for the operator to see."""
+    return {"charge": begun(data.charge, event), "flags": flagged(data, "late-start"), "changed_at": event.at}
 
 
 def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
@@ -202,13 +238,20 @@ def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
 def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
     charge = msgspec.structs.replace(
         data.charge,
-        number=event.number,
+        number=event.number if data.charge.number is None else data.charge.number,
         stop_timestamp=event.timestamp,
         meter_stop_wh=event.meter_stop_wh,
         reason=event.reason,
         estimated=False,
     )
-    return {"charge": charge, "finished_at": event.at, "flags": flagged(data, *charge.flags), "changed_at": event.at}
+    said, flags = (event.timestamp, event.meter_stop_wh), flagged(data, *charge.flags)
+    return {"charge": charge, "stop_said": said, "finished_at": event.at, "flags": flags, "changed_at": event.at}
+
+
+def stopped_late(data: Charging, event: TransactionStopped) -> dict[str, Any]:
+    """The stop of a charge that has ended already: noted, and the figures stay as they were told."""
+    said = (event.timestamp, event.meter_stop_wh)
+    return {"stop_said": said, "flags": flagged(data, "late-stop"), "changed_at": event.at}
 
 
 def reconciled(data: Charging, event: Event, reason: str) -> dict[str, Any]:
@@ -232,7 +275,7 @@ def doubted(data: Charging, event: StationDoubted) -> dict[str, Any]:
 
 def silent(data: Charging, event: Event) -> dict[str, Any]:
     """A long silence is a doubt like others."""
-    until = after_s(event.at, data.deadlines.reconcile_s)
+    until = data.doubted_until or after_s(event.at, data.deadlines.reconcile_s)
     return {"doubted_until": until, "flags": flagged(data, "silent"), "changed_at": event.at}
 
 

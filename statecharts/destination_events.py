@@ -26,7 +26,9 @@ from statecharts.charging import (
     reconciled,
     silent,
     started,
+    started_late,
     stopped,
+    stopped_late,
 )
 from statecharts.chart import Change
 from statecharts.events import Command, DeadlineReached, Event, Fact, StationAnswered
@@ -128,7 +130,16 @@ T = DestinationTransaction
 
 
 def known_request(data: T, event: StartRequested | StopRequested) -> bool:
-    return any(r.request_identifier == event.request_identifier for r in data.requests)
+    return (event.request_identifier, kind_of(event)) in ((r.request_identifier, r.kind) for r in data.requests)
+
+
+def name_taken(data: T, event: StartRequested | StopRequested) -> bool:
+    """Whether a request of the other kind has this name: its result could not be told apart."""
+    return any(r.request_identifier == event.request_identifier and r.kind != kind_of(event) for r in data.requests)
+
+
+def kind_of(event: StartRequested | StopRequested) -> str:
+    return "start" if isinstance(event, StartRequested) else "stop"
 
 
 def wrong_place(data: T, event: TransactionStarted) -> bool:
@@ -202,7 +213,7 @@ def answer_cause(event: StationAnswered) -> str:
 
 def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
     if data.state in (S.TX_FINISHED, S.SETTLED) and data.charge.number == event.number:
-        return {"flags": flagged(data, "late-start"), "corrections": data.corrections + 1}
+        return {**started_late(data, event), "corrections": data.corrections + 1}
     if data.state == S.TX_RUNNING and data.charge.number is None:
         return {**started(data, event), "requests": told(data, "start", True), "cause": None}
     return {"flags": flagged(data, "misuse"), "misused_numbers": (*data.misused_numbers, event.number)}
@@ -232,7 +243,7 @@ def _finish(data: T, changes: dict[str, Any]) -> dict[str, Any]:
 
 def _stopped(data: T, event: TransactionStopped) -> dict[str, Any]:
     if data.end is not None:
-        return {"corrections": data.corrections + 1, "flags": flagged(data, "late-stop"), "changed_at": event.at}
+        return {**stopped_late(data, event), "corrections": data.corrections + 1}
     return _finish(data, stopped(data, event)) if data.state == S.TX_FINISHED else {"flags": flagged(data, "misuse")}
 
 

@@ -19,6 +19,9 @@ from statecharts.charging import (
     TransactionStopped,
     after_s,
     doubt_is_over,
+    own_stop,
+    same_charge,
+    same_stop,
 )
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.destination_events import (
@@ -30,6 +33,7 @@ from statecharts.destination_events import (
     StartRequested,
     StopRequested,
     known_request,
+    name_taken,
     progress_due,
     transaction_data,
     wrong_place,
@@ -71,8 +75,8 @@ def _start_expected(data: T, event: TransactionStarted) -> bool:
     return data.started_once and not wrong_place(data, event) and event.number not in data.misused_numbers
 
 
-def _same_charge(data: T, event: TransactionStarted) -> bool:
-    return data.charge.number == event.number and data.charge.start_timestamp is not None
+def _never_sent_after_all(data: T, event: StationAnswered) -> bool:
+    return data.started_once and event.purpose == "start" and event.outcome.verdict is CallVerdict.NEVER_SENT
 
 
 def _this_charge(data: T, event: TransactionStarted) -> bool:
@@ -87,17 +91,8 @@ def _misused(data: T, event: TransactionStarted | TransactionStopped) -> bool:
     return event.number in data.misused_numbers
 
 
-def _same_stop(data: T, event: TransactionStopped) -> bool:
-    charge = data.charge
-    return (charge.number, charge.stop_timestamp, charge.meter_stop_wh) == (
-        event.number,
-        event.timestamp,
-        event.meter_stop_wh,
-    )
-
-
 def _own_stop(data: T, event: TransactionStopped) -> bool:
-    return not _misused(data, event)
+    return own_stop(data, event) and not _misused(data, event)
 
 
 def _taken_by_other(data: T, event: ConnectorTaken) -> bool:
@@ -136,7 +131,7 @@ def _remote_stop(_: T, data: T, __: Event) -> Iterator[Effect]:
     yield CommandStation(station=data.station, command=command, purpose="stop")
 
 
-def _end_start_request(before: T, after: T, event: Event) -> Iterator[Effect]:
+def _end_start(before: T, after: T, event: Event) -> Iterator[Effect]:
     yield from _notify(before, after, event)
     yield ReleaseConnector(station=after.station)
 
@@ -183,15 +178,18 @@ STATES = (
 )
 
 NOT_RUNNING = "the transaction is not running"
+NAME_TAKEN = "another request of this transaction has this requestIdentifier"
 ASKED_ROWS = (
     move(AuthorizationIssued, S.NEW, S.READY),
     move(DeadlineReached, S.READY, S.EXPIRED),
     repeat(StartRequested, ALL[1:], when=known_request, note="the same request"),
+    refuse(StartRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a stop request"),
     move(StartRequested, S.READY, S.START_TX_REQUESTED, then=_remote_start),
     stay(StartRequested, S.START_TX_REQUESTED, note="another request: told the one outcome"),
     stay(StartRequested, UNDER_WAY, then=_notify, note="another request: it runs already"),
     refuse(StartRequested, (S.EXPIRED, *OVER), 410, "authorization-used", "the authorisation has lapsed or been used"),
     repeat(StopRequested, ALL[1:], when=known_request, note="the same request"),
+    refuse(StopRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a start request"),
     refuse(StopRequested, (S.READY, S.START_TX_REQUESTED, S.EXPIRED), 409, "not-running", NOT_RUNNING),
     move(StopRequested, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_remote_stop),
     stay(StopRequested, S.STOP_TX_REQUESTED, note="another request: told the one outcome"),
@@ -202,19 +200,20 @@ ASKED_ROWS = (
 
 STATION_ROWS = (
     stay(StationAnswered, S.START_TX_REQUESTED, when=_start_accepted, note="will attempt to start"),
-    move(StationAnswered, S.START_TX_REQUESTED, S.READY, when=_start_failed, then=_end_start_request, note="start failed"),
+    move(StationAnswered, S.START_TX_REQUESTED, S.READY, when=_start_failed, then=_end_start, note="start failed"),
     move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=_stop_failed, then=_notify, note="stop failed"),
+    stay(StationAnswered, WAITING, when=_never_sent_after_all, note="late: no RemoteStart left"),
     repeat(StationAnswered, ALL, note="says nothing new: a fact or the deadline decides"),
-    move(DeadlineReached, S.START_TX_REQUESTED, S.READY, then=_end_start_request, note="no start"),
-    move(ConnectorTaken, S.START_TX_REQUESTED, S.READY, then=_end_start_request, note="another idTag starts"),
+    move(DeadlineReached, S.START_TX_REQUESTED, S.READY, then=_end_start, note="no start"),
+    move(ConnectorTaken, S.START_TX_REQUESTED, S.READY, then=_end_start, note="another idTag starts"),
     move(ConnectorTaken, UNDER_WAY, S.TX_FINISHED, when=_taken_by_other, then=_finish, note="reconciled"),
     repeat(ConnectorTaken, ALL),
     move(
-        TransactionStarted, (*WAITING, S.START_TX_REQUESTED), S.TX_RUNNING, when=_start_expected, then=_end_start_request,
+        TransactionStarted, (*WAITING, S.START_TX_REQUESTED), S.TX_RUNNING, when=_start_expected, then=_end_start,
         answer=IdTagStatus.ACCEPTED, note="asked for, at its connector",
     ),
     repeat(TransactionStarted, ALL[1:], when=_misused, answer=IdTagStatus.INVALID, note="known misuse"),
-    repeat(TransactionStarted, (*UNDER_WAY, *OVER), when=_same_charge, answer=IdTagStatus.ACCEPTED, note="same start"),
+    repeat(TransactionStarted, (*UNDER_WAY, *OVER), when=same_charge, answer=IdTagStatus.ACCEPTED, note="same start"),
     stay(TransactionStarted, OVER, when=_this_charge, answer=IdTagStatus.ACCEPTED, note="late: kept as a correction"),
     stay(TransactionStarted, ALL, answer=IdTagStatus.INVALID, note="misuse: not billed to the Source"),
     stay(MeterRead, ALL, then=_progress),
@@ -223,7 +222,7 @@ STATION_ROWS = (
         TransactionStopped, (S.START_TX_REQUESTED, *UNDER_WAY), S.TX_FINISHED,
         when=_own_stop, then=_finish, note="also without its start",
     ),
-    repeat(TransactionStopped, OVER, when=_same_stop, note="the same stop"),
+    repeat(TransactionStopped, OVER, when=same_stop, note="the same stop"),
     stay(TransactionStopped, ALL, note="kept for the operator"),
 )  # fmt: skip
 

@@ -24,10 +24,15 @@ from statecharts.charging import (
     doubt_is_over,
     flagged,
     metered,
+    own_stop,
     reconciled,
+    same_charge,
+    same_stop,
     silent,
     started,
+    started_late,
     stopped,
+    stopped_late,
 )
 from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.events import (
@@ -76,6 +81,7 @@ class LocalStartRequested(Command, frozen=True, kw_only=True):
 
 
 T = LocalTransaction
+NOT_AUTHORISED = "not-authorised"
 FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
 
 
@@ -86,13 +92,12 @@ def _failed(purpose: str) -> Any:
     return lambda _, event: event.purpose == purpose and event.outcome.verdict in FAILED
 
 
-def _same_charge(data: T, event: TransactionStarted) -> bool:
-    return data.charge.number == event.number and data.charge.start_timestamp is not None
+def _accepted(_: T, event: TransactionStarted) -> bool:
+    return event.id_tag_accepted
 
 
-def _same_stop(data: T, event: TransactionStopped) -> bool:
-    charge = data.charge
-    return (charge.stop_timestamp, charge.meter_stop_wh) == (event.timestamp, event.meter_stop_wh)
+def _same_accepted(data: T, event: TransactionStarted) -> bool:
+    return same_charge(data, event) and NOT_AUTHORISED not in data.flags
 
 
 def _unopened(data: T, _: Event) -> bool:
@@ -136,9 +141,11 @@ def _stop(data: T, event: StopAsked) -> dict[str, Any]:
 
 
 def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
-    if data.state != S.TX_RUNNING or data.charge.number not in (None, event.number):
-        return {"corrections": data.corrections + 1, "flags": flagged(data, "late-start")}
-    flags = () if event.id_tag_accepted else ("not-authorised",)
+    if data.charge.number not in (None, event.number):
+        return {"flags": flagged(data, "foreign-start"), "changed_at": event.at}
+    if data.state == S.SETTLED:
+        return {**started_late(data, event), "corrections": data.corrections + 1}
+    flags = () if event.id_tag_accepted else (NOT_AUTHORISED,)
     return {**started(data, event), "flags": flagged(data, *flags), "cause": None}
 
 
@@ -147,8 +154,10 @@ def _metered(data: T, event: MeterRead) -> dict[str, Any]:
 
 
 def _stopped(data: T, event: TransactionStopped) -> dict[str, Any]:
+    if data.state != S.SETTLED:
+        return {"flags": flagged(data, "foreign-stop"), "changed_at": event.at}
     if data.finished_at is not None:
-        return {"corrections": data.corrections + 1, "flags": flagged(data, "late-stop"), "changed_at": event.at}
+        return {**stopped_late(data, event), "corrections": data.corrections + 1}
     return {**stopped(data, event), "doubted_until": None}
 
 
@@ -178,6 +187,7 @@ def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
 
 ALL = tuple(S)
 UNDER_WAY = (S.TX_RUNNING, S.STOP_TX_REQUESTED)
+BEGUN = (*UNDER_WAY, S.SETTLED)
 BEFORE = (S.NEW, S.START_TX_REQUESTED, S.EXPIRED)
 
 STATES = (
@@ -200,16 +210,19 @@ ROWS = (
     move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=_failed("stop"), note="stop failed"),
     repeat(StationAnswered, ALL, note="says nothing new"),
     move(DeadlineReached, S.START_TX_REQUESTED, S.EXPIRED, then=_release, note="no start"),
-    move(TransactionStarted, BEFORE, S.TX_RUNNING, then=_release, answer=IdTagStatus.ACCEPTED),
-    repeat(TransactionStarted, (*UNDER_WAY, S.SETTLED), when=_same_charge, answer=IdTagStatus.ACCEPTED, note="same start"),
-    stay(TransactionStarted, (*UNDER_WAY, S.SETTLED), answer=IdTagStatus.INVALID, note="kept as a correction"),
+    move(TransactionStarted, BEFORE, S.TX_RUNNING, when=_accepted, then=_release, answer=IdTagStatus.ACCEPTED),
+    move(TransactionStarted, BEFORE, S.TX_RUNNING, then=_release, answer=IdTagStatus.INVALID, note="not accepted"),
+    repeat(TransactionStarted, BEGUN, when=_same_accepted, answer=IdTagStatus.ACCEPTED, note="same start"),
+    repeat(TransactionStarted, BEGUN, when=same_charge, answer=IdTagStatus.INVALID, note="same start, not accepted"),
+    stay(TransactionStarted, BEGUN, answer=IdTagStatus.INVALID, note="kept for the operator"),
     stay(MeterRead, ALL),
     move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_remote_stop),
     repeat(StopAsked, S.STOP_TX_REQUESTED),
     refuse(StopAsked, S.SETTLED, 410, "already-finished", "the transaction is over"),
-    move(TransactionStopped, (*BEFORE, *UNDER_WAY), S.SETTLED, then=_release, note="also without its start"),
-    repeat(TransactionStopped, S.SETTLED, when=_same_stop, note="same stop"),
-    stay(TransactionStopped, S.SETTLED, note="kept as a correction"),
+    move(TransactionStopped, BEFORE, S.SETTLED, then=_release, note="also without its start"),
+    move(TransactionStopped, UNDER_WAY, S.SETTLED, when=own_stop, then=_release, note="of this charge"),
+    repeat(TransactionStopped, S.SETTLED, when=same_stop, note="same stop"),
+    stay(TransactionStopped, BEGUN, note="kept for the operator"),
     move(ConnectorTaken, S.START_TX_REQUESTED, S.EXPIRED, then=_release, note="another idTag starts"),
     move(ConnectorTaken, UNDER_WAY, S.SETTLED, when=_taken_by_other, note="reconciled"),
     repeat(ConnectorTaken, ALL),
