@@ -140,7 +140,11 @@ class _Transport:
             async with self._http.stream(
                 "POST", address, content=content, headers=headers, auth=self._auth, follow_redirects=False
             ) as response:
-                return _Reply(response.status_code, await _bounded_body(response), response.charset_encoding)
+                matters = response.status_code in _DECLINED_STATUSES | _FAULT_STATUSES
+                body = await _bounded_body(response) if matters else b""
+                return _Reply(response.status_code, body, response.charset_encoding)
+        except _NoReply:
+            raise
         except Exception as error:
             # Whatever httpx, TLS or the stack below them raise: here is the only place that can tell it from our errors
             raise _NoReply(f"{type(error).__name__}: {error}") from error
@@ -150,10 +154,17 @@ async def _bounded_body(response: httpx.Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise _NoReply("the answer is compressed, which was not asked for")
     body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            raise _NoReply(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > ANSWER_BYTES_MAX:
+                # Ends the iteration by an error from inside: httpx's nested generators must not be left half read
+                await response.aclose()
+    except httpx.HTTPError:
+        if len(body) <= ANSWER_BYTES_MAX:
+            raise
+    if len(body) > ANSWER_BYTES_MAX:
+        raise _NoReply(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
     return bytes(body)
 
 

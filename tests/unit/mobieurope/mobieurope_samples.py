@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -48,6 +49,8 @@ SOURCE = "/services/mobiEuropeSourceService"
 XML = "application/soap+xml; charset=utf-8"
 
 PEER, USERNAME, PASSWORD = "NL-MOT", "nl-mot", "correct horse: ü".encode()
+
+BASIC = "Basic " + b64encode(f"{USERNAME}:".encode() + PASSWORD).decode()
 
 NOON = datetime(2024, 5, 17, 12, 0, 0, tzinfo=UTC)
 DATA = TransactionData(
@@ -163,7 +166,7 @@ class Node:
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         async with self.http() as http:
-            return await http.get(path, headers=headers)
+            return await http.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
