@@ -56,9 +56,9 @@ def password_in(authorization: str | None, identity: str) -> bytes | None:
 
 
 def forms_of(password: bytes) -> tuple[bytes, ...]:
-    """What a station may mean by this password: a key is sent as its bytes (J-1.6, 6.2.2) or as its hex text."""
+    """What a station may mean by this password: a key travels as its bytes (J-1.6, 6.2.2) or as hex text."""
     if _HEX.fullmatch(password):
-        return password, bytes.fromhex(password.decode())
+        return password, password.lower(), password.upper(), bytes.fromhex(password.decode())
     return password, password.hex().encode(), password.hex().upper().encode()
 
 

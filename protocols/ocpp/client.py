@@ -10,18 +10,11 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlsplit
 
 import structlog
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    DisconnectionTimeout,
-    HandshakeError,
-    WebSocketConnection,
-    open_websocket_url,
-)
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
@@ -158,35 +151,39 @@ async def open_central_system(
     epoch: str,
     limits: Limits | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    stream: trio.abc.Stream | None = None,
 ) -> AsyncIterator[StationEnd]:
     """A live connection to the central system at `url` ("ws://host:9000/ocpp"), closed at the end of the block.
 
-    `identity` is percent-encoded and appended to the URL (OCPP-J 1.6, 3.1.1); `epoch` as in `RpcPeer`. Raises OSError
-    when there is no connection to be had, `ConnectionRefused` with the HTTP status where there is one. Heartbeats are
-    the caller's business.
+    `identity` is percent-encoded and appended to the URL (OCPP-J 1.6, 3.1.1); `epoch` as in `RpcPeer`; `stream` takes
+    the place of a TCP connection, as in a simulation. Raises OSError when there is no connection to be had,
+    `ConnectionRefused` with the HTTP status where there is one. Heartbeats are the caller's business.
     """
     limits = limits or Limits()
+    address = urlsplit(f"{url.rstrip('/')}/{quote(identity, safe='')}")
     log = structlog.get_logger().bind(station_end=identity)
+    stream = stream or await _open_stream(address, ssl_context, limits)
+    # Failures are carried around the nursery, so that they reach the caller as themselves and not in a group.
     failure: Exception | None = None
-    async with _open_socket(
-        _address_of(url, identity), _credentials(identity, password), limits, ssl_context
-    ) as socket:
-        end = StationEnd(ClientTransport(socket, limits), dialect=V16, epoch=epoch, limits=limits, log=log)
+    try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(end.run)
             try:
-                yield end
+                socket = await _shake_hands(nursery, stream, address, _credentials(identity, password), limits)
+                end = StationEnd(ClientTransport(socket, limits), dialect=V16, epoch=epoch, limits=limits, log=log)
+                nursery.start_soon(end.run)
+                try:
+                    yield end
+                finally:
+                    await end.aclose()
             except Exception as error:
-                # Carried around the nursery, so that it reaches the caller as itself and not in a group.
                 failure = error
-            await end.aclose()
             nursery.cancel_scope.cancel()
+    except* ConnectionRejected as rejections:
+        failure = _refusal(rejections)
+    finally:
+        await trio.aclose_forcefully(stream)
     if failure:
         raise failure
-
-
-def _address_of(url: str, identity: str) -> str:
-    return f"{url.rstrip('/')}/{quote(identity, safe='')}"
 
 
 def _credentials(identity: str, password: bytes | None) -> list[tuple[bytes, bytes]]:
@@ -196,26 +193,37 @@ def _credentials(identity: str, password: bytes | None) -> list[tuple[bytes, byt
     return [(b"Authorization", b"Basic " + base64.b64encode(identity.encode() + b":" + password))]
 
 
-@asynccontextmanager
-async def _open_socket(
-    url: str, headers: list[tuple[bytes, bytes]], limits: Limits, ssl_context: ssl.SSLContext | None
-) -> AsyncIterator[WebSocketConnection]:
-    """A WebSocket to this URL; what trio-websocket raises on the way there becomes a `ConnectionRefused`."""
-    opening = open_websocket_url(
-        url,
-        ssl_context,
-        subprotocols=[V16.subprotocol],
-        extra_headers=headers,
-        max_message_size=limits.frame_bytes_max,
-        connect_timeout=limits.handshake_timeout_s,
-        disconnect_timeout=limits.close_timeout_s,
-    )
-    try:
-        async with opening as socket:
-            yield socket
-    except ConnectionRejected as error:
-        raise ConnectionRefused(f"{url} answered HTTP {error.status_code}", error.status_code) from error
-    except DisconnectionTimeout:
-        return
-    except HandshakeError as error:
-        raise ConnectionRefused(f"no connection to {url}: {error.__cause__ or type(error).__name__}") from error
+async def _open_stream(address: SplitResult, ssl_context: ssl.SSLContext | None, limits: Limits) -> trio.abc.Stream:
+    secure = address.scheme == "wss"
+    host, port = address.hostname or "", address.port or (443 if secure else 80)
+    with trio.move_on_after(limits.handshake_timeout_s):
+        if secure:
+            return await trio.open_ssl_over_tcp_stream(host, port, ssl_context=ssl_context, https_compatible=True)
+        return await trio.open_tcp_stream(host, port)
+    raise ConnectionRefused(f"no connection to {address.netloc} within {limits.handshake_timeout_s:g} s")
+
+
+async def _shake_hands(
+    nursery: trio.Nursery,
+    stream: Any,
+    address: SplitResult,
+    headers: list[tuple[bytes, bytes]],
+    limits: Limits,
+) -> WebSocketConnection:
+    """The WebSocket; a refusal by HTTP is raised in the nursery, where trio-websocket's reader works."""
+    with trio.move_on_after(limits.handshake_timeout_s):
+        return await wrap_client_stream(
+            nursery,
+            stream,
+            address.netloc,
+            address.path,
+            subprotocols=[V16.subprotocol],
+            extra_headers=headers,
+            max_message_size=limits.frame_bytes_max,
+        )
+    raise ConnectionRefused(f"{address.netloc} opened no WebSocket within {limits.handshake_timeout_s:g} s")
+
+
+def _refusal(rejections: BaseExceptionGroup[ConnectionRejected]) -> ConnectionRefused:
+    (rejected,) = (error for error in rejections.exceptions if isinstance(error, ConnectionRejected))
+    return ConnectionRefused(f"the central system answered HTTP {rejected.status_code}", rejected.status_code)

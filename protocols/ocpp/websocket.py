@@ -64,7 +64,8 @@ class ServerWebSocket:
     async def open(self, decide: Decide) -> bool:
         """Reads the upgrade request and answers it; whether there is a WebSocket now. The caller sets a deadline."""
         head, end, glued_frames = (await self._read_head()).partition(_END_OF_HEAD)
-        self._protocol.send_response(self._response(head + end, decide))
+        response = self._response(head + end, decide)
+        self._protocol.send_response(response)
         await self._flush()
         if self.is_open and glued_frames:
             self._receive(glued_frames)
@@ -86,6 +87,8 @@ class ServerWebSocket:
         self._protocol.receive_data(head)
         requests = [event for event in self._protocol.events_received() if isinstance(event, Request)]
         if not requests:
+            # This protocol has given up on what it read, and can say no more; another one can.
+            self._protocol = ServerProtocol()
             return self._protocol.reject(HTTPStatus.BAD_REQUEST, "this is no HTTP request\n")
         return self._decided(requests[0], decide)
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import trio
+import trio.testing
 
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
@@ -98,6 +99,7 @@ class World:
     def __init__(self, server: StationServer, door: Door, directory: Directory, nursery: trio.Nursery) -> None:
         self.server, self.door, self.directory, self.nursery = server, door, directory, nursery
         self._epochs = itertools.count(1)
+        self._streams: list[trio.SocketStream] = []
 
     @property
     def port(self) -> int:
@@ -115,10 +117,37 @@ class World:
         async with open_central_system(self.url, identity, password, epoch=epoch, limits=limits) as end:
             yield end
 
+    async def tcp(self) -> trio.SocketStream:
+        """A bare connection, closed with the world."""
+        self._streams.append(await trio.open_tcp_stream("127.0.0.1", self.port))
+        return self._streams[-1]
+
+    async def hang_up(self) -> None:
+        for stream in self._streams:
+            await stream.aclose()
+
     async def online(self) -> StationConnection:
         await self.door.online.wait()
         assert self.door.current is not None
         return self.door.current
+
+
+class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
+    """A listener without a network: `connect` gives the client's end of a stream that is then accepted."""
+
+    def __init__(self) -> None:
+        self._arrived, self._accepted = trio.open_memory_channel[trio.abc.Stream](16)
+
+    async def connect(self) -> trio.StapledStream[Any, Any]:
+        ours, theirs = trio.testing.memory_stream_pair()
+        await self._arrived.send(theirs)
+        return ours
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._accepted.receive()
+
+    async def aclose(self) -> None:
+        self._accepted.close()
 
 
 @asynccontextmanager
@@ -134,5 +163,8 @@ async def central_system(
                 serve_stations, listeners, directory=directory, door=door, epochs=lambda: next(epochs), limits=limits
             )
             world = World(await nursery.start(serve), door, directory, nursery)
-            yield world
+            try:
+                yield world
+            finally:
+                await world.hang_up()
             await world.server.close_all()

@@ -1,0 +1,203 @@
+"""The whole listener over memory streams on virtual time: what depends on deadlines, with no network and no waiting."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+import trio.testing
+import trustme
+from worlds import Directory, Door, MemoryListener
+
+from protocols.ocpp.client import ConnectionRefused, StationEnd, open_central_system
+from protocols.ocpp.limits import Limits
+from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.station_vocabulary import CallOutcome, CallVerdict, ClearCache, Heartbeat
+
+LIMITS = Limits(ping_interval_s=60, pong_timeout_s=30, call_timeout_s=30)
+UPGRADE = (
+    b"GET /ocpp/CS01 HTTP/1.1\r\nHost: cs\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+)
+
+
+@asynccontextmanager
+async def central_in_memory(
+    listener: trio.abc.Listener[trio.abc.Stream], door: Door, limits: Limits = LIMITS
+) -> AsyncIterator[StationServer]:
+    async with trio.open_nursery() as nursery:
+        epochs = itertools.count(1)
+        serve = partial(
+            serve_stations,
+            [listener],
+            directory=Directory(password=None),
+            door=door,
+            epochs=lambda: f"epoch{next(epochs)}",
+            limits=limits,
+        )
+        server = await nursery.start(serve)
+        yield server
+        await server.close_all()
+
+
+def station_over(stream: trio.abc.Stream, limits: Limits | None = None) -> AbstractAsyncContextManager[StationEnd]:
+    return open_central_system("ws://cs/ocpp", "CS01", None, epoch="s", stream=stream, limits=limits)
+
+
+async def test_an_idle_station_that_answers_pings_stays(autojump_clock: trio.testing.MockClock) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door), station_over(await listener.connect()) as station:
+        await trio.sleep(24 * 3600)
+        await station.call(Heartbeat())
+    assert door.events == [("connected", "CS01"), ("disconnected", "CS01")]
+
+
+async def test_a_station_that_answers_no_ping_is_dropped_by_its_deadline(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door):
+        stream = await listener.connect()
+        await stream.send_all(UPGRADE)
+        await door.online.wait()
+        await door.offline.wait()
+        assert LIMITS.ping_interval_s <= trio.current_time() <= 2 * (LIMITS.ping_interval_s + LIMITS.pong_timeout_s)
+
+
+async def test_any_bytes_of_a_station_are_a_sign_of_life(autojump_clock: trio.testing.MockClock) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door):
+        stream = await listener.connect()
+        await stream.send_all(UPGRADE)
+        for _ in range(100):
+            await trio.sleep(50)
+            await stream.send_all(b"\x81\x82\0\0\0\0[]")
+        assert not door.offline.is_set()
+
+
+async def test_a_request_that_never_ends_is_dropped_by_its_deadline(autojump_clock: trio.testing.MockClock) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door) as server:
+        stream = await listener.connect()
+        await stream.send_all(UPGRADE[:-2])
+        assert await stream.receive_some() == b""
+        assert trio.current_time() == pytest.approx(LIMITS.handshake_timeout_s)
+        assert server.connections == ()
+
+
+async def test_a_station_that_does_not_read_costs_its_connection_and_the_outcome_is_unknown(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    door = Door()
+    ours, theirs = trio.testing.lockstep_stream_pair()
+
+    class OneStream(MemoryListener):
+        async def connect(self) -> trio.StapledStream[object, object]:
+            await self._arrived.send(theirs)
+            return ours
+
+    listener = OneStream()
+    async with central_in_memory(listener, door, Limits(call_timeout_s=30, ping_interval_s=3600)):
+        await listener.connect()
+        await ours.send_all(UPGRADE)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await ours.receive_some()
+        await door.online.wait()
+        assert door.current is not None
+        outcome = await door.current.call(ClearCache())
+        assert outcome.verdict is CallVerdict.UNKNOWN
+        assert trio.current_time() == pytest.approx(30)
+        await door.offline.wait()
+
+
+async def test_a_drain_ends_in_bounded_time_even_with_a_stuck_door(autojump_clock: trio.testing.MockClock) -> None:
+    class StuckDoor(Door):
+        async def disconnected(self, identity: str, connection: object) -> None:
+            await trio.sleep_forever()
+
+    listener, door = MemoryListener(), StuckDoor()
+    async with central_in_memory(listener, door):
+        stream = await listener.connect()
+        await stream.send_all(UPGRADE)
+        await door.online.wait()
+        start = trio.current_time()
+    assert trio.current_time() - start < 10
+
+
+async def test_commands_to_one_station_run_one_at_a_time(autojump_clock: trio.testing.MockClock) -> None:
+    listener, door, outcomes = MemoryListener(), Door(), list[CallOutcome]()
+
+    async def command() -> None:
+        assert door.current is not None
+        outcomes.append(await door.current.call(ClearCache()))
+
+    async with central_in_memory(listener, door), station_over(await listener.connect()) as station:
+        await door.online.wait()
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(command)
+            for number in range(3):
+                incoming = await station.next_command()
+                await trio.sleep(10)
+                assert len(outcomes) == number
+                await incoming.answer("Accepted")
+        assert [outcome.verdict for outcome in outcomes] == [CallVerdict.ACCEPTED] * 3
+        assert trio.current_time() == pytest.approx(30)
+
+
+async def test_an_answer_after_the_deadline_is_not_taken_for_the_next_commands(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener, door, outcomes = MemoryListener(), Door(), list[CallOutcome]()
+
+    async def command() -> None:
+        assert door.current is not None
+        outcomes.append(await door.current.call(ClearCache()))
+
+    patient = Limits(handler_timeout_s=100)
+    async with (
+        central_in_memory(listener, door),
+        station_over(await listener.connect(), patient) as station,
+        trio.open_nursery() as nursery,
+    ):
+        await door.online.wait()
+        nursery.start_soon(command)
+        late = await station.next_command()
+        await trio.sleep(31)
+        nursery.start_soon(command)
+        await late.answer("Rejected")
+        await (await station.next_command()).answer("Accepted")
+    assert [outcome.verdict for outcome in outcomes] == [CallVerdict.UNKNOWN, CallVerdict.ACCEPTED]
+    assert outcomes[0].cause == "no answer within 30 s"
+
+
+async def test_a_server_that_never_answers_the_upgrade_is_a_connection_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    ours, _ = trio.testing.memory_stream_pair()
+    with pytest.raises(ConnectionRefused, match="10 s"):
+        async with station_over(ours):
+            pass
+
+
+async def test_stations_come_over_tls() -> None:
+    authority = trustme.CA()
+    server_side, client_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    listeners = await trio.open_ssl_over_tcp_listeners(0, server_side, host="127.0.0.1", https_compatible=True)
+    door = Door()
+    async with central_in_memory(listeners[0], door):
+        port = listeners[0].transport_listener.socket.getsockname()[1]
+        url = f"wss://localhost:{port}/ocpp"
+        async with open_central_system(url, "CS01", None, epoch="s", ssl_context=client_side) as station:
+            await station.call(Heartbeat())
+        await door.offline.wait()
+    assert door.reports == [Heartbeat()]
