@@ -89,7 +89,7 @@ class Line:
 
     def drop(self, away_s: float) -> None:
         """Cuts the connection without a farewell and stays away for so many seconds."""
-        self._away_s = away_s
+        self._away_s, self._central = away_s, None
         self._scope.cancel()
 
     async def settle(self) -> None:
@@ -184,6 +184,8 @@ class Line:
             await self._turns.tell(partial(self._unanswered, central, saying, str(late) or "no answer in time"))
         except OSError:
             await self._turns.tell(partial(self._lost, central))
+        except Exception as error:  # a CALLERROR, under whatever name the protocol gives it
+            await self._turns.tell(partial(self._unanswered, central, saying, str(error) or type(error).__name__))
         else:
             await self._turns.tell(partial(self._answered, central, saying, answer))
 
