@@ -23,7 +23,7 @@ import msgspec
 import structlog
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Event
+from hypercorn.events import Event, Updated
 from hypercorn.logging import Logger
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.lifespan import Lifespan
@@ -114,23 +114,23 @@ class _Server:
     ) -> None:
         """Returns once `draining` is set and the last connection has ended."""
         async with trio.open_nursery() as connections:
-            try:
-                async with trio.open_nursery() as accepting:
-                    serve = partial(trio.serve_listeners, handler_nursery=connections)
-                    accepting.start_soon(serve, self._connection, list(listeners))
-                    task_status.started([self._url(listener) for listener in listeners])
-                    await draining.wait()
-                    accepting.cancel_scope.cancel()
-                await self.context.terminated.set()
-                overseer.start_soon(self._cut_off_late, connections)
-            except trio.Cancelled:
-                self._cut_off()
-                raise
+            overseer.start_soon(self._cut_off_late, draining, connections.cancel_scope)
+            async with trio.open_nursery() as accepting:
+                serve = partial(trio.serve_listeners, handler_nursery=connections)
+                accepting.start_soon(serve, self._connection, list(listeners))
+                task_status.started([self._url(listener) for listener in listeners])
+                await draining.wait()
+                accepting.cancel_scope.cancel()
+            await self.context.terminated.set()
 
-    async def _cut_off_late(self, connections: trio.Nursery) -> None:
-        await trio.sleep(self.limits.drain_timeout_s)
-        self._cut_off()
-        connections.cancel_scope.cancel()
+    async def _cut_off_late(self, draining: trio.Event, connections: trio.CancelScope) -> None:
+        """Ends what is still under way when the drain has lasted too long, or when the server is cancelled."""
+        try:
+            await draining.wait()
+            await trio.sleep(self.limits.drain_timeout_s)
+        finally:
+            self._cut_off()
+            connections.cancel()
 
     def _cut_off(self) -> None:
         """Closes the sockets: Hypercorn shields its writes, so that cancelling alone would wait for slow readers."""
@@ -211,10 +211,16 @@ class _TimedStream(trio.abc.HalfCloseableStream):
 class _Connection(TCPServer):
     """Hypercorn's connection, reading HTTP/1 only: its WebSockets can fail in ways that leave a connection for ever."""
 
+    over = False
+
     async def protocol_send(self, event: Event) -> None:
-        """Shielded: Quart cancels a request's task while its end is told here, and the connection would stay open."""
-        with trio.CancelScope(shield=True):
-            await super().protocol_send(event)
+        """Shielded: Quart cancels a request's task while its end is told here, and the connection would stay open.
+
+        Once nothing more can be read, no idle time begins: the connection would outlive its client by it.
+        """
+        if not (self.over and isinstance(event, Updated)):
+            with trio.CancelScope(shield=True):
+                await super().protocol_send(event)
 
     async def _read_data(self) -> None:
         if isinstance(self.protocol.protocol, H11Protocol):
@@ -222,6 +228,8 @@ class _Connection(TCPServer):
                 h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
             )
         await super()._read_data()
+        self.over = True
+        await self.idle_task.stop()
 
 
 class _Http1(h11.Connection):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import trio
-from quart import Response
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.http import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from protocols.rest.auth import BearerAuth

@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
-from quart import Response, request
+from quart import request
+from quart_trio.wrappers import TrioResponse as Response
 from werkzeug.routing import BaseConverter
 
 from protocols.rest.problems import FieldError, Problem

@@ -5,7 +5,8 @@ It shows who charges, so it needs an operator's token (Motown asked for none).
 
 from __future__ import annotations
 
-from quart import Blueprint, Response
+from quart import Blueprint
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
 from protocols.rest.motown import answer_errors_as_motown, living, motown_answer, session_info

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Blueprint
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.problems import Problem, report
 from statecharts.ports import TransactionView

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 import structlog
-from quart import Response, request
+from quart import request
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioResponse as Response
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 from werkzeug.exceptions import HTTPException
 

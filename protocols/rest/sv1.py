@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from quart import Blueprint, Response
+from quart import Blueprint
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth, principal
 from protocols.rest.bodies import JSON, Identifier, RadiusM, body, checked_location, converted, text_body

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import msgspec
 import trio
 from msgspec import Meta
-from quart import Blueprint, Response
+from quart import Blueprint
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth, principal
 from protocols.rest.bodies import Identifier, RadiusM, answer, body, checked_location, idempotency_key, query

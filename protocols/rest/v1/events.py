@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-from quart import Response, request
+from quart import request
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.bodies import ENCODER, plain
 from protocols.rest.problems import Problem
@@ -34,7 +35,7 @@ async def event_stream(apps: AppDoor, principal: Principal, transaction_id: str,
     seen = _last_event_id()
     now = await apps.transaction(principal, transaction_id)
     if now.state in FINAL_STATES and now.version <= seen:
-        return Response(status=204)
+        return Response(b"", 204)
     if request.method == "HEAD":
         return _streaming(b"")
     return _streaming(_events(apps.changes(principal, transaction_id, seen), draining))

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Blueprint
+from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
 from protocols.rest.bodies import answer, body, query
@@ -107,7 +108,7 @@ def _add_deliveries(blueprint: Blueprint, operators: OperatorDoor) -> None:
     @blueprint.post("/peers/<identifier:peer>/deliveries/<number:delivery>/replay")
     async def replay(peer: str, delivery: int) -> Response:
         await operators.replay(peer, delivery)
-        return Response(status=204)
+        return Response(b"", 204)
 
 
 def _items(found: tuple[Any, ...]) -> Response:

@@ -205,11 +205,9 @@ async def _has_room(served: Served) -> bool:
 
 
 async def test_draining_closes_idle_connections_and_finishes_requests_in_flight() -> None:
-    async with serving() as served:
-        idle = await served.connect()
+    async with serving() as served, await served.connect() as idle, await served.connect() as busy:
         await idle.send_all(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await idle.receive_some()).startswith(b"HTTP/1.1 200 ")
-        busy = await served.connect()
         await busy.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         await served.entered.wait()
         served.draining.set()
@@ -225,8 +223,7 @@ async def test_draining_closes_idle_connections_and_finishes_requests_in_flight(
 
 
 async def test_a_request_that_outlasts_the_drain_is_cut_off() -> None:
-    async with serving(HttpLimits(drain_timeout_s=0.1)) as served:
-        busy = await served.connect()
+    async with serving(HttpLimits(drain_timeout_s=0.1)) as served, await served.connect() as busy:
         await busy.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         await served.entered.wait()
         served.draining.set()

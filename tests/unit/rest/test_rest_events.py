@@ -1,0 +1,140 @@
+"""Server-Sent Events over real loopback connections, served by our own loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+
+import httpx
+import msgspec
+import trio
+
+from protocols.http import HttpLimits, serve_http
+from tests.unit.rest.fakes import READY, World
+
+EVENTS = "/api/v1/transactions/tx-1/events"
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `world`'s app on a port of its own."""
+    headers = {"Authorization": "Bearer app-token"}
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            limits = HttpLimits(drain_timeout_s=2)
+            serve = partial(serve_http, world.app, listeners, draining=world.draining, limits=limits)
+            [url] = await nursery.start(serve)
+            async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+                yield client
+            world.draining.set()
+            world.apps.wake()
+
+
+class Event(msgspec.Struct):
+    name: str
+    id: str
+    data: str
+
+
+@asynccontextmanager
+async def stream(client: httpx.AsyncClient, last_event_id: str = "0") -> AsyncIterator[AsyncGenerator[Event, None]]:
+    """The events of the transaction's stream; every generator below is closed with it, read to its end or not."""
+    async with client.stream("GET", EVENTS, headers={"Last-Event-ID": last_event_id}) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        async with aclosing(response.aiter_raw()) as chunks, aclosing(events_of(chunks)) as events:
+            yield events
+
+
+async def events_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+    """Events by the rules of WHATWG HTML section 9.2.6, keep-alive comments as events named ":"."""
+    buffer = b""
+    async for chunk in chunks:
+        *whole, buffer = (buffer + chunk).split(b"\n\n")
+        for block in whole:
+            fields = dict(line.split(": ", 1) for line in block.decode().splitlines())
+            yield Event(fields.get("event", ":"), fields.get("id", ""), fields.get("data", ""))
+
+
+async def test_a_stream_shows_the_transaction_now_and_after_each_change_until_its_end() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client) as events:
+        first = await anext(events)
+        assert (first.name, first.id) == ("state", "2")
+        assert msgspec.json.decode(first.data)["state"] == "Ready"
+        assert (await anext(events)).name == ":"
+        world.apps.change("tx-1", state="TxRunning", energy_wh=10)
+        second = await anext(events)
+        assert (second.id, msgspec.json.decode(second.data)["energy_wh"]) == ("3", 10)
+        world.apps.change("tx-1", state="Settled")
+        rest = [event.name async for event in events]
+        assert rest[-2:] == ["state", "end"]
+
+
+async def test_a_stream_resumes_after_the_last_event_id() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client, "2") as events:
+        assert (await anext(events)).name == ":"
+        world.apps.change("tx-1", state="Settled")
+        assert [event.id async for event in events][-2:] == ["3", ""]
+
+
+async def test_a_client_that_has_seen_the_end_is_told_not_to_come_back() -> None:
+    settled = World(msgspec.structs.replace(READY, state="Settled"))
+    async with served(settled) as client:
+        assert (await client.get(EVENTS, headers={"Last-Event-ID": "2"})).status_code == 204
+        assert "event: end" in (await client.get(EVENTS, headers={"Last-Event-ID": "1"})).text
+
+
+async def test_a_last_event_id_that_is_none_of_ours_is_a_400() -> None:
+    async with served(World(READY)) as client:
+        for unfit in ("x", "-1", "1" * 16, ""):
+            assert (await client.get(EVENTS, headers={"Last-Event-ID": unfit})).status_code == 400
+
+
+async def test_head_of_a_stream_ends_at_once() -> None:
+    async with served(World(READY)) as client:
+        assert (await client.head(EVENTS)).status_code == 200
+
+
+async def test_a_draining_node_ends_its_streams_with_an_event_and_finishes() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client) as events:
+        await anext(events)
+        world.draining.set()
+        world.apps.wake()
+        assert [event.name async for event in events][-1] == "drain"
+
+
+async def test_a_client_that_hangs_up_ends_its_stream_and_nothing_else() -> None:
+    world = World(READY)
+    async with served(world) as client:
+        async with await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0) as raw:
+            request = f"GET {EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer app-token\r\n\r\n"
+            await raw.send_all(request.encode())
+            while b"event: state" not in await raw.receive_some():
+                pass
+            assert world.apps.streams == 1
+        while world.apps.streams:
+            await trio.lowlevel.checkpoint()
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_the_killer_request_leaves_the_apis_up_and_streams_open() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client) as events:
+        await anext(events)
+        host, port = client.base_url.host, client.base_url.port or 0
+        async with await trio.open_tcp_stream(host, port) as killer:
+            await killer.send_all(
+                b"GET /health HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x05hello"
+            )
+            await killer.send_eof()
+            async for _ in killer:
+                pass
+        world.apps.change("tx-1", state="Settled")
+        assert [event.name async for event in events][-1] == "end"
+        assert (await client.get("/health")).status_code == 200
