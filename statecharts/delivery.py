@@ -6,8 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from statecharts.vocabulary import RoamingRequest, Value
+
 NOTIFY_HOLDS_END_S = 60
 """An endTransaction waits for earlier notifies of its transaction no longer than this: a charge record comes first."""
+
+
+class Parcel(Value, frozen=True, kw_only=True):
+    """The body of a delivery: the message, and the correlation id of the request that it goes back to."""
+
+    message: RoamingRequest
+    correlation_id: str | None = None
 
 
 class Row(Protocol):

@@ -82,6 +82,7 @@ class SourceTransaction(Value, frozen=True, kw_only=True):
     overdue_at: datetime | None = None
     end: EndTransaction | None = None
     cause: str | None = None
+    refusal: Refusal | None = None
     flags: tuple[str, ...] = ()
 
     @property
@@ -223,7 +224,7 @@ def _granted(data: T, event: AuthorizationGranted) -> dict[str, Any]:
 
 
 def _was_refused(data: T, event: AuthorizationRefused) -> dict[str, Any]:
-    return {"cause": event.refusal.message, "changed_at": event.at}
+    return {"refusal": event.refusal, "cause": event.refusal.message, "changed_at": event.at}
 
 
 def _open(data: T, kind: str, identifier: str, at: datetime) -> dict[str, Any]:

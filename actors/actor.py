@@ -1,0 +1,189 @@
+"""An actor: one task, one bounded mailbox, one turn after the other.
+
+A turn takes one message, decides, makes the decision durable and only then lets anybody hear of it. Whoever asks waits
+on a reply of its own, so an asker that goes away (a client that hangs up) cancels its waiting and never the turn.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+import trio
+
+from statecharts.ports import Clock
+from statecharts.vocabulary import Refused, refused
+
+MAILBOX_MAX = 256
+"""Messages that wait for one actor; the next sender is told to come back (503)."""
+
+ASK_TIMEOUT_S = 20.0
+"""How long an asker waits for a turn; the turn itself goes on."""
+
+log = structlog.get_logger(__name__)
+
+
+class Reply:
+    """What an asker waits on: set once, by the actor or by whoever ends it."""
+
+    __slots__ = ("_done", "_error", "_value")
+
+    def __init__(self) -> None:
+        self._done = trio.Event()
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def set(self, value: Any) -> None:
+        self._value = value
+        self._done.set()
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self._done.set()
+
+    async def wait(self) -> Any:
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+def current_correlation_id() -> str | None:
+    """The correlation id of whatever this task is handling."""
+    found = structlog.contextvars.get_contextvars().get("correlation_id")
+    return str(found) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message on its way, with the reply its sender waits for, if it does."""
+
+    message: Any
+    reply: Reply | None = None
+    correlation_id: str | None = field(default_factory=current_correlation_id)
+
+
+class Actor:
+    """Base of every actor. Subclasses give `load` and `turn`, and `deadline` with `due` where time matters to them."""
+
+    def __init__(self, key: str, clock: Clock) -> None:
+        self.key = key
+        self.clock = clock
+        self.waiting_max = 0
+        self.in_hand: Envelope | None = None
+        self._sender, self._receiver = trio.open_memory_channel[Envelope](MAILBOX_MAX)
+
+    # -- for everybody -------------------------------------------------------------------------------------------------
+
+    async def ask(self, message: Any, timeout_s: float = ASK_TIMEOUT_S) -> Any:
+        """The turn's answer. Raises `Refused`: the turn's own, or 503 when the mailbox is full or no answer comes."""
+        reply = Reply()
+        self._put(Envelope(message, reply))
+        with trio.move_on_after(timeout_s):
+            return await reply.wait()
+        raise refused(503, "no-answer", f"{self.key} did not answer within {timeout_s:g} s; the outcome is unknown")
+
+    def tell(self, message: Any) -> None:
+        """Leaves a message. Raises `Refused` (503) when the mailbox is full."""
+        self._put(Envelope(message))
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+        return self._receiver.statistics().current_buffer_used
+
+    def _put(self, envelope: Envelope) -> None:
+        try:
+            self._sender.send_nowait(envelope)
+        except trio.WouldBlock:
+            raise refused(503, "busy", f"{self.key} has {MAILBOX_MAX} messages waiting; try again later") from None
+        self.waiting_max = max(self.waiting_max, self.waiting)
+
+    # -- for subclasses ------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Rebuilds the state from the journal, at the start of each life."""
+
+    async def turn(self, message: Any) -> Any:
+        """Handles one message and returns the answer for its asker. Raises `Refused` to say no."""
+        raise TypeError(f"{type(self).__name__} understands no {type(message).__name__}")
+
+    async def due(self) -> None:
+        """Handles the deadline having passed."""
+
+    def deadline(self) -> datetime | None:
+        """When `due` is to be called, if nothing arrives before."""
+        return None
+
+    def may_rest(self) -> bool:
+        """Whether the actor may leave memory: it is rebuilt from its journal on its next message."""
+        return False
+
+    # -- one life ------------------------------------------------------------------------------------------------------
+
+    async def run(self, idle_s: float) -> None:
+        """Loads, then takes turns; returns once the actor may rest and nothing has come for `idle_s` seconds."""
+        await self.load()
+        while True:
+            due_s, rest_s = self._seconds_to_deadline(), idle_s if self.may_rest() else math.inf
+            with trio.move_on_after(min(due_s, rest_s)) as waiting:
+                self.in_hand = await self._receiver.receive()
+            if not waiting.cancelled_caught:
+                await self._take()
+            elif due_s <= rest_s:
+                await self._be_due()
+            elif not self.waiting:
+                return
+
+    def _seconds_to_deadline(self) -> float:
+        until = self.deadline()
+        return math.inf if until is None else max(0.0, (until - self.clock.now()).total_seconds())
+
+    async def _take(self) -> None:
+        envelope = self.in_hand
+        assert envelope is not None
+        with structlog.contextvars.bound_contextvars(correlation_id=envelope.correlation_id):
+            try:
+                answer = await self.turn(envelope.message)
+            except Refused as no:
+                self._answer_no(envelope, no)
+            else:
+                if envelope.reply is not None:
+                    envelope.reply.set(answer)
+        self.in_hand = None
+
+    def _answer_no(self, envelope: Envelope, no: Refused) -> None:
+        if envelope.reply is not None:
+            envelope.reply.fail(no)
+        else:
+            log.info("actor.refused", actor=self.key, message=type(envelope.message).__name__, refusal=str(no))
+
+    async def _be_due(self) -> None:
+        try:
+            await self.due()
+        except Refused as no:
+            # The store is away: try again shortly, the deadline stands in the data.
+            log.warning("actor.due_refused", actor=self.key, refusal=str(no))
+            await trio.sleep(1)
+
+    # -- for the supervisor --------------------------------------------------------------------------------------------
+
+    def drop_in_hand(self, error: Refused) -> Envelope | None:
+        """Tells whoever waits for the message that broke the actor, and gives that message up."""
+        envelope, self.in_hand = self.in_hand, None
+        if envelope is not None and envelope.reply is not None:
+            envelope.reply.fail(error)
+        return envelope
+
+    def refuse_waiting(self, error: Refused) -> None:
+        """Tells everybody who waits that no answer will come."""
+        while True:
+            try:
+                envelope = self._receiver.receive_nowait()
+            except trio.WouldBlock:
+                return
+            if envelope.reply is not None:
+                envelope.reply.fail(error)

@@ -1,0 +1,74 @@
+"""What every actor of a node shares: the world, the store, the settings, and the doors to what is outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from actors.changes import Changes
+from actors.journal import Journal
+from actors.ledger import Ledger
+from actors.numbers import Numbers
+from actors.outbox import Outbox
+from actors.system import System
+from statecharts.charging import ChargingDeadlines
+from statecharts.ports import Clock, IdentityService, Ids, PeerClient
+from statecharts.source_events import SourceDeadlines
+from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
+
+
+class DeliverySettings(Value, frozen=True, kw_only=True):
+    """How messages to peers are sent and sent again."""
+
+    attempt_timeout_s: float = 10
+    retry_base_s: float = 1
+    retry_cap_s: float = 900
+    parked_after_days: int = 30
+    in_flight_max: int = 8
+
+
+class Place(Value, frozen=True, kw_only=True):
+    """A local service of ours. A place without a station (PARKING) has 0 `connectors`, and the `status` configured."""
+
+    identity: str
+    location: Location
+    service_types: tuple[ServiceType, ...]
+    connectors: int = 0
+    connection_timeout_s: float = 120
+    status: ServiceStatus = ServiceStatus.UNKNOWN
+
+
+class NodeSettings(Value, frozen=True, kw_only=True):
+    """What this node is and how patient it is; everything of it comes from the configuration."""
+
+    pms_identifier: str
+    source_deadlines: SourceDeadlines = SourceDeadlines()
+    charging_deadlines: ChargingDeadlines = ChargingDeadlines()
+    start_margin_s: float = 30
+    open_authorizations_per_user_max: int = 3
+    local_services_deadline_s: float = 8
+    heartbeat_interval_s: int = 300
+    delivery: DeliverySettings = DeliverySettings()
+
+
+@dataclass(slots=True)
+class Context:
+    """Handed to every actor and role. `places` are our local services, `clients` speak to the peers."""
+
+    settings: NodeSettings
+    clock: Clock
+    ids: Ids
+    journal: Journal
+    system: System
+    identity: IdentityService
+    places: Mapping[str, Place] = field(default_factory=dict)
+    destinations: Mapping[str, PeerClient] = field(default_factory=dict)
+    sources: Mapping[str, PeerClient] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    outbox: Outbox = field(init=False)
+    ledger: Ledger = field(init=False)
+    numbers: Numbers = field(init=False)
+
+    def __post_init__(self) -> None:
+        store = self.journal.store
+        self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store), Numbers(store)

@@ -1,0 +1,233 @@
+"""The Destination at its counter: what trusted Sources may ask of us, checked before any chart is asked.
+
+Every look-up is scoped by the peer that asks: another's transaction is answered like none.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from actors.actor import current_correlation_id
+from actors.blocked import refuse_blocked
+from actors.context import Context, Place
+from actors.looks import Look
+from actors.station import Hold, Release, StationLook
+from actors.transaction import DESTINATION
+from statecharts.charging import ChargingDeadlines
+from statecharts.destination_events import (
+    AuthorizationIssued,
+    DestinationTransaction,
+    S,
+    StartRequested,
+    StopRequested,
+)
+from statecharts.places import distance_m, service_status
+from statecharts.vocabulary import (
+    Acknowledgement,
+    Authorize,
+    AuthorizeAnswer,
+    DestinationRequest,
+    GetLocalServicesList,
+    GetLocalServiceStatus,
+    LocalService,
+    LocalServiceAnswer,
+    LocalServicesAnswer,
+    Refused,
+    RequestStartTransaction,
+    RequestStopTransaction,
+    RoamingAnswer,
+    ServiceStatus,
+    ServiceType,
+    refused,
+)
+
+MINTING_ATTEMPTS = 5
+OPEN = (S.READY, S.START_TX_REQUESTED, S.TX_RUNNING, S.STOP_TX_REQUESTED)
+NEWEST_LOOKED_AT = 100
+
+log = structlog.get_logger(__name__)
+
+
+class DestinationRole:
+    """`ports.DestinationDoor`: call it with the authenticated peer and its request."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def __call__(self, peer: str, request: DestinationRequest) -> RoamingAnswer:
+        match request:
+            case Authorize():
+                return await self._authorize(peer, request)
+            case RequestStartTransaction():
+                return await self._start(peer, request)
+            case RequestStopTransaction():
+                return await self._stop(peer, request)
+            case GetLocalServiceStatus(local_service_identifier=identifier):
+                return LocalServiceAnswer(local_service=await self._shown(self._place(identifier)))
+            case GetLocalServicesList():
+                return await self._list(request)
+
+    # -- authorise -----------------------------------------------------------------------------------------------------
+
+    async def _authorize(self, peer: str, request: Authorize) -> RoamingAnswer:
+        if request.pms_identifier != peer:
+            raise refused(403, "not-you", f"pmsIdentifier {request.pms_identifier} is not the authenticated peer")
+        await refuse_blocked(self._context, peer)
+        place = self._place(request.local_service_identifier)
+        if request.service_type is not ServiceType.EV_CHARGING:
+            raise refused(400, "not-authorisable", f"{request.service_type} needs no authorisation and gets none here")
+        if not place.connectors or request.service_type not in place.service_types:
+            raise refused(400, "no-such-service", f"{place.identity} does not offer {request.service_type}")
+        connector = self._connector(request.connector_identifier, place)
+        await self._check_station(place, connector)
+        await self._check_quota(peer, request.user_identifier)
+        return await self._issue(peer, request, place, connector)
+
+    def _connector(self, text: str | None, place: Place) -> int | None:
+        """The connector asked for, None for any. Raises `Refused` (400) for no number, 0 or an unknown one."""
+        if text is None:
+            return None
+        digits = text.strip()
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else 0
+        if not 1 <= number <= place.connectors:
+            message = f"connectorIdentifier must be a number from 1 to {place.connectors}, not {text[:20]!r}"
+            raise refused(400, "unknown-connector", message)
+        return number
+
+    async def _check_station(self, place: Place, connector: int | None) -> None:
+        look = await self._look(place)
+        if not look.in_service:
+            raise refused(409, "station-unavailable", f"{place.identity} is not connected or not in service")
+        wanted = look.connectors if connector is None else (connector,)
+        if not set(wanted) & set(look.free):
+            which = f"connector {connector}" if connector else "every connector"
+            raise refused(409, "connector-busy", f"{which} of {place.identity} is in use or out of service")
+
+    async def _check_quota(self, peer: str, user_identifier: str) -> None:
+        page = await self._context.ledger.transactions(
+            role=DESTINATION.role, users=(user_identifier,), limit=NEWEST_LOOKED_AT
+        )
+        running = sum(view.pms_identifier == peer and view.state in OPEN for view in page.items)
+        most = self._context.settings.open_authorizations_per_user_max
+        if running >= most:
+            raise refused(
+                429, "too-many-authorisations", f"this user has {running} open authorisations, the most is {most}"
+            )
+
+    async def _issue(self, peer: str, request: Authorize, place: Place, connector: int | None) -> RoamingAnswer:
+        """Mints an identifier that was never used: one that was is refused by its own chart, and another is tried."""
+        for _ in range(MINTING_ATTEMPTS):
+            name = self._context.ids.authorization_identifier()
+            event = AuthorizationIssued(
+                at=self._context.clock.now(),
+                correlation_id=current_correlation_id(),
+                id=name,
+                peer=peer,
+                own_pms_identifier=self._context.settings.pms_identifier,
+                user_identifier=request.user_identifier,
+                service_type=request.service_type,
+                station=place.identity,
+                connector_asked=connector,
+                deadlines=self._deadlines(place),
+            )
+            try:
+                await self._context.system.ask(f"destination/{name}", event)
+            except Refused as no:
+                if no.refusal.kind != "wrong-state":
+                    raise
+            else:
+                return AuthorizeAnswer(authorization_identifier=name)
+        raise refused(500, "no-identifier", "no fresh authorisation identifier was found")
+
+    def _deadlines(self, place: Place) -> ChargingDeadlines:
+        return deadlines_at(self._context, place)
+
+    # -- start and stop ------------------------------------------------------------------------------------------------
+
+    async def _start(self, peer: str, request: RequestStartTransaction) -> RoamingAnswer:
+        data = await self._own(peer, request.authorization_identifier)
+        fresh = all(r.request_identifier != request.request_identifier for r in data.requests)
+        if fresh:
+            await refuse_blocked(self._context, peer)
+        stream, station = f"destination/{data.id}", f"station/{data.station}"
+        connector = data.connector_id or 0
+        if fresh and data.state == S.READY:
+            # Ready reserves nothing: whoever starts first holds the connector, the next one is told 409.
+            hold = Hold(transaction=stream, connector_id=data.connector_asked, id_tag=data.id)
+            connector = await self._context.system.ask(station, hold)
+        event = StartRequested(
+            at=self._context.clock.now(),
+            correlation_id=current_correlation_id(),
+            request_identifier=request.request_identifier,
+            connector_id=connector,
+        )
+        try:
+            await self._context.system.ask(stream, event)
+        except Refused:
+            self._context.system.tell(station, Release(stream))
+            raise
+        return Acknowledgement()
+
+    async def _stop(self, peer: str, request: RequestStopTransaction) -> RoamingAnswer:
+        data = await self._own(peer, request.authorization_identifier)
+        event = StopRequested(
+            at=self._context.clock.now(),
+            correlation_id=current_correlation_id(),
+            request_identifier=request.request_identifier,
+        )
+        await self._context.system.ask(f"destination/{data.id}", event)
+        return Acknowledgement()
+
+    async def _own(self, peer: str, authorization_identifier: str) -> DestinationTransaction:
+        """This peer's transaction with that identifier. Raises `Refused` (404), also for another peer's."""
+        stream = f"destination/{authorization_identifier}"
+        view = await self._context.ledger.transaction(stream)
+        if view is None or view.pms_identifier != peer:
+            raise refused(404, "unknown-authorization", "no authorisation of yours has this identifier")
+        data: DestinationTransaction = await self._context.system.ask(stream, Look())
+        return data
+
+    # -- local services ------------------------------------------------------------------------------------------------
+
+    async def _list(self, request: GetLocalServicesList) -> RoamingAnswer:
+        wanted = set(request.service_types) or set(ServiceType)
+        near = [
+            (distance_m(request.location, place.location), place)
+            for place in self._context.places.values()
+            if wanted & set(place.service_types)
+        ]
+        nearest = sorted(near, key=lambda found: (found[0], found[1].identity))
+        shown = [await self._shown(place) for metres, place in nearest if metres <= request.search_radius_m]
+        return LocalServicesAnswer(local_services=tuple(shown))
+
+    def _place(self, identifier: str) -> Place:
+        place = self._context.places.get(identifier)
+        if place is None:
+            raise refused(404, "unknown-local-service", f"there is no local service {identifier[:60]!r}")
+        return place
+
+    async def _look(self, place: Place) -> StationLook:
+        look: StationLook = await self._context.system.ask(f"station/{place.identity}", Look())
+        return look
+
+    async def _shown(self, place: Place) -> LocalService:
+        return LocalService(
+            local_service_identifier=place.identity,
+            status=await self._status(place),
+            service_types=place.service_types,
+            location=place.location,
+        )
+
+    async def _status(self, place: Place) -> ServiceStatus:
+        if not place.connectors:
+            return place.status
+        look = await self._look(place)
+        states = {connector: look.data.evse(connector).state for connector in look.connectors}
+        return service_status(states, look.free, in_service=look.in_service)
+
+
+def deadlines_at(context: Context, place: Place) -> ChargingDeadlines:
+    """The configured deadlines, with the start's from this station's ConnectionTimeOut and the margin."""
+    start_s = place.connection_timeout_s + context.settings.start_margin_s
+    return msgspec.structs.replace(context.settings.charging_deadlines, start_s=start_s)

@@ -1,0 +1,254 @@
+"""The actor of one partner operator: sends what is owed to it, in order and until it is acknowledged.
+
+What is owed stands in the outbox, written in the same transaction as the fact it tells. This actor decides when a row
+is sent; what the answer means is decided by the transaction it belongs to, which closes the row with its own fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from actors.actor import Actor
+from actors.context import Context
+from actors.durable import durably, fact_of, read_fact
+from actors.looks import Look
+from actors.records import Append, Delivery, DeliveryClosed, DeliveryStatus
+from statecharts.chart import Decision
+from statecharts.delivery import Parcel, backoff_s, next_wake, ready_at
+from statecharts.destination_events import DeliveryEnded
+from statecharts.events import Event
+from statecharts.peer import CHART, CallAnswered, CallFailed, Peer, S
+from statecharts.ports import PeerClient
+from statecharts.source_events import RequestAccepted, RequestDeclined
+from statecharts.vocabulary import (
+    Declined,
+    PeerOutcome,
+    Refused,
+    RequestStartTransaction,
+    RequestStopTransaction,
+    SourceRequest,
+    Unanswered,
+    refused,
+)
+
+PAGE = 1_000
+"""Deliveries looked at together; more than that wait for their turn in the table."""
+
+COMMANDS = (RequestStartTransaction, RequestStopTransaction)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An event that ends a delivery: the outbox row is closed in the same transaction as the transaction's fact."""
+
+    event: Event
+    closed: DeliveryClosed
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Something is owed, or an attempt is over: look at the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The newest progress of a transaction, to be told if the peer can be reached; supersedes the one before."""
+
+    transaction: str
+    message: SourceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The operator wants a parked delivery sent again."""
+
+    delivery_id: int
+
+
+class PeerActor(Actor):
+    """One partner. Turns take `Wake`, `Progress`, `Look`, `Replay` and the events of its chart."""
+
+    def __init__(self, key: str, context: Context) -> None:
+        super().__init__(key, context.clock)
+        self.context = context
+        self.peer = key.partition("/")[2]
+        self.data = Peer()
+        self.seq = 0
+        self._in_flight: set[int] = set()
+        self._progress: dict[str, SourceRequest] = {}
+        self._telling: set[str] = set()
+        self._wake_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.peer} {self.data.state}, {self.waiting} waiting, {len(self._in_flight)} in flight>"
+
+    async def load(self) -> None:
+        self.data, self.seq = Peer(), 0
+        for fact in await self.context.journal.load(self.key):
+            self.data = CHART.replay(self.data, read_fact(fact, CHART.events), fact.to_state)
+            self.seq = fact.seq
+        self._wake_at = self.clock.now()
+
+    def deadline(self) -> datetime | None:
+        return self._wake_at
+
+    async def due(self) -> None:
+        await self._send_what_is_due()
+
+    async def turn(self, message: Any) -> Any:
+        match message:
+            case Look():
+                return self.data
+            case Wake():
+                self._wake_at = self.clock.now()
+            case Progress(transaction=transaction, message=progress):
+                self._progress[transaction] = progress
+                self._tell_progress(transaction)
+            case Replay(delivery_id=delivery_id):
+                await self._replay(delivery_id)
+            case Event():
+                return await self._step(message)
+        return None
+
+    async def _step(self, event: Event) -> Peer:
+        decision = CHART.step(self.data, event)
+        if decision.refusal is not None:
+            raise Refused(decision.refusal)
+        if decision.fact is not None and self._is_worth_keeping(decision):
+            fact = fact_of(decision.fact, self.data.state, decision.data.state)
+            await durably(self.context.journal, Append(stream=self.key, after_seq=self.seq, facts=(fact,)))
+            self.seq += 1
+            log.info("peer.state", peer=self.peer, from_state=self.data.state, to_state=decision.data.state)
+        self.data = decision.data
+        return self.data
+
+    def _is_worth_keeping(self, decision: Decision[Peer]) -> bool:
+        """Only changes of state are journalled: a count of failed calls may start anew with the node."""
+        return decision.data.state != self.data.state
+
+    # -- deliveries ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _in_flight_max(self) -> int:
+        """A peer that does not answer is tried one message at a time."""
+        troubled = self.data.state in (S.SUSPECT, S.DOWN)
+        return 1 if troubled else self.context.settings.delivery.in_flight_max
+
+    async def _send_what_is_due(self) -> None:
+        now = self.clock.now()
+        self._wake_at = None
+        rows = await self.context.outbox.pending(self.peer, PAGE, now)
+        waiting = [(at, row) for at, row in ready_at(rows) if row.id not in self._in_flight]
+        for at, row in sorted(waiting, key=lambda found: (found[0], found[1].id)):
+            if at > now or len(self._in_flight) >= self._in_flight_max:
+                break
+            self._in_flight.add(row.id)
+            self.context.system.spawn(self._deliver, row)
+        self._wake_at = next_wake((at, row) for at, row in waiting if at > now)
+
+    async def _deliver(self, row: Delivery) -> None:
+        try:
+            parcel = msgspec.json.decode(row.body, type=Parcel)
+            with structlog.contextvars.bound_contextvars(correlation_id=parcel.correlation_id):
+                outcome = await self._call(parcel)
+                await self._conclude(row, parcel, outcome)
+        finally:
+            self._in_flight.discard(row.id)
+            self.context.system.tell(self.key, Wake())
+
+    async def _call(self, parcel: Parcel) -> PeerOutcome:
+        client = self._client(parcel)
+        if client is None:
+            return Unanswered(cause=f"{self.peer} is no partner of ours any more", alarm=True)
+        outcome = await client.call(parcel.message, self.context.settings.delivery.attempt_timeout_s)
+        self.context.system.tell(self.key, self._said(outcome))
+        return outcome
+
+    def _client(self, parcel: Parcel) -> PeerClient | None:
+        clients = self.context.destinations if isinstance(parcel.message, COMMANDS) else self.context.sources
+        return clients.get(self.peer)
+
+    def _said(self, outcome: PeerOutcome) -> Event:
+        now = self.clock.now()
+        if isinstance(outcome, Unanswered):
+            return CallFailed(at=now, cause=outcome.cause, alarm=outcome.alarm)
+        return CallAnswered(at=now)
+
+    async def _conclude(self, row: Delivery, parcel: Parcel, outcome: PeerOutcome) -> None:
+        log.info("peer.attempt", peer=self.peer, operation=row.operation, transaction=row.transaction,
+                 attempt=row.attempts + 1, outcome=type(outcome).__name__)  # fmt: skip
+        if isinstance(outcome, Unanswered) and not self._is_too_old(row):
+            await self._try_later(row, outcome.cause)
+            return
+        try:
+            await self.context.system.ask(row.transaction, self._closing(row, parcel, outcome))
+        except Refused as no:
+            await self._try_later(row, str(no))
+
+    async def _try_later(self, row: Delivery, cause: str) -> None:
+        settings, attempts = self.context.settings.delivery, row.attempts + 1
+        wait_s = backoff_s(
+            row.attempts, self.context.ids.jitter(), base_s=settings.retry_base_s, cap_s=settings.retry_cap_s
+        )
+        next_at = self.clock.now() + timedelta(seconds=wait_s)
+        log.warning("peer.retry", peer=self.peer, operation=row.operation, cause=cause, wait_s=round(wait_s, 1))
+        await self.context.outbox.record_attempt(row.id, attempts, next_at, cause)
+
+    def _is_too_old(self, row: Delivery) -> bool:
+        age = self.clock.now() - row.created_at
+        return row.expires_at is None and age > timedelta(days=self.context.settings.delivery.parked_after_days)
+
+    def _closing(self, row: Delivery, parcel: Parcel, outcome: PeerOutcome) -> Closing:
+        """What this outcome is to the transaction, and how the row ends with it."""
+        now, message = self.clock.now(), parcel.message
+        error = _error(outcome)
+        if isinstance(message, COMMANDS):
+            event = _request_outcome(now, message, outcome)
+            return Closing(event, DeliveryClosed(id=row.id, status=DeliveryStatus.DONE, error=error))
+        status = DeliveryStatus.PARKED if error else DeliveryStatus.DONE
+        ended = DeliveryEnded(
+            at=now, message_id=row.message_id, operation=row.operation, status=status.value, error=error
+        )
+        return Closing(ended, DeliveryClosed(id=row.id, status=status, error=error))
+
+    async def _replay(self, delivery_id: int) -> None:
+        if not await self.context.outbox.replay(delivery_id, self.peer):
+            raise refused(404, "unknown-delivery", f"{self.peer} has no parked delivery {delivery_id}")
+        self._wake_at = self.clock.now()
+
+    # -- progress ------------------------------------------------------------------------------------------------------
+
+    def _tell_progress(self, transaction: str) -> None:
+        if transaction not in self._telling:
+            self._telling.add(transaction)
+            self.context.system.spawn(self._progress_until_told, transaction)
+
+    async def _progress_until_told(self, transaction: str) -> None:
+        """Tells the newest; one that came meanwhile follows, one that failed is not repeated: others will come."""
+        try:
+            while (message := self._progress.pop(transaction, None)) is not None:
+                await self._call(Parcel(message=message))
+        finally:
+            self._telling.discard(transaction)
+
+
+def _error(outcome: PeerOutcome) -> str | None:
+    if isinstance(outcome, Declined):
+        return f"{outcome.refusal.code}: {outcome.refusal.message}"
+    return f"undelivered for too long: {outcome.cause}" if isinstance(outcome, Unanswered) else None
+
+
+def _request_outcome(
+    at: datetime, message: RequestStartTransaction | RequestStopTransaction, outcome: PeerOutcome
+) -> Event:
+    identifier = message.request_identifier
+    if isinstance(outcome, Declined):
+        return RequestDeclined(at=at, request_identifier=identifier, refusal=outcome.refusal)
+    return RequestAccepted(at=at, request_identifier=identifier)

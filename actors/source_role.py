@@ -1,0 +1,292 @@
+"""The Source at its two counters: apps ask for charges of our users, Destinations report how they went.
+
+Nothing is decided here that a chart decides: this is who may ask, which actor is meant, and what is waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+
+from actors.actor import current_correlation_id
+from actors.blocked import refuse_blocked
+from actors.context import Context
+from actors.looks import Look
+from actors.transaction import SOURCE
+from statecharts.events import Event
+from statecharts.places import distance_m
+from statecharts.ports import AuthorizationRequest, LocalServicesFound, Page, PeerClient, Principal, TransactionView
+from statecharts.source_events import (
+    AuthorizationRequested,
+    ProgressReported,
+    ResultNotified,
+    S,
+    SourceTransaction,
+    StartRequested,
+    StopRequested,
+    TransactionEnded,
+)
+from statecharts.vocabulary import (
+    Acknowledgement,
+    Answered,
+    Declined,
+    EndTransaction,
+    GetLocalServicesList,
+    GetLocalServiceStatus,
+    LocalService,
+    LocalServiceAnswer,
+    LocalServicesAnswer,
+    Location,
+    NotifyRequestResult,
+    PeerOutcome,
+    Refused,
+    RoamingAnswer,
+    ServiceType,
+    SourceRequest,
+    TransactionProgressUpdate,
+    refused,
+)
+
+KEEP_ALIVE_S = 15.0
+"""How often a watcher of a quiet transaction hears that the line is still there."""
+
+log = structlog.get_logger(__name__)
+
+
+class SourceRole:
+    """`ports.AppDoor` for user apps and `ports.SourceDoor` (as a call) for Destinations."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    # -- apps ----------------------------------------------------------------------------------------------------------
+
+    async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
+        self._check_principal(principal, request.user_identifier)
+        known = await self._by_key(principal, request.idempotency_key)
+        if known is not None:
+            return await self._settled_authorization(known)
+        await self._check_business(request.user_identifier, request.destination)
+        identifier = self._context.ids.request_identifier()
+        event = AuthorizationRequested(
+            at=self._context.clock.now(),
+            correlation_id=current_correlation_id(),
+            id=identifier,
+            app=principal.name,
+            own_pms_identifier=self._context.settings.pms_identifier,
+            request=request,
+            deadlines=self._context.settings.source_deadlines,
+        )
+        stream = f"source/{identifier}"
+        with self._context.changes.watching(stream) as watch:
+            view = (await self._context.system.ask(stream, event)).view
+            while view.state == S.AUTHORIZING:
+                view = await watch.next() or refuse_draining()
+        return await self._settled_authorization(stream)
+
+    async def _settled_authorization(self, stream: str) -> TransactionView:
+        """The transaction once it is authorised; raises the refusal of whoever refused it."""
+        data: SourceTransaction = await self._context.system.ask(stream, Look())
+        if data.state == S.REFUSED:
+            raise (Refused(data.refusal) if data.refusal else refused(504, "peer-unanswered", data.cause or "refused"))
+        return await self._view(stream)
+
+    async def start(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
+        view = await self.transaction(principal, transaction_id)
+        if await self._by_key(principal, idempotency_key) is not None:
+            return view
+        await self._check_business(view.user_identifier, view.pms_identifier or "")
+        return await self._request(StartRequested, transaction_id, idempotency_key)
+
+    async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
+        view = await self.transaction(principal, transaction_id)
+        if await self._by_key(principal, idempotency_key) is not None:
+            return view
+        return await self._request(StopRequested, transaction_id, idempotency_key)
+
+    async def _request(
+        self, kind: type[StartRequested | StopRequested], transaction_id: str, idempotency_key: str | None
+    ) -> TransactionView:
+        event = kind(
+            at=self._context.clock.now(),
+            correlation_id=current_correlation_id(),
+            request_identifier=self._context.ids.request_identifier(),
+            idempotency_key=idempotency_key,
+        )
+        turned = await self._context.system.ask(f"source/{transaction_id}", event)
+        view: TransactionView = turned.view
+        return view
+
+    async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView:
+        view = await self._context.ledger.transaction(f"source/{transaction_id}")
+        if view is None or not principal.may_act_for(view.user_identifier):
+            # The same answer for another's transaction as for none: its existence is nobody's business.
+            raise refused(404, "unknown-transaction", "there is no such transaction")
+        return view
+
+    async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
+        for view in await self._context.ledger.by_authorization(authorization_identifier):
+            if view.role == SOURCE.role and principal.may_act_for(view.user_identifier):
+                return view
+        raise refused(404, "unknown-transaction", "there is no transaction with this authorizationIdentifier")
+
+    async def transactions(
+        self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
+    ) -> Page:
+        if user_identifier is not None:
+            self._check_principal(principal, user_identifier)
+        every = None if principal.operator else principal.users
+        users = every if user_identifier is None else frozenset({user_identifier})
+        return await self._context.ledger.transactions(
+            role=SOURCE.role, state=state, users=users, cursor=cursor, limit=limit
+        )
+
+    async def changes(
+        self, principal: Principal, transaction_id: str, after_version: int
+    ) -> AsyncIterator[TransactionView | None]:
+        stream = f"source/{transaction_id}"
+        with self._context.changes.watching(stream) as watch:
+            view: TransactionView | None = await self.transaction(principal, transaction_id)
+            while view is not None:
+                if view.version > after_version:
+                    after_version = view.version
+                    yield view
+                if SOURCE.chart.by_name[view.state].final:
+                    return
+                newer: TransactionView | None = None
+                with trio.move_on_after(KEEP_ALIVE_S) as quiet:
+                    newer = await watch.next()
+                if quiet.cancelled_caught:
+                    yield None
+                else:
+                    view = newer
+
+    async def _by_key(self, principal: Principal, key: str | None) -> str | None:
+        """The transaction that this app's idempotency key was used for."""
+        return await self._context.journal.find(f"app-key/{principal.name}", key) if key else None
+
+    async def _view(self, stream: str) -> TransactionView:
+        view = await self._context.ledger.transaction(stream)
+        assert view is not None
+        return view
+
+    def _check_principal(self, principal: Principal, user_identifier: str) -> None:
+        if not principal.may_act_for(user_identifier):
+            raise refused(403, "user-not-allowed", f"this app may not act for user {user_identifier}")
+
+    async def _check_business(self, user_identifier: str, destination: str) -> None:
+        """Whether this user may charge at this operator now: a partner of ours, not blocked, the user in order."""
+        self._client(destination)
+        await refuse_blocked(self._context, destination)
+        now = self._context.clock.now()
+        verdict = await self._context.identity.check_user(user_identifier, destination, now)
+        if not verdict.allowed:
+            raise refused(403, "invalid-user", verdict.refusal_message or "Invalid userIdentifier")
+
+    def _client(self, destination: str) -> PeerClient:
+        client = self._context.destinations.get(destination)
+        if client is None:
+            raise refused(400, "unknown-pms", f"PMS Unknown: {destination}")
+        return client
+
+    # -- local services ------------------------------------------------------------------------------------------------
+
+    async def local_services(
+        self,
+        principal: Principal,
+        *,
+        location: Location,
+        radius_m: int,
+        service_types: tuple[ServiceType, ...],
+        destinations: tuple[str, ...],
+    ) -> LocalServicesFound:
+        clients = {name: self._client(name) for name in destinations or tuple(self._context.destinations)}
+        request = GetLocalServicesList(location=location, search_radius_m=radius_m, service_types=service_types)
+        outcomes: dict[str, PeerOutcome] = {}
+
+        async def ask(name: str, client: PeerClient) -> None:
+            outcomes[name] = await client.call(request, self._context.settings.local_services_deadline_s)
+
+        with trio.move_on_after(self._context.settings.local_services_deadline_s):
+            async with trio.open_nursery() as nursery:
+                for name, client in clients.items():
+                    nursery.start_soon(ask, name, client)
+        return _collected(location, {name: outcomes.get(name) for name in clients})
+
+    async def local_service(self, principal: Principal, destination: str, identifier: str) -> LocalService:
+        request = GetLocalServiceStatus(local_service_identifier=identifier)
+        deadline_s = self._context.settings.local_services_deadline_s
+        match await self._client(destination).call(request, deadline_s):
+            case Answered(answer=LocalServiceAnswer(local_service=service)):
+                return msgspec.structs.replace(service, pms_identifier=destination)
+            case Declined(refusal=refusal):
+                raise Refused(refusal)
+            case outcome:
+                raise refused(504, "peer-unanswered", _why(outcome))
+
+    # -- Destinations --------------------------------------------------------------------------------------------------
+
+    async def __call__(self, peer: str, request: SourceRequest) -> RoamingAnswer:
+        stream, event = await self._event(peer, request)
+        await self._context.system.ask(stream, event)
+        return Acknowledgement()
+
+    async def _event(self, peer: str, request: SourceRequest) -> tuple[str, Event]:
+        """Which of this peer's transactions a report is about, and what it says to it."""
+        common: dict[str, Any] = {"at": self._context.clock.now(), "correlation_id": current_correlation_id()}
+        match request:
+            case NotifyRequestResult(request_identifier=name, request_success=success, cause=cause):
+                stream = await self._stream(f"source-request/{peer}", name, "requestIdentifier")
+                return stream, ResultNotified(**common, request_identifier=name, success=success, cause=cause)
+            case TransactionProgressUpdate(authorization_identifier=name, transaction_data=content):
+                stream = await self._stream(f"source-authorization/{peer}", name, "authorizationIdentifier")
+                start = request.start_transaction_timestamp
+                if content.authorization_identifier != name:
+                    raise refused(403, "not-this-transaction", "inner and outer authorizationIdentifier differ")
+                return stream, ProgressReported(**common, start_timestamp=start, content=content)
+            case EndTransaction(authorization_identifier=name):
+                stream = await self._stream(f"source-authorization/{peer}", name, "authorizationIdentifier")
+                return stream, TransactionEnded(**common, message=request)
+
+    async def _stream(self, scope: str, name: str, what: str) -> str:
+        stream = await self._context.journal.find(scope, name)
+        if stream is None:
+            raise refused(404, "unknown-transaction", f"no transaction of yours has this {what}")
+        return stream
+
+
+def refuse_draining() -> TransactionView:
+    raise refused(503, "draining", "the node is shutting down; ask again shortly")
+
+
+def _why(outcome: PeerOutcome | None) -> str:
+    match outcome:
+        case None:
+            return "no answer in time"
+        case Declined(refusal=refusal):
+            return refusal.message
+        case Answered():
+            return "an answer to another question"
+        case _:
+            return outcome.cause
+
+
+def _collected(location: Location, outcomes: dict[str, PeerOutcome | None]) -> LocalServicesFound:
+    """All services found, nearest first, and why some Destinations have none to show."""
+    found, unanswered = [], {}
+    for name, outcome in outcomes.items():
+        match outcome:
+            case Answered(answer=LocalServicesAnswer(local_services=services)):
+                found += [
+                    msgspec.structs.replace(s, pms_identifier=name, distance_m=distance_m(location, s.location))
+                    for s in services
+                ]
+            case _:
+                unanswered[name] = _why(outcome)
+    nearest = sorted(found, key=lambda s: (s.distance_m or math.inf, s.local_service_identifier))
+    return LocalServicesFound(local_services=tuple(nearest), unanswered=unanswered)

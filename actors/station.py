@@ -1,0 +1,289 @@
+"""The actor of one charging station: what it reports is made durable, handed to its transaction, and answered.
+
+Nothing a station reports is refused or dropped: a charge that belongs to no Source becomes a local transaction, a
+report that belongs to no charge is kept as an orphan. Commands to the station do not pass through the mailbox: they
+wait in the connection's own queue, so that a transaction that is being told of a start can never wait for itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from actors.actor import Actor
+from actors.charges import Charges
+from actors.context import Context, Place
+from actors.durable import durably, fact_of, read_fact
+from actors.looks import Look
+from actors.records import Alias, Append, Orphan
+from statecharts import evse, station
+from statecharts.charging import StationConfirmed, StationDoubted
+from statecharts.chart import Outcome
+from statecharts.events import Event
+from statecharts.evse import StatusReported
+from statecharts.ports import StationConnection
+from statecharts.station import Booted, Connected, Disconnected, Station, StationCharge
+from statecharts.station_vocabulary import (
+    AuthorizeIdTag,
+    BootAnswer,
+    BootNotification,
+    CallOutcome,
+    CallVerdict,
+    ConnectorStatus,
+    DataTransferAnswer,
+    Heartbeat,
+    HeartbeatAnswer,
+    IdTagAnswer,
+    MeterValues,
+    RegistrationStatus,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+    ReportAnswer,
+    StartTransaction,
+    StationCommand,
+    StationDataTransfer,
+    StationReport,
+    StatusNotification,
+    StopTransaction,
+)
+from statecharts.vocabulary import Acknowledgement, refused
+
+FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
+"""Cable first is normal: Preparing is as good as Available (DESIGN: what a Destination checks)."""
+
+CHARGES_GO_ON = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE)
+NEWEST_WINS = 1000, "a newer connection of this station took over"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    connection: StationConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    connection: StationConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    connection: StationConnection
+    report: StationReport
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A start wants a connector (None: any free one) until it is released. Answered with the connector's number."""
+
+    transaction: str
+    connector_id: int | None
+    id_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationLook:
+    """A station as others see it. `connectors` are all it should have; `free` those where a charge may start."""
+
+    data: Station
+    online: bool
+    connectors: tuple[int, ...]
+    free: tuple[int, ...]
+    last_seen_at: datetime | None
+
+    @property
+    def in_service(self) -> bool:
+        return self.online and self.data.registration.state == RegistrationStatus.ACCEPTED
+
+
+class StationActor(Actor):
+    """One station; see the module's docstring. `place` says where it is and how many connectors it has."""
+
+    def __init__(self, key: str, place: Place, context: Context) -> None:
+        super().__init__(key, context.clock)
+        self.context = context
+        self.place = place
+        self.identity = place.identity
+        self.data = Station()
+        self.seq = 0
+        self.connection: StationConnection | None = None
+        self.last_seen_at: datetime | None = None
+        self.holds: dict[int, Hold] = {}
+        self.charges = Charges(self, context)
+
+    def __repr__(self) -> str:
+        state = self.data.registration.state
+        where = "Online" if self.connection else "Offline"
+        return f"<Station {self.identity} {state} {where}, {self.waiting} waiting, {len(self.holds)} held>"
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Folds the journal; charges that were not judged before a crash are handed over again."""
+        self.data, self.seq = Station(), 0
+        for fact in await self.context.journal.load(self.key):
+            self.data, self.seq = station.apply(self.data, read_fact(fact, station.EVENTS)), fact.seq
+        if self.connection is None and self.data.connection.state == station.ONLINE:
+            await self.record(Disconnected(at=self.clock.now()))
+        await self.charges.resume()
+
+    async def turn(self, message: Any) -> Any:
+        match message:
+            case Report(connection=connection, report=report):
+                return await self._reported(connection, report)
+            case Online(connection=connection):
+                await self._came(connection)
+            case Gone(connection=connection):
+                await self._went(connection)
+            case Hold():
+                return self._hold(message)
+            case Release(transaction=transaction):
+                self.release(transaction)
+            case Look():
+                return self._look()
+        return None
+
+    async def record(self, *events: Event, aliases: tuple[Alias, ...] = (), orphans: tuple[Orphan, ...] = ()) -> None:
+        """Makes these events durable in the station's stream, and then true. Raises `Refused` (503) if it cannot."""
+        after, facts = self.data, []
+        for event in events:
+            before, after = after, station.apply(after, event)
+            facts.append(fact_of(event, station.region_state(before, event), station.region_state(after, event)))
+        append = Append(stream=self.key, after_seq=self.seq, facts=tuple(facts), aliases=aliases, orphans=orphans)
+        await durably(self.context.journal, append)
+        self.data, self.seq = after, self.seq + len(facts)
+
+    async def keep_orphan(self, report: StationReport) -> None:
+        """Keeps what belongs to nothing we know, for the operator to assign or dismiss."""
+        kind, body = type(report).__name__, msgspec.json.encode(report)
+        log.warning("station.orphan", station=self.identity, kind=kind)
+        await self.record(orphans=(Orphan(station=self.identity, kind=kind, at=self.clock.now(), body=body),))
+
+    # -- connection ----------------------------------------------------------------------------------------------------
+
+    async def _came(self, connection: StationConnection) -> None:
+        older, self.connection = self.connection, connection
+        self.last_seen_at = self.clock.now()
+        if older is not None and older is not connection:
+            self.context.system.spawn(older.close, *NEWEST_WINS)
+        await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
+        log.info("station.online", station=self.identity, protocol=connection.protocol)
+
+    async def _went(self, connection: StationConnection) -> None:
+        if connection is not self.connection:
+            return
+        self.connection = None
+        await self.record(Disconnected(at=self.clock.now()))
+        log.info("station.offline", station=self.identity)
+
+    async def command(self, command: StationCommand) -> CallOutcome:
+        """Sends a command, at most once, and waits for what became of it; not a turn, may be called by anybody."""
+        connection = self.connection
+        if connection is None:
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause="the station is not connected")
+        registered = self.data.registration.state
+        remote = isinstance(command, RemoteStartTransaction | RemoteStopTransaction)
+        if remote and registered != RegistrationStatus.ACCEPTED:
+            # OCPP 1.6 section 4.2: no RemoteStart or RemoteStop before the boot was accepted.
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
+        outcome = await connection.call(command)
+        log.info(
+            "station.command", station=self.identity, command=type(command).__name__, verdict=outcome.verdict.value
+        )
+        return outcome
+
+    # -- connectors ----------------------------------------------------------------------------------------------------
+
+    def _look(self) -> StationLook:
+        connectors = tuple(range(1, self.place.connectors + 1))
+        free = tuple(connector for connector in connectors if self._is_free(connector))
+        return StationLook(self.data, self.connection is not None, connectors, free, self.last_seen_at)
+
+    def _is_free(self, connector_id: int, transaction: str | None = None) -> bool:
+        held = self.holds.get(connector_id)
+        nobody_starts = held is None or held.transaction == transaction
+        return (
+            nobody_starts
+            and self.data.evse(connector_id).state in FREE
+            and self.data.open_on(connector_id) is None
+        )  # fmt: skip
+
+    def _hold(self, wish: Hold) -> int:
+        mine = [connector for connector, hold in self.holds.items() if hold.transaction == wish.transaction]
+        wanted = (wish.connector_id,) if wish.connector_id else tuple(range(1, self.place.connectors + 1))
+        if mine and mine[0] in wanted:
+            return mine[0]
+        free = [connector for connector in wanted if self._is_free(connector, wish.transaction)]
+        if not free:
+            raise refused(409, "connector-busy", "the connector is in use, reserved or about to be used")
+        self.holds[free[0]] = wish
+        return free[0]
+
+    def release(self, transaction: str) -> None:
+        """Nobody starts on this transaction's connector any more."""
+        self.holds = {connector: hold for connector, hold in self.holds.items() if hold.transaction != transaction}
+
+    # -- reports -------------------------------------------------------------------------------------------------------
+
+    async def _reported(self, connection: StationConnection, report: StationReport) -> ReportAnswer:
+        if connection is not self.connection:
+            raise refused(409, "superseded", "a newer connection of this station took over")
+        now = self.last_seen_at = self.clock.now()
+        match report:
+            case Heartbeat():
+                return HeartbeatAnswer(current_time=now)
+            case BootNotification():
+                return await self._booted(report, now)
+            case StatusNotification():
+                return await self._status(report, now)
+            case AuthorizeIdTag(id_tag=id_tag):
+                return IdTagAnswer(id_tag_info=await self.charges.check(id_tag))
+            case StartTransaction():
+                return await self.charges.start(report)
+            case StopTransaction():
+                return await self.charges.stop(report)
+            case MeterValues():
+                return await self.charges.metered(report)
+            case StationDataTransfer():
+                return DataTransferAnswer(status="UnknownVendorId")
+
+    async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
+        status = RegistrationStatus.ACCEPTED
+        await self.record(Booted(at=now, boot=boot, status=status))
+        for charge in [charge for charge in self.data.charges.values() if charge.open]:
+            await self.charges.tell(charge, StationDoubted(at=now, reason="the station booted"))
+        return BootAnswer(status=status, current_time=now, interval_s=self.context.settings.heartbeat_interval_s)
+
+    async def _status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
+        event = StatusReported(
+            at=now,
+            connector_id=said.connector_id,
+            status=said.status,
+            error_code=said.error_code,
+            timestamp=said.timestamp,
+        )
+        before = self.data.evse(said.connector_id)
+        if evse.CHART.step(before, event).outcome is not Outcome.REPEATED:
+            if evse.surprising(before, event):
+                log.warning("station.surprise", station=self.identity, from_status=before.state, to_status=said.status)
+            await self.record(event)
+        charge = self.data.open_on(said.connector_id)
+        if charge is not None:
+            await self._look_after(charge, said.status, now)
+        return Acknowledgement()
+
+    async def _look_after(self, charge: StationCharge, status: ConnectorStatus, now: datetime) -> None:
+        if status is ConnectorStatus.AVAILABLE:
+            await self.charges.tell(charge, StationDoubted(at=now, reason="the connector is available"))
+        elif status in CHARGES_GO_ON:
+            await self.charges.tell(charge, StationConfirmed(at=now))

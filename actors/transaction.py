@@ -1,0 +1,274 @@
+"""The actor of one transaction, whatever its role: steps its chart, journals what it decides, then acts.
+
+What differs between a Source's, a Destination's and a local transaction is data: a `Kind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic
+
+import msgspec
+import structlog
+
+from actors.actor import Actor
+from actors.context import Context
+from actors.durable import durably, fact_of, read_fact
+from actors.looks import Look
+from actors.peer import Closing, Progress, Wake
+from actors.records import Alias, AliasTaken, Append, DeliveryClosed, LedgerEntry, NewDelivery
+from actors.station import Hold, Release, StationActor
+from statecharts import transaction_destination, transaction_local, transaction_source, views
+from statecharts.chart import Chart, D, Decision, Outcome
+from statecharts.delivery import Parcel
+from statecharts.destination_events import DestinationTransaction
+from statecharts.destination_events import S as DestinationState
+from statecharts.events import (
+    AskPeer,
+    BindAlias,
+    CommandStation,
+    DeadlineReached,
+    Deliver,
+    Effect,
+    Event,
+    NodeRestarted,
+    ReleaseConnector,
+    SendProgress,
+    StationAnswered,
+)
+from statecharts.ports import CdrView, TransactionView
+from statecharts.source_events import AuthorizationGranted, AuthorizationRefused, SourceTransaction
+from statecharts.transaction_local import LocalTransaction
+from statecharts.transaction_local import S as LocalState
+from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, refused
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[D]):
+    """What makes a role's transactions what they are. `held` is the connector that a start under way still holds."""
+
+    role: str
+    chart: Chart[D]
+    blank: D
+    view: Callable[[D, int], TransactionView]
+    cdr: Callable[[D], CdrView | None] = lambda _: None
+    held: Callable[[D], Hold | None] = lambda _: None
+
+
+def _held_by_destination(data: DestinationTransaction) -> Hold | None:
+    if data.state != DestinationState.START_TX_REQUESTED:
+        return None
+    return Hold(transaction=f"destination/{data.id}", connector_id=data.connector_id, id_tag=data.id)
+
+
+def _held_by_local(data: LocalTransaction) -> Hold | None:
+    if data.state != LocalState.START_TX_REQUESTED:
+        return None
+    return Hold(transaction=f"local/{data.id}", connector_id=data.connector_id, id_tag=data.id_tag)
+
+
+SOURCE: Kind[SourceTransaction] = Kind(
+    "source", transaction_source.CHART, SourceTransaction(), views.source_view, views.source_cdr
+)
+DESTINATION: Kind[DestinationTransaction] = Kind(
+    "destination",
+    transaction_destination.CHART,
+    DestinationTransaction(),
+    views.destination_view,
+    views.destination_cdr,
+    _held_by_destination,
+)
+LOCAL: Kind[LocalTransaction] = Kind(
+    "local", transaction_local.CHART, LocalTransaction(), views.local_view, held=_held_by_local
+)
+KINDS: dict[str, Kind[Any]] = {kind.role: kind for kind in (SOURCE, DESTINATION, LOCAL)}
+
+
+@dataclass(frozen=True, slots=True)
+class Turned(Generic[D]):
+    """What a turn tells its asker: the data and view after it, and the chart's own answer."""
+
+    data: D
+    view: TransactionView
+    outcome: Outcome
+    answer: Any = None
+
+
+class TransactionActor(Actor, Generic[D]):
+    """One transaction. Turns take events, `Closing`s and `Look`s and answer with `Turned` (`Look`: the data)."""
+
+    def __init__(self, key: str, kind: Kind[D], context: Context) -> None:
+        super().__init__(key, context.clock)
+        self.kind = kind
+        self.context = context
+        self.data: D = kind.blank
+        self.seq = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.role} {self.key} {self.data.state}, {self.waiting} waiting>"
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Folds the journal; what ran only in memory is gone, which the chart is told of."""
+        self.data, self.seq = self.kind.blank, 0
+        for fact in await self.context.journal.load(self.key):
+            event = read_fact(fact, self.kind.chart.events)
+            self.data, self.seq = self.kind.chart.replay(self.data, event, fact.to_state), fact.seq
+        if self.seq:
+            held = self.kind.held(self.data)
+            if held is not None:
+                self.context.system.tell(f"station/{self._station}", held)
+            await self._step(NodeRestarted(at=self.clock.now()))
+
+    @property
+    def _station(self) -> str:
+        return str(getattr(self.data, "station", ""))
+
+    def deadline(self) -> datetime | None:
+        return self.kind.chart.deadline(self.data)
+
+    def may_rest(self) -> bool:
+        return self.kind.chart.is_final(self.data) or not self.seq
+
+    async def due(self) -> None:
+        await self._step(DeadlineReached(at=self.clock.now()))
+
+    async def turn(self, message: Any) -> Any:
+        if isinstance(message, Look):
+            return self.data
+        event, closed = (message.event, (message.closed,)) if isinstance(message, Closing) else (message, ())
+        decision = await self._step(event, closed)
+        if decision.refusal is not None:
+            raise Refused(decision.refusal)
+        return Turned(self.data, self.view(), decision.outcome, decision.answer)
+
+    def view(self) -> TransactionView:
+        """The transaction as people see it. Raises `Refused` (404) for one that has not begun."""
+        if not self.seq:
+            raise refused(404, "unknown-transaction", "there is no such transaction")
+        return self.kind.view(self.data, self.seq)
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    async def _step(self, event: Event, closed: tuple[DeliveryClosed, ...] = ()) -> Decision[D]:
+        decision = self.kind.chart.step(self.data, event)
+        if decision.fact is None and not closed:
+            return decision
+        try:
+            await durably(self.context.journal, self._append(decision, closed))
+        except AliasTaken as taken:
+            return await self._without_alias(event, taken)
+        before, self.data = self.data, decision.data
+        self.seq += decision.fact is not None
+        self._after_commit(before, decision)
+        return decision
+
+    async def _without_alias(self, event: Event, taken: AliasTaken) -> Decision[D]:
+        """A name that exists already: a repeated grant is refused, a key in use is the app's mistake."""
+        if not isinstance(event, AuthorizationGranted):
+            raise refused(409, "already-used", f"this key or identifier is in use already: {taken.alias.name}")
+        message = "the other operator gave an authorisation that it had given before"
+        refusal = Refusal(code=502, kind="repeated-grant", message=message)
+        return await self._step(AuthorizationRefused(at=event.at, refusal=refusal))
+
+    def _append(self, decision: Decision[D], closed: tuple[DeliveryClosed, ...]) -> Append:
+        """Everything that this decision makes durable, in one."""
+        facts = (fact_of(decision.fact, self.data.state, decision.data.state),) if decision.fact else ()
+        begun = self.seq + len(facts) > 0
+        deliveries = [effect for effect in decision.effects if isinstance(effect, Deliver)]
+        aliases = [effect for effect in decision.effects if isinstance(effect, BindAlias)]
+        return Append(
+            stream=self.key,
+            after_seq=self.seq,
+            facts=facts,
+            closed=closed,
+            deliveries=tuple(self._owed(effect, decision) for effect in deliveries),
+            aliases=tuple(Alias(scope=effect.scope, name=effect.name) for effect in aliases),
+            ledger=tuple(self._ledger_entries(decision.data)),
+            view=self.kind.view(decision.data, self.seq + len(facts)) if begun else None,
+            final=self.kind.chart.is_final(decision.data),
+        )
+
+    def _owed(self, effect: Deliver, decision: Decision[D]) -> NewDelivery:
+        assert decision.fact is not None
+        parcel = Parcel(message=effect.message, correlation_id=decision.fact.correlation_id)
+        return NewDelivery(
+            message_id=effect.message_id,
+            peer=effect.peer,
+            operation=type(effect.message).__name__,
+            transaction=self.key,
+            body=msgspec.json.encode(parcel),
+            created_at=decision.fact.at,
+            expires_at=effect.expires_at,
+        )
+
+    def _ledger_entries(self, after: D) -> Iterator[LedgerEntry]:
+        cdr = self.kind.cdr(after)
+        if cdr is None or cdr == self.kind.cdr(self.data):
+            return
+        acknowledged = self.clock.now() if cdr.status in ("acknowledged", "received") else None
+        corrections = int(getattr(after, "corrections", 0))
+        ended = cdr.end_timestamp
+        role = self.kind.role
+        yield LedgerEntry(role=role, cdr=cdr, ended_at=ended, acknowledged_at=acknowledged, corrections=corrections)
+
+    # -- effects, once all is on disk ----------------------------------------------------------------------------------
+
+    def _after_commit(self, before: D, decision: Decision[D]) -> None:
+        if decision.fact is not None:
+            log.info(
+                "transaction.event",
+                transaction=self.key,
+                event_type=type(decision.fact).__name__,
+                from_state=before.state,
+                to_state=self.data.state,
+                outcome=decision.outcome.value,
+            )
+            self.context.changes.publish(self.key, self.view())
+        self._carry_out(decision.effects)
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Deliver(peer=peer):
+                    self.context.system.tell(f"peer/{peer}", Wake())
+                case SendProgress(peer=peer, message=message):
+                    self.context.system.tell(f"peer/{peer}", Progress(self.key, message))
+                case AskPeer():
+                    self.context.system.spawn(self._ask_peer, effect)
+                case CommandStation():
+                    self.context.system.spawn(self._command_station, effect)
+                case ReleaseConnector(station=station):
+                    self.context.system.tell(f"station/{station}", Release(self.key))
+
+    async def _ask_peer(self, effect: AskPeer) -> None:
+        client = self.context.destinations.get(effect.peer)
+        assert client is not None, "the role checks that the peer is known"
+        outcome = await client.call(effect.request, effect.timeout_s)
+        await self.context.system.ask(self.key, _authorization_event(outcome, self.clock.now()))
+
+    async def _command_station(self, effect: CommandStation) -> None:
+        station = self.context.system.actor(f"station/{effect.station}")
+        assert isinstance(station, StationActor)
+        outcome = await station.command(effect.command)
+        answered = StationAnswered(at=self.clock.now(), purpose=effect.purpose, outcome=outcome)
+        await self.context.system.ask(self.key, answered)
+
+
+def _authorization_event(outcome: PeerOutcome, at: datetime) -> Event:
+    match outcome:
+        case Answered(answer=AuthorizeAnswer(authorization_identifier=name)) if name:
+            return AuthorizationGranted(at=at, authorization_identifier=name)
+        case Answered():
+            refusal = Refusal(code=502, kind="no-identifier", message="the other operator named no authorisation")
+        case Declined(refusal=refusal):
+            pass
+        case _:
+            message = f"the other operator did not answer: {outcome.cause}"
+            refusal = Refusal(code=504, kind="peer-unanswered", message=message)
+    return AuthorizationRefused(at=at, refusal=refusal)

@@ -1,0 +1,31 @@
+"""Which of a station's sampled values is the energy register, and what it reads in integer watt-hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+from statecharts.station_vocabulary import MeterSample
+
+ENERGY_REGISTER = "Energy.Active.Import.Register"
+TO_WH = {"Wh": Decimal(1), "kWh": Decimal(1000)}
+
+
+def register_wh(sample: MeterSample) -> int | None:
+    """The reading of one sample if it is the whole station outlet's energy import register, else None.
+
+    A sum over all phases has no phase; a value that is no finite number, or signed data, reads as None.
+    """
+    if sample.measurand != ENERGY_REGISTER or sample.phase is not None or sample.unit not in TO_WH:
+        return None
+    try:
+        value = Decimal(sample.value) * TO_WH[sample.unit]
+        return int(value.to_integral_value(ROUND_HALF_UP)) if value.is_finite() else None
+    except InvalidOperation:
+        return None
+
+
+def newest_register(samples: Iterable[MeterSample]) -> tuple[MeterSample, int] | None:
+    """The newest energy reading among these samples, with its value in Wh."""
+    readings = [(sample, wh) for sample in samples if (wh := register_wh(sample)) is not None]
+    return max(readings, key=lambda reading: reading[0].timestamp, default=None)
