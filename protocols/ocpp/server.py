@@ -233,7 +233,7 @@ class StationServer:
         else:
             refusal = self._admission.refusal(request, address)
         if refusal:
-            self._log.warning("ocpp.refused_connection", path=request.path, address=address, status=int(refusal[0]))
+            self._log.warning("ocpp.turned_away", path=request.path[:120], address=address, status=int(refusal[0]))
         return refusal
 
     # -- keep-alive ----------------------------------------------------------------------------------------------------

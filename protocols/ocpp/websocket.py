@@ -153,7 +153,8 @@ class ServerWebSocket:
             await self.close(CloseCode.INTERNAL_ERROR, "")
             with suppress(*GONE):
                 if isinstance(self._stream, trio.abc.HalfCloseableStream):
-                    await self._stream.send_eof()
+                    async with self._writing:
+                        await self._stream.send_eof()
                 while await self._stream.receive_some(_RECEIVE_BYTES):
                     pass
         with trio.CancelScope(shield=True):
