@@ -49,6 +49,8 @@ from statecharts.vocabulary import (
 
 ANSWER_BYTES_MAX = 1024 * 1024
 CONNECTIONS_MAX = 20
+# Below the 5 s after which Hypercorn and others close: a request must not cross with the end of its connection
+IDLE_CONNECTION_S = 3.0
 CORRELATION_HEADER = "X-Correlation-ID"
 
 # A Fault is believed where SOAP's HTTP binding puts one; a gateway's 502 or 503 stays a gateway's
@@ -175,7 +177,11 @@ def _correlation() -> dict[str, str]:
 
 def _http_client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
     # Deadlines are the caller's; proxies and credentials of the environment are not for peers
-    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
+    limits = httpx.Limits(
+        max_connections=CONNECTIONS_MAX,
+        max_keepalive_connections=CONNECTIONS_MAX,
+        keepalive_expiry=IDLE_CONNECTION_S,
+    )
     return httpx.AsyncClient(verify=verify, timeout=None, limits=limits, trust_env=False)
 
 

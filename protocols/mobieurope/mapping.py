@@ -95,6 +95,11 @@ def read_boolean(text: str) -> bool:
     return text.strip() in {"true", "1"}
 
 
+def read_long(text: str) -> int:
+    """xs:long, with any number of leading zeros (of which `int` takes only 4300)."""
+    return int(Decimal(text.strip()))
+
+
 def write_location(location: Location) -> Tree:
     return {"latitude": format(location.latitude, "f"), "longitude": format(location.longitude, "f")}
 
@@ -197,7 +202,7 @@ def _write_list(request: GetLocalServicesList, unit: EnergyUnit) -> Tree:
 def _read_list(element: Any, unit: EnergyUnit) -> GetLocalServicesList:
     return GetLocalServicesList(
         location=read_location(element.Location),
-        search_radius_m=int(element.searchRadius),
+        search_radius_m=read_long(element.searchRadius),
         service_types=_service_types(element.serviceTypesList),
     )
 

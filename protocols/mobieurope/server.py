@@ -60,7 +60,7 @@ def register_services(
             app.add_url_rule(contract.path, f"{endpoint}.receive", service.receive, methods=["POST"])
 
 
-class _Refusal(Exception):
+class _HttpRefusal(Exception):
     """An HTTP refusal, before there is a SOAP message to answer."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
@@ -103,7 +103,7 @@ class _Service:
                 body, charset = await _body()
                 status, content, content_type = await self._reply(peer, body, charset)
                 response = Response(content, status, content_type=content_type)
-            except _Refusal as refusal:
+            except _HttpRefusal as refusal:
                 log.warning("soap request refused", status=refusal.status, reason=refusal.text, address=_address())
                 response = Response(refusal.text + "\n", refusal.status, refusal.headers, None, _PLAIN)
         response.headers[CORRELATION_HEADER] = correlation_id
@@ -114,10 +114,10 @@ class _Service:
             peer = self._guard.admit(_address(), request.headers.get("Authorization"))
         except TooManyFailures:
             wait = {"Retry-After": str(int(FAILURES_WINDOW_S))}
-            raise _Refusal(429, "Too many wrong credentials from this address.", **wait) from None
+            raise _HttpRefusal(429, "Too many wrong credentials from this address.", **wait) from None
         if peer is None:
             challenge = {"WWW-Authenticate": 'Basic realm="MOBI.Europe", charset="UTF-8"'}
-            raise _Refusal(401, "Only known peers may call this service.", **challenge)
+            raise _HttpRefusal(401, "Only known peers may call this service.", **challenge)
         return peer
 
     async def _reply(self, peer: str, body: bytes, charset: str | None) -> Reply:
@@ -126,6 +126,10 @@ class _Service:
         except BadEnvelope as error:
             log.warning("soap request undecodable", peer=peer, reason=error.reason)
             return self._codec.fault(error.code, error.reason, error.namespace)
+        except Exception:
+            # Nothing is known to end here; if something does, it is our fault and not the sender's
+            log.exception("soap request undecodable", peer=peer)
+            return self._codec.fault("Receiver", "internal error")
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
                 return await self._answered(call, peer)
@@ -155,7 +159,7 @@ def _check_sender(peer: str, sent: RoamingRequest) -> None:
 async def _body() -> tuple[bytes, str | None]:
     """The request's body, at most `BODY_BYTES_MAX`, and the character set that its Content-Type names."""
     if request.mimetype not in _MEDIA_TYPES:
-        raise _Refusal(415, "Send application/soap+xml (SOAP 1.2) or text/xml (SOAP 1.1).")
+        raise _HttpRefusal(415, "Send application/soap+xml (SOAP 1.2) or text/xml (SOAP 1.1).")
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise _too_large()
     body = bytearray()
@@ -165,12 +169,12 @@ async def _body() -> tuple[bytes, str | None]:
             if len(body) > BODY_BYTES_MAX:
                 raise _too_large()
     if waiting.cancelled_caught:
-        raise _Refusal(408, f"The body did not arrive within {BODY_TIMEOUT_S:g} s.")
+        raise _HttpRefusal(408, f"The body did not arrive within {BODY_TIMEOUT_S:g} s.")
     return bytes(body), request.mimetype_params.get("charset")
 
 
-def _too_large() -> _Refusal:
-    return _Refusal(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
+def _too_large() -> _HttpRefusal:
+    return _HttpRefusal(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
 
 
 def _address() -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
 from mobieurope_samples import (
     DESTINATION,
     PASSWORD,
@@ -20,6 +24,10 @@ from mobieurope_samples import (
 from structlog.testing import capture_logs
 
 from protocols.mobieurope import server
+from protocols.mobieurope.contract import Contract, destination_contract, source_contract
+from protocols.mobieurope.envelope import BadEnvelope
+from protocols.mobieurope.messages import Codec
+from statecharts.vocabulary import EnergyUnit
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
@@ -132,3 +140,42 @@ async def test_the_character_set_of_http_wins() -> None:
     assert {request.user_identifier for _, request in node.door.passed} == {"Müller"}
     response = await node.post(body, content_type="application/soap+xml; charset=klingon")
     assert (response.status_code, fault_code(response.content)) == (400, "Sender")
+
+
+MARKUP = [b"<", b">", b"/>", b"</", b'"', b"&", b"]]>", b"<![CDATA[", b"<!--", b"<?x?>", b'xmlns="urn:x"', b"Body"]
+NAMES = [b"c:", b"p:", b"e:", b' i:nil="true"', b' xmlns:i="http://www.w3.org/2001/XMLSchema-instance"']
+VALUES = [b"&#0;", b"&#xD800;", b"\x00", b"\xff", b"9" * 400, b"-", b"NaN", b"", b" ", b"T24:00:00"]
+PIECES = MARKUP + NAMES + VALUES
+DOCUMENTS = {destination_contract: envelope(authorize_xml()), source_contract: envelope(end_xml())}
+CODECS = {contract: Codec(contract(), EnergyUnit.WH) for contract in DOCUMENTS}
+
+
+@given(
+    st.sampled_from(list(DOCUMENTS)),
+    st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 30), st.sampled_from(PIECES)), min_size=1, max_size=4),
+)
+@settings(max_examples=400, deadline=None)
+def test_a_damaged_document_is_read_or_refused_and_nothing_else(
+    contract: Callable[[], Contract], damages: list[tuple[int, int, bytes]]
+) -> None:
+    document = DOCUMENTS[contract]
+    for at, removed, inserted in damages:
+        document = document[:at] + inserted + document[at + removed :]
+    try:
+        call = CODECS[contract].decode(document)
+    except BadEnvelope as error:
+        reply = CODECS[contract].fault(error.code, error.reason, error.namespace)
+        assert etree.fromstring(reply.body).tag.endswith("Envelope")
+    else:
+        assert type(call.request) in contract().operations.values()
+
+
+async def test_what_breaks_the_decoder_itself_is_a_receiver_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    node = Node()
+    monkeypatch.setattr(server.Codec, "decode", broken)
+    response = await node.post(envelope(GOOD))
+    assert (response.status_code, fault_code(response.content)) == (500, "Receiver")
+    assert "secret" not in response.text

@@ -16,6 +16,7 @@ from protocols.mobieurope.mapping import (
     read_boolean,
     read_energy,
     read_location,
+    read_long,
     read_time,
     write_energy,
     write_location,
@@ -107,6 +108,16 @@ def test_times_beyond_the_calendar_are_refused(text: str) -> None:
 
 def test_booleans_are_read_in_all_their_spellings() -> None:
     assert [read_boolean(text) for text in ("true", "1", " true ", "false", "0", "\n0")] == [True] * 3 + [False] * 3
+
+
+def test_longs_are_read_with_any_number_of_zeros() -> None:
+    assert [read_long(text) for text in (" 5 ", "+5", "-0", "0" * 10_000 + "7", str(2**63 - 1))] == [
+        5,
+        5,
+        0,
+        7,
+        2**63 - 1,
+    ]
 
 
 @given(locations)
