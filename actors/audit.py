@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, Table, select
 
 from actors import tables
 from actors.head import Head
-from actors.records import Fact, StreamCorrupt
+from actors.records import DeliveryStatus, Fact, StreamCorrupt
 from actors.rows import damaged, fact_of, intact, raw
 from actors.store import DRIVER_ERRORS, cause
 
@@ -17,6 +17,7 @@ ROWS_READ_AT_ONCE = 1_000
 CORRUPT_SHOWN_MAX = 1_000
 
 _DATABASE = "(database)"
+_STATUSES = frozenset(status.value for status in DeliveryStatus)
 
 
 def load(connection: Connection, stream: str) -> tuple[Fact, ...]:
@@ -105,6 +106,8 @@ def _rows(connection: Connection, table: Table) -> Iterator[StreamCorrupt]:
     for row in _streamed(connection, table):
         if not intact(table, row):
             yield damaged(table, row)
+        elif table is tables.deliveries and row["status"] not in _STATUSES:
+            yield StreamCorrupt(f"{table.name}/{row['id']}", 0, f"its status is {row['status']!r}: it is never sent")
 
 
 def _losses(connection: Connection) -> Iterator[StreamCorrupt]:

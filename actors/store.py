@@ -59,6 +59,7 @@ class Store:
         self.writer = _engine(url, "BEGIN IMMEDIATE", self._volatile)
         self.reader = self.writer if self._volatile else _engine(url, "BEGIN", False, query_only=True)
         self._run_writer = run_sync or _in_threads(1)
+        self._troubled = False
         self._run_reader = run_sync or (self._run_writer if self._volatile else _in_threads(READERS_MAX))
 
     def __repr__(self) -> str:
@@ -90,11 +91,12 @@ class Store:
         try:
             with self.writer.begin() as connection:
                 yield connection
+            self._note(None)
         except DRIVER_ERRORS as error:
             if not is_outage(error):
                 raise
             self._reopen()
-            log.warning("store.unavailable", store=repr(self), cause=cause(error))
+            self._note(cause(error))
             raise StoreUnavailable(f"nothing was written: {cause(error)}") from error
 
     async def aclose(self) -> None:
@@ -115,6 +117,13 @@ class Store:
     def _writing(self, work: Callable[..., T], *args: Any) -> T:
         with self.transaction() as connection:
             return work(connection, *args)
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble and not self._troubled:
+            log.error("store.unavailable", store=repr(self), cause=trouble)
+        elif self._troubled and not trouble:
+            log.warning("store.available_again", store=repr(self))
+        self._troubled = trouble is not None
 
     def _reopen(self) -> None:
         # After a failed write or fsync nobody knows what the connection's pages hold: begin again from the file.

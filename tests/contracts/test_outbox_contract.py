@@ -115,3 +115,12 @@ async def test_an_altered_delivery_is_parked_and_holds_back_no_other(journal: Jo
     (parked,) = await outbox.parked(IE)
     assert "altered on the disk" in str(parked.last_error)
     assert [finding.stream for finding in await journal.check()] == [f"deliveries/{parked.id}"]
+
+
+async def test_a_delivery_whose_status_was_altered_is_found_by_the_check(journal: Journal, outbox: Outbox) -> None:
+    await owe(journal, "a")
+    alter = "UPDATE deliveries SET status = 'qending'"
+    await journal.store.write(lambda connection: connection.exec_driver_sql(alter))
+    assert await outbox.pending(IE, 9, NOON) == ()
+    (finding,) = await journal.check()
+    assert "its status is 'qending'" in finding.reason
