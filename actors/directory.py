@@ -1,0 +1,130 @@
+"""Who is who, as the configuration says: stations, peers, bearer tokens and users, each behind its port.
+
+Whoever presents a secret learns nothing from the time an answer takes: where there is no entry to compare with, the
+secret is compared with the hash of nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from datetime import datetime
+
+from statecharts.credentials import hash_secret, secret_matches, token_digest
+from statecharts.directory import PeerEntry, StationEntry, TokenEntry, UserEntry
+from statecharts.ports import Principal, UserCheck
+
+NOBODY_HASH = hash_secret(b"", b"nobody has this secret")
+"""What a secret is compared with when its owner is unknown. It opens nothing, even for the empty secret."""
+
+
+class ConfiguredStations:
+    """Our charging stations; a `statecharts.ports.StationDirectory`."""
+
+    def __init__(self, entries: Iterable[StationEntry]) -> None:
+        self._entries = {entry.identity: entry for entry in entries}
+
+    def __repr__(self) -> str:
+        return f"<ConfiguredStations {len(self._entries)}>"
+
+    @property
+    def entries(self) -> tuple[StationEntry, ...]:
+        """All of them, in the order of the configuration."""
+        return tuple(self._entries.values())
+
+    def entry(self, identity: str) -> StationEntry | None:
+        return self._entries.get(identity)
+
+    def knows(self, identity: str) -> bool:
+        return identity in self._entries
+
+    def authenticate(self, identity: str, password: bytes | None) -> bool:
+        """Whether this password opens this station; None, a connection without credentials, opens none."""
+        entry = self._entries.get(identity)
+        fits = secret_matches(password or b"", entry.password_hash if entry else NOBODY_HASH)
+        return entry is not None and password is not None and fits
+
+
+class Peers:
+    """The partners of one role; a `statecharts.ports.PeerDirectory` for the service that this role calls.
+
+    Each role has its own: what a Destination presents at our Source service opens nothing at our Destination service.
+    """
+
+    def __init__(self, entries: Iterable[PeerEntry]) -> None:
+        self._entries = {entry.pms_identifier: entry for entry in entries}
+        self._by_username = {entry.incoming_username: entry for entry in self._entries.values()}
+
+    def __repr__(self) -> str:
+        return f"<Peers {' '.join(self._entries) or 'none'}>"
+
+    @property
+    def entries(self) -> tuple[PeerEntry, ...]:
+        """All of them, in the order of the configuration."""
+        return tuple(self._entries.values())
+
+    def entry(self, pms_identifier: str) -> PeerEntry | None:
+        return self._entries.get(pms_identifier)
+
+    def authenticate(self, username: str, password: bytes) -> str | None:
+        """The pmsIdentifier of the peer with these credentials, None if there is none; takes equal time either way."""
+        entry = self._by_username.get(username)
+        fits = secret_matches(password, entry.incoming_password_hash if entry else NOBODY_HASH)
+        return entry.pms_identifier if entry and fits else None
+
+
+class BearerTokens:
+    """The tokens of apps and operators; a `statecharts.ports.Tokens`."""
+
+    def __init__(self, entries: Iterable[TokenEntry]) -> None:
+        self._entries = tuple(entries)
+
+    def __repr__(self) -> str:
+        return f"<BearerTokens {' '.join(entry.principal.name for entry in self._entries) or 'none'}>"
+
+    def principal(self, token: str) -> Principal | None:
+        """Whose token this is. Every entry is compared, so that the time taken does not tell which one fits."""
+        digest = token_digest(token)
+        fitting = [entry.principal for entry in self._entries if hmac.compare_digest(entry.digest, digest)]
+        return fitting[0] if fitting else None
+
+
+class ConfiguredUsers:
+    """Our users; the `statecharts.ports.IdentityService` that reads the configuration."""
+
+    def __init__(self, entries: Iterable[UserEntry]) -> None:
+        self._entries = {entry.identifier: entry for entry in entries}
+        # OCPP 1.6, 7.28: an IdToken is a case-insensitive string
+        self._by_id_tag = {tag.casefold(): entry for entry in self._entries.values() for tag in entry.id_tags}
+
+    def __repr__(self) -> str:
+        return f"<ConfiguredUsers {len(self._entries)}>"
+
+    async def check_user(self, user_identifier: str, service_operator: str, now: datetime) -> UserCheck:
+        """Whether this user may charge now at a station of `service_operator` (a pmsIdentifier)."""
+        user = self._entries.get(user_identifier)
+        if user is None:
+            return _no(f"user {user_identifier} is not known here")
+        if user.allowed_operators is not None and service_operator not in user.allowed_operators:
+            return _no(f"user {user_identifier} may not charge at operator {service_operator}")
+        return _valid(f"user {user_identifier}", user, now)
+
+    async def check_id_tag(self, id_tag: str, now: datetime) -> UserCheck:
+        """Whether this card may charge now at one of our own stations, which `allowed_operators` does not limit."""
+        user = self._by_id_tag.get(id_tag.casefold())
+        return _no(f"card {id_tag} is not known here") if user is None else _valid(f"card {id_tag}", user, now)
+
+
+def _valid(who: str, user: UserEntry, now: datetime) -> UserCheck:
+    """Whether the user's status and dates allow a charge now; `who` names the user in the refusal."""
+    if user.blocked:
+        return _no(f"{who} is blocked", blocked=True)
+    if user.valid_from is not None and now < user.valid_from:
+        return _no(f"{who} is not valid before {user.valid_from.isoformat()}")
+    if user.valid_until is not None and now >= user.valid_until:
+        return _no(f"{who} has expired on {user.valid_until.isoformat()}", expired=True)
+    return UserCheck(allowed=True)
+
+
+def _no(message: str, *, blocked: bool = False, expired: bool = False) -> UserCheck:
+    return UserCheck(allowed=False, refusal_message=message, blocked=blocked, expired=expired)

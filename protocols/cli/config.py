@@ -1,0 +1,188 @@
+"""The configuration of a node: a TOML file, over it the environment, checked as a whole before anything starts.
+
+Precedence: environment, then file, then defaults. A variable is named `ROAMNODE_` and the key in capitals, with `__`
+between the levels and the number of a row for a level: `ROAMNODE_HTTP__PORT=8189`, `ROAMNODE_STATIONS__0__PASSWORD=...`
+(which keeps secrets out of the file). Whole lists and tables may be given as JSON: `ROAMNODE_ROLES=["source"]`.
+Relative paths are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from protocols.cli.config_checks import cross_problems, cross_warnings
+from protocols.cli.config_document import table_of
+from protocols.cli.config_environment import overlaid
+from protocols.cli.config_problems import Places, Problem, in_words, sound_part
+from protocols.cli.config_sections import (
+    App,
+    Delivery,
+    DestinationDeadlineTable,
+    Http,
+    Log,
+    Ocpp,
+    Operator,
+    Parking,
+    Peer,
+    Role,
+    Salts,
+    SourceDeadlineTable,
+    Station,
+    User,
+)
+from protocols.cli.config_types import Count, PmsIdentifier, Seconds
+from statecharts.charging import ChargingDeadlines
+from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
+from statecharts.source_events import SourceDeadlines
+from statecharts.vocabulary import EnergyUnit
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used: all that is wrong with it, each with its key and the reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(f"{key}: {reason}" for key, reason in problems))
+        self.problems = problems
+
+
+class Config(BaseSettings):
+    """Everything a node is told. Secrets are masked wherever it is printed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True)
+
+    pms_identifier: PmsIdentifier = Field(description="our own pmsIdentifier: `NL-MOT`")
+    roles: tuple[Role, ...] = Field(min_length=1, description="`source` (our users roam), `destination` (our stations)")
+    data_dir: Path = Field(default=Path("data"), description="folder of the journal; made when it is missing")
+    energy_unit: EnergyUnit = Field(default=EnergyUnit.WH, description="unit of energy towards peers, `Wh` or `kWh`")
+    allow_plain_http: bool = Field(default=False, description="lets peers be reached without TLS beyond this machine")
+    unknown_stations: Literal["reject"] = Field(
+        default="reject", description="a station that is not listed is answered 404"
+    )
+    start_margin_s: Seconds = Field(
+        default=30, description="added to a station's `connection_timeout_s` before a start fails"
+    )
+    open_authorizations_per_user_max: Count = Field(
+        default=3, description="authorisations a user may hold open at a time"
+    )
+    local_services_deadline_s: Seconds = Field(
+        default=8, description="how long all partners together may take to list services"
+    )
+    log: Log = Log()
+    http: Http = Http()
+    ocpp: Ocpp = Ocpp()
+    delivery: Delivery = Delivery()
+    source_deadlines: SourceDeadlineTable = SourceDeadlineTable()
+    destination_deadlines: DestinationDeadlineTable = DestinationDeadlineTable()
+    destinations: tuple[Peer, ...] = Field(default=(), description="partners at whose stations our users may charge")
+    sources: tuple[Peer, ...] = Field(default=(), description="partners whose users may charge at our stations")
+    users: tuple[User, ...] = Field(default=(), description="our users")
+    apps: tuple[App, ...] = Field(default=(), description="user apps")
+    operators: tuple[Operator, ...] = Field(default=(), description="people and programs that operate this node")
+    stations: tuple[Station, ...] = Field(default=(), description="our charging stations")
+    parking: tuple[Parking, ...] = Field(default=(), description="local services without a station")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_config` hands in: the process environment is not read behind its back."""
+        return (init_settings,)
+
+    def plays(self, role: Role) -> bool:
+        return role in self.roles
+
+    def warnings(self) -> list[Problem]:
+        """What may be meant, but deserves a look; a node starts all the same."""
+        return cross_warnings(self)
+
+    # -- as plain data, for the actors ---------------------------------------------------------------------------------
+
+    def station_entries(self, salts: Salts) -> tuple[StationEntry, ...]:
+        return tuple(station.entry(salts) for station in self.stations)
+
+    def parking_entries(self) -> tuple[ParkingEntry, ...]:
+        return tuple(parking.entry() for parking in self.parking)
+
+    def destination_entries(self, salts: Salts) -> tuple[PeerEntry, ...]:
+        return tuple(peer.entry(self.pms_identifier, salts) for peer in self.destinations)
+
+    def source_entries(self, salts: Salts) -> tuple[PeerEntry, ...]:
+        return tuple(peer.entry(self.pms_identifier, salts) for peer in self.sources)
+
+    def user_entries(self) -> tuple[UserEntry, ...]:
+        return tuple(user.entry() for user in self.users)
+
+    def token_entries(self) -> tuple[TokenEntry, ...]:
+        return tuple(bearer.entry() for bearer in (*self.apps, *self.operators))
+
+    def source_deadline_values(self) -> SourceDeadlines:
+        return SourceDeadlines(**self.source_deadlines.model_dump())
+
+    def charging_deadlines(self, connection_timeout_s: float) -> ChargingDeadlines:
+        """The deadlines of a charge at a station with this ConnectionTimeOut."""
+        start_s = connection_timeout_s + self.start_margin_s
+        return ChargingDeadlines(start_s=start_s, **self.destination_deadlines.model_dump())
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration in a TOML file (None: no file) with the `ROAMNODE_` variables of `environ` over it.
+
+    Raises `ConfigError` with everything that is wrong at once. Nothing is written and no folder made.
+    """
+    values, problems = overlaid(_file_values(path), environ)
+    # pydantic-settings takes such names for options of its own
+    problems += [Problem(name, "unknown key") for name in values if name.startswith("_")]
+    values = {name: value for name, value in values.items() if not name.startswith("_")}
+    try:
+        config = Config(**values)
+    except ValidationError as error:
+        raise ConfigError([*problems, *in_words(error, Config), *_further_problems(values, error)]) from None
+    problems += cross_problems(config, Places())
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def document() -> str:
+    """Every key with its default, unit and meaning, as a Markdown table."""
+    return table_of(Config)
+
+
+def _file_values(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        if not path.is_file():
+            raise ConfigError([Problem(str(path), "no such file")])
+        return TomlConfigSettingsSource(Config, toml_file=path)()
+    except TOMLDecodeError as error:
+        raise ConfigError([Problem(str(path), f"is not TOML: {error}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(path), "is not TOML: it must be UTF-8")]) from error
+    except OSError as error:
+        raise ConfigError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
+
+
+def _further_problems(values: dict[str, Any], error: ValidationError) -> list[Problem]:
+    """What else is wrong beside what is wrong in itself; nothing if too little is left to tell."""
+    sound, places = sound_part(values, error)
+    try:
+        return cross_problems(Config(**sound), places)
+    except ValidationError:
+        return []

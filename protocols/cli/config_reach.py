@@ -1,0 +1,92 @@
+"""What must hold between a configuration and the world: addresses, ports, certificates, the data folder."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protocols.cli.config_problems import Places, Problem
+from protocols.cli.config_sections import Listener
+from protocols.cli.config_types import is_loopback, split_url
+
+if TYPE_CHECKING:
+    from protocols.cli.config import Config
+
+
+def reach_problems(config: Config, places: Places) -> list[Problem]:
+    """Addresses without TLS, ports taken twice, certificates that do not fit, a data folder that cannot be."""
+    return [*_addresses(config, places), *_ports(config), *_certificates(config), *_data_dir(config.data_dir)]
+
+
+def reach_warnings(config: Config) -> list[Problem]:
+    """Listeners that others can reach without TLS, which may be right behind a proxy that has it."""
+    return [
+        Problem(f"{name}.host", "can be reached from other machines without TLS: set tls_certificate, or use a proxy")
+        for name, listener in _listeners(config)
+        if not is_loopback(listener.host) and listener.tls_certificate is None
+    ]
+
+
+def is_exposed(config: Config) -> bool:
+    """Whether others than this machine can reach the node."""
+    public = [host_of(config.http.public_url)] if config.http.public_url is not None else []
+    return not all(is_loopback(host) for host in (config.http.host, config.ocpp.host, *public))
+
+
+def host_of(url: str) -> str:
+    return split_url(url).hostname or ""
+
+
+def _listeners(config: Config) -> tuple[tuple[str, Listener], ...]:
+    return ("http", config.http), ("ocpp", config.ocpp)
+
+
+def _addresses(config: Config, places: Places) -> Iterator[Problem]:
+    tables = ("destinations", "sources")
+    urls = [(f"{key}.url", peer.url) for table in tables for key, peer in places.rows(config, table)]
+    if config.http.public_url is not None:
+        urls.append(("http.public_url", config.http.public_url))
+    for key, url in urls:
+        plain = split_url(url).scheme != "https"
+        if plain and not is_loopback(host_of(url)) and not config.allow_plain_http:
+            yield Problem(key, "must begin with https:// beyond this machine (or set allow_plain_http = true)")
+
+
+def _ports(config: Config) -> Iterator[Problem]:
+    """Port 0 is any free port, and may be asked for more than once."""
+    taken = {config.http.port: "http.port"}
+    for key, port in (("http.peers_port", config.http.peers_port), ("ocpp.port", config.ocpp.port)):
+        if port and taken.setdefault(port, key) != key:
+            yield Problem(key, f"must differ from {taken[port]} (got {port})")
+
+
+def _certificates(config: Config) -> Iterator[Problem]:
+    for name, listener in _listeners(config):
+        certificate, key = listener.tls_certificate, listener.tls_key
+        if certificate is not None and key is not None:
+            yield from _fitting(name, certificate, key)
+        elif certificate is not None or key is not None:
+            missing = "tls_key" if key is None else "tls_certificate"
+            yield Problem(f"{name}.{missing}", "is required: a certificate and its key go together")
+
+
+def _fitting(name: str, certificate: Path, key: Path) -> Iterator[Problem]:
+    """Tries the pair as the listener will. The empty password keeps OpenSSL from asking at the terminal for one."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        yield Problem(f"{name}.tls_certificate", f"cannot be used with this tls_key: {error.reason or 'not PEM'}")
+    except OSError as error:
+        yield Problem(f"{name}.tls_certificate", f"cannot be read: {error.strerror}")
+
+
+def _data_dir(folder: Path) -> Iterator[Problem]:
+    """The folder is not made here: a check starts nothing."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        yield Problem("data_dir", f"{nearest} is not a folder")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield Problem("data_dir", f"{nearest} is not writable")

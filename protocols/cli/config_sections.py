@@ -1,0 +1,295 @@
+"""The tables of the configuration, key by key. Every description ends up in the README's table of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from pydantic import Field, FilePath, SecretStr
+
+from protocols.cli.config_types import (
+    Count,
+    HashedSecret,
+    Identity,
+    IdTag,
+    Latitude,
+    Longitude,
+    PmsIdentifier,
+    Port,
+    Seconds,
+    Secret,
+    Section,
+    Text,
+    Time,
+    Token,
+    TokenDigest,
+    Url,
+    Username,
+)
+from statecharts.credentials import hash_secret, token_digest
+from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
+from statecharts.ports import Principal
+from statecharts.vocabulary import Location, ServiceStatus, ServiceType
+
+Salts = Callable[[], bytes]
+"""Gives a fresh random salt of 8 to 64 bytes."""
+
+EVERY_USER = "*"
+
+
+class Credential(NamedTuple):
+    """What somebody presents to us: the key where it stands, and the one where its hash may stand instead."""
+
+    key: str
+    plain: SecretStr | None
+    hashed_key: str
+    hashed: str | None
+
+    def hash(self, salts: Salts) -> str:
+        """The salted hash, made here and now of what is written out."""
+        return self.hashed or "" if self.plain is None else hash_secret(self.plain.get_secret_value().encode(), salts())
+
+
+class Role(StrEnum):
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Log(Section):
+    format: Literal["console", "json"] = Field(
+        default="console", description="`console` for people, `json` for log collectors"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least severe level written"
+    )
+
+
+class Listener(Section):
+    host: Text = Field(default="127.0.0.1", description="address listened at")
+    tls_certificate: FilePath | None = Field(default=None, description="PEM file of our certificate and its chain")
+    tls_key: FilePath | None = Field(default=None, description="PEM file of the certificate's key, unencrypted")
+
+
+class Http(Listener):
+    """The listener for apps, operators and peers."""
+
+    port: Port = Field(default=8089, description="port listened at; 0 takes a free one")
+    peers_port: Port | None = Field(
+        default=None, description="a port of its own for the peers' SOAP services, else `http.port`"
+    )
+    public_url: Url | None = Field(default=None, description="address under which others reach us; stands in the WSDL")
+    connections_max: Count = Field(default=1_000, description="open connections; further ones are answered 503")
+
+
+class Ocpp(Listener):
+    """The listener for charging stations."""
+
+    port: Port = Field(default=9000, description="port listened at; 0 takes a free one")
+    heartbeat_interval_s: int = Field(
+        default=300, ge=1, le=86_400, description="how often stations are asked to send Heartbeat"
+    )
+    connections_max: Count = Field(default=10_000, description="open connections; further ones are answered 503")
+    call_timeout_s: Seconds = Field(default=30, description="how long a station may take to answer a command")
+    ping_interval_s: Seconds = Field(default=60, description="silence after which a station's connection is pinged")
+
+
+class Delivery(Section):
+    """How messages owed to peers are sent."""
+
+    attempt_timeout_s: Seconds = Field(default=10, description="how long one attempt to deliver may take")
+    retry_base_s: Seconds = Field(default=1, description="pause before the first retry; it doubles with each")
+    retry_cap_s: Seconds = Field(default=900, description="longest pause between two attempts")
+    parked_after_days: int = Field(
+        default=30, ge=1, le=3_650, description="age at which an undelivered message is parked"
+    )
+    in_flight_max: Count = Field(default=8, description="messages under way to one peer at a time")
+
+
+class SourceDeadlineTable(Section):
+    """How long each state of a transaction may last at the Source."""
+
+    authorize_answer_s: Seconds = Field(default=15, description="waiting for the Destination's answer to authorize")
+    authorization_s: Seconds = Field(
+        default=900, description="from the grant to the start: then the authorisation lapses"
+    )
+    start_s: Seconds = Field(
+        default=210, description="waiting for the result of a start; more than the Destination takes"
+    )
+    stop_s: Seconds = Field(
+        default=180, description="waiting for the result of a stop; more than the Destination takes"
+    )
+    silence_s: Seconds = Field(default=86_400, description="a charge not heard of for so long is flagged")
+    cdr_overdue_s: Seconds = Field(
+        default=3_600, description="a finished charge without its CDR for so long is flagged"
+    )
+
+
+class DestinationDeadlineTable(Section):
+    """How long each state of a transaction may last at its station; a start has the station's own timeout."""
+
+    authorization_s: Seconds = Field(
+        default=900, description="from the grant to the start: then the authorisation lapses"
+    )
+    stop_s: Seconds = Field(default=120, description="waiting for the station to stop a charge")
+    silence_s: Seconds = Field(default=86_400, description="a charge not heard of for so long is doubted")
+    reconcile_s: Seconds = Field(
+        default=3_600, description="a doubted charge is ended with its last known meter after so long"
+    )
+    cdr_overdue_s: Seconds = Field(default=3_600, description="a CDR not acknowledged for so long is flagged")
+    progress_interval_s: Seconds = Field(
+        default=60, description="shortest time between two progress updates to the Source"
+    )
+
+
+class Peer(Section):
+    """A partner in one role."""
+
+    pms_identifier: PmsIdentifier = Field(description="its pmsIdentifier")
+    url: Url = Field(description="the whole address of its service for this role; https unless on this machine")
+    username: Username | None = Field(
+        default=None, description="user name that we present there, else our `pms_identifier`"
+    )
+    password: Secret = Field(description="password that we present there, 16 bytes or more")
+    incoming_username: Username | None = Field(
+        default=None, description="user name that it presents here, else its own name"
+    )
+    incoming_password: Secret | None = Field(
+        default=None, description="password that it presents here, 16 bytes or more; this or its hash is required"
+    )
+    incoming_password_hash: HashedSecret | None = Field(
+        default=None, description="instead of it: its salted HMAC-SHA-256"
+    )
+
+    @property
+    def presented_username(self) -> str:
+        return self.incoming_username or self.pms_identifier
+
+    @property
+    def credential(self) -> Credential:
+        return Credential(
+            "incoming_password", self.incoming_password, "incoming_password_hash", self.incoming_password_hash
+        )
+
+    def entry(self, own_pms_identifier: str, salts: Salts) -> PeerEntry:
+        return PeerEntry(
+            pms_identifier=self.pms_identifier,
+            url=self.url,
+            username=self.username or own_pms_identifier,
+            password=self.password.get_secret_value(),
+            incoming_username=self.presented_username,
+            incoming_password_hash=self.credential.hash(salts),
+        )
+
+
+class User(Section):
+    """A user of ours."""
+
+    identifier: Text = Field(description="userIdentifier, as apps and peers name the user")
+    id_tags: tuple[IdTag, ...] = Field(
+        default=(), description="RFID cards that open our own stations; case means nothing"
+    )
+    status: Literal["active", "blocked"] = Field(default="active", description="`active` or `blocked`")
+    valid_from: Time | None = Field(default=None, description="first moment at which the user may charge, else always")
+    valid_until: Time | None = Field(default=None, description="moment at which the user expires, else never")
+    allowed_operators: tuple[PmsIdentifier, ...] | None = Field(
+        default=None, description="pmsIdentifiers of the partners where the user may charge, else all"
+    )
+
+    def entry(self) -> UserEntry:
+        allowed = None if self.allowed_operators is None else frozenset(self.allowed_operators)
+        return UserEntry(
+            identifier=self.identifier,
+            id_tags=self.id_tags,
+            blocked=self.status == "blocked",
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+            allowed_operators=allowed,
+        )
+
+
+class Bearer(Section):
+    """Somebody with a bearer token."""
+
+    name: Text = Field(description="name in logs and in the journal")
+    token: Token | None = Field(
+        default=None, description="bearer token, 16 bytes or more; this or its hash is required"
+    )
+    token_sha256: TokenDigest | None = Field(default=None, description="instead of it: its SHA-256, in hex")
+
+    @property
+    def credential(self) -> Credential:
+        return Credential("token", self.token, "token_sha256", self.token_sha256)
+
+    @property
+    def digest(self) -> str:
+        return token_digest(self.token.get_secret_value()) if self.token is not None else self.token_sha256 or ""
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(name=self.name, operator=True)
+
+    def entry(self) -> TokenEntry:
+        return TokenEntry(digest=self.digest, principal=self.principal)
+
+
+class Operator(Bearer):
+    """Somebody who may see and do everything at this node."""
+
+
+class App(Bearer):
+    """A user app, and for whom it acts."""
+
+    users: tuple[Text, ...] = Field(min_length=1, description='users it acts for; `["*"]` for every user')
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(name=self.name, users=None if EVERY_USER in self.users else frozenset(self.users))
+
+
+class Station(Section):
+    """A charging station of ours."""
+
+    identity: Identity = Field(description="its OCPP identity, which is its localServiceIdentifier too")
+    password: Secret | None = Field(
+        default=None, description="password that it presents, 16 bytes or more; this or its hash is required"
+    )
+    password_hash: HashedSecret | None = Field(default=None, description="instead of it: its salted HMAC-SHA-256")
+    connectors: int = Field(ge=1, le=255, description="how many connectors it has, numbered from 1")
+    connection_timeout_s: Seconds = Field(
+        default=120, description="its ConnectionTimeOut: time to plug in after a start"
+    )
+    latitude: Latitude = Field(description='decimal degrees, as text: `"52.3702"`')
+    longitude: Longitude = Field(description='decimal degrees, as text: `"4.8952"`')
+    service_types: tuple[ServiceType, ...] = Field(
+        default=(ServiceType.EV_CHARGING,), min_length=1, description="its services"
+    )
+
+    @property
+    def credential(self) -> Credential:
+        return Credential("password", self.password, "password_hash", self.password_hash)
+
+    def entry(self, salts: Salts) -> StationEntry:
+        return StationEntry(
+            identity=self.identity,
+            password_hash=self.credential.hash(salts),
+            connectors=self.connectors,
+            location=Location(latitude=self.latitude, longitude=self.longitude),
+            connection_timeout_s=self.connection_timeout_s,
+            service_types=self.service_types,
+        )
+
+
+class Parking(Section):
+    """A local service without a station."""
+
+    identifier: Identity = Field(description="its localServiceIdentifier")
+    latitude: Latitude = Field(description="decimal degrees, as text")
+    longitude: Longitude = Field(description="decimal degrees, as text")
+    status: ServiceStatus = Field(
+        default=ServiceStatus.UNKNOWN, description="shown as it stands here: nobody measures it"
+    )
+
+    def entry(self) -> ParkingEntry:
+        location = Location(latitude=self.latitude, longitude=self.longitude)
+        return ParkingEntry(identifier=self.identifier, location=location, status=self.status)
