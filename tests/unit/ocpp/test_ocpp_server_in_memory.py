@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 import trustme
-from worlds import Directory, Door, MemoryListener
+from ocpp_worlds import Directory, Door, MemoryListener
 
 from protocols.ocpp.client import ConnectionRefused, StationEnd, open_central_system
 from protocols.ocpp.limits import Limits

@@ -10,9 +10,9 @@ import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from ocpp_worlds import PASSWORD, Directory
 from websockets.datastructures import Headers
 from websockets.http11 import Request
-from worlds import PASSWORD, Directory
 
 from protocols.ocpp.admission import Admission, forms_of, identity_in, password_in
 from protocols.ocpp.limits import Limits

@@ -1,0 +1,141 @@
+"""Hypothesis strategies for every message of the core profile of OCPP 1.6, and the words of its answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+from ocpp.v16 import enums
+
+from statecharts import station_vocabulary as words
+from statecharts.station_vocabulary import MeterSample, StopTransaction
+from statecharts.vocabulary import Acknowledgement
+
+# -- strategies --------------------------------------------------------------------------------------------------------
+
+
+def texts(longest: int) -> st.SearchStrategy[str]:
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)
+
+
+def one_of(enum: Any) -> st.SearchStrategy[str]:
+    return st.sampled_from([member.value for member in enum])
+
+
+UNITS = [unit.value for unit in enums.UnitOfMeasure if unit.value != "Celsius"]
+INTEGERS = st.integers(-(2**31), 2**31 - 1)
+WATT_HOURS = st.integers(0, 2**53)
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+CLOCKS = MOMENTS.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+SAMPLES = st.builds(
+    MeterSample,
+    timestamp=MOMENTS,
+    value=st.text("0123456789.-", min_size=1, max_size=12),
+    measurand=one_of(enums.Measurand),
+    unit=st.sampled_from(UNITS),
+    context=one_of(enums.ReadingContext),
+    phase=st.none() | one_of(enums.Phase),
+    location=one_of(enums.Location),
+    format=one_of(enums.ValueFormat),
+)
+ID_TAG_INFO = st.builds(
+    words.IdTagInfo,
+    status=st.sampled_from(words.IdTagStatus),
+    expiry_date=st.none() | MOMENTS,
+    parent_id_tag=st.none() | texts(20),
+)
+ID_TAG_ANSWER = st.builds(words.IdTagAnswer, id_tag_info=ID_TAG_INFO)
+DATA_TRANSFER = {"vendor_id": texts(255), "message_id": st.none() | texts(50), "data": st.none() | texts(300)}
+EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
+    "BootNotification": (
+        st.builds(
+            words.BootNotification,
+            vendor=texts(20),
+            model=texts(20),
+            serial_number=st.none() | texts(25).filter(bool),
+            firmware_version=st.none() | texts(50),
+        ),
+        st.builds(
+            words.BootAnswer,
+            status=st.sampled_from(words.RegistrationStatus),
+            current_time=CLOCKS,
+            interval_s=st.integers(0, 86400),
+        ),
+    ),
+    "Heartbeat": (st.just(words.Heartbeat()), st.builds(words.HeartbeatAnswer, current_time=CLOCKS)),
+    "Authorize": (st.builds(words.AuthorizeIdTag, id_tag=texts(20)), ID_TAG_ANSWER),
+    "StatusNotification": (
+        st.builds(
+            words.StatusNotification,
+            connector_id=INTEGERS,
+            status=st.sampled_from(words.ConnectorStatus),
+            error_code=one_of(enums.ChargePointErrorCode),
+            timestamp=st.none() | MOMENTS,
+            info=st.none() | texts(50),
+            vendor_error_code=st.none() | texts(50),
+        ),
+        st.just(Acknowledgement()),
+    ),
+    "StartTransaction": (
+        st.builds(
+            words.StartTransaction,
+            connector_id=INTEGERS,
+            id_tag=texts(20),
+            meter_start_wh=WATT_HOURS,
+            timestamp=MOMENTS,
+            reservation_id=st.none() | INTEGERS,
+        ),
+        st.builds(words.StartAnswer, transaction_id=INTEGERS, id_tag_info=ID_TAG_INFO),
+    ),
+    "StopTransaction": (
+        st.builds(
+            StopTransaction,
+            transaction_id=INTEGERS,
+            meter_stop_wh=WATT_HOURS,
+            timestamp=MOMENTS,
+            reason=one_of(enums.Reason),
+            id_tag=st.none() | texts(20),
+            samples=st.lists(SAMPLES, max_size=4).map(tuple),
+        ),
+        ID_TAG_ANSWER | st.just(words.IdTagAnswer(id_tag_info=None)),
+    ),
+    "MeterValues": (
+        st.builds(
+            words.MeterValues,
+            connector_id=INTEGERS,
+            transaction_id=st.none() | INTEGERS,
+            samples=st.lists(SAMPLES, min_size=1, max_size=6).map(tuple),
+        ),
+        st.just(Acknowledgement()),
+    ),
+    "DataTransfer": (
+        st.builds(words.StationDataTransfer, **DATA_TRANSFER),
+        st.builds(words.DataTransferAnswer, status=one_of(enums.DataTransferStatus), data=st.none() | texts(300)),
+    ),
+}
+COMMAND_REQUESTS: dict[str, st.SearchStrategy[Any]] = {
+    "RemoteStartTransaction": st.builds(
+        words.RemoteStartTransaction, id_tag=texts(20), connector_id=st.none() | INTEGERS
+    ),
+    "RemoteStopTransaction": st.builds(words.RemoteStopTransaction, transaction_id=INTEGERS),
+    "Reset": st.builds(words.Reset, kind=one_of(enums.ResetType)),
+    "UnlockConnector": st.builds(words.UnlockConnector, connector_id=INTEGERS),
+    "ChangeAvailability": st.builds(
+        words.ChangeAvailability, connector_id=INTEGERS, kind=one_of(enums.AvailabilityType)
+    ),
+    "ChangeConfiguration": st.builds(words.ChangeConfiguration, key=texts(50), value=texts(500)),
+    "GetConfiguration": st.builds(words.GetConfiguration, keys=st.lists(texts(50), max_size=5).map(tuple)),
+    "ClearCache": st.just(words.ClearCache()),
+    "DataTransfer": st.builds(words.CentralDataTransfer, **DATA_TRANSFER),
+}
+STATUS_WORDS = {
+    "RemoteStartTransaction": enums.RemoteStartStopStatus,
+    "RemoteStopTransaction": enums.RemoteStartStopStatus,
+    "Reset": enums.ResetStatus,
+    "UnlockConnector": enums.UnlockStatus,
+    "ChangeAvailability": enums.AvailabilityStatus,
+    "ChangeConfiguration": enums.ConfigurationStatus,
+    "ClearCache": enums.ClearCacheStatus,
+    "DataTransfer": enums.DataTransferStatus,
+}

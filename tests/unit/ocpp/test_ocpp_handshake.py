@@ -1,0 +1,185 @@
+"""Opening handshakes on loopback: who is let in, who is turned away and how, and which subprotocol is spoken."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from ocpp_raw_station import BASIC, raw_station
+from ocpp_worlds import NOW, PASSWORD, Directory, World, central_system
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    RejectConnection,
+    RejectData,
+)
+
+from protocols.ocpp.client import ConnectionRefused
+from protocols.ocpp.limits import Limits
+from statecharts.station_vocabulary import (
+    Heartbeat,
+    StartTransaction,
+)
+
+START = StartTransaction(connector_id=1, id_tag="0A1B2C3D4E5F", meter_start_wh=100, timestamp=NOW)
+
+
+# -- who may connect ---------------------------------------------------------------------------------------------------
+
+
+async def refused(world: World, **request: Any) -> tuple[int, dict[bytes, bytes]]:
+    station = await raw_station(world)
+    event = await station.open(**request)
+    assert isinstance(event, RejectConnection), event
+    while not isinstance(event, RejectData) or not event.body_finished:
+        if isinstance(event, RejectConnection):
+            status, headers = event.status_code, dict(event.headers)
+        event = await station.event()
+    await station.stream.aclose()
+    return status, headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/ocpp",
+        "/ocpp/",
+        "/ocpp/CS02",
+        "/other/CS01",
+        "/ocpp/%2e%2e",
+        "/ocpp/..",
+        "/ocpp/a%2Fb",
+        "/ocpp/a/b",
+        "/ocpp/%ff",
+        "/ocpp/%00",
+        "/ocpp/" + "x" * 49,
+        "http://cs/ocpp/CS01",
+    ],
+)
+async def test_an_unknown_station_gets_404_before_the_upgrade(path: str) -> None:
+    async with central_system() as world:
+        assert (await refused(world, path=path))[0] == 404
+        assert world.door.events == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"Basic",
+        b"Basic !!!",
+        b"Bearer " + base64.b64encode(b"CS01:" + PASSWORD),
+        b"Basic " + base64.b64encode(b"CS01:wrong"),
+        b"Basic " + base64.b64encode(b"CS01:"),
+        b"Basic " + base64.b64encode(b"CS02:" + PASSWORD),
+        b"Basic " + base64.b64encode(b"cs01:" + PASSWORD),
+        b"Basic \xff\xfe",
+    ],
+)
+async def test_a_wrong_or_missing_password_gets_401_before_the_upgrade(header: bytes) -> None:
+    async with central_system() as world:
+        status, headers = await refused(world, authorization=header)
+        assert status == 401
+        assert headers[b"www-authenticate"].startswith(b"Basic ")
+        assert world.door.events == []
+
+
+@pytest.mark.parametrize("stored", [PASSWORD, PASSWORD.hex().encode(), PASSWORD.hex().upper().encode()])
+@pytest.mark.parametrize("sent", [PASSWORD, PASSWORD.hex().encode()])
+async def test_a_key_opens_as_raw_bytes_and_as_hex_text(stored: bytes, sent: bytes) -> None:
+    async with central_system(directory=Directory(password=stored)) as world, world.station(password=sent) as station:
+        await station.call(Heartbeat())
+
+
+async def test_a_station_without_password_may_be_let_in_by_the_directory() -> None:
+    async with central_system(directory=Directory(password=None)) as world, world.station(password=None) as station:
+        await station.call(Heartbeat())
+        assert world.directory.tried == [None]
+
+
+@pytest.mark.parametrize("path", ["/ocpp/CS%2001", "/websockets/CS%2001", "/ocpp/CS%2001/", "//ocpp//CS%2001?a=b"])
+async def test_the_identity_is_percent_decoded_and_slashes_are_overlooked(path: str) -> None:
+    async with central_system(directory=Directory("CS 01")) as world:
+        station = await raw_station(world)
+        header = b"Basic " + base64.b64encode(b"CS 01:" + PASSWORD)
+        assert isinstance(await station.open(path, authorization=header), AcceptConnection)
+        await world.online()
+        assert world.door.events == [("connected", "CS 01")]
+
+
+async def test_our_stations_end_percent_encodes_its_identity() -> None:
+    async with central_system(directory=Directory("Ü|1:2 ?#")) as world, world.station("Ü|1:2 ?#") as station:
+        await station.call(Heartbeat())
+
+
+async def test_an_address_with_too_many_failures_waits() -> None:
+    async with central_system(limits=Limits(address_failures_max=3, address_window_s=60)) as world:
+        assert [(await refused(world, path="/ocpp/no"))[0] for _ in range(3)] == [404] * 3
+        status, headers = await refused(world)
+        assert status == 429
+        assert 0 < int(headers[b"retry-after"]) <= 61
+        with pytest.raises(ConnectionRefused) as raised:
+            async with world.station():
+                pass
+        assert raised.value.status == 429
+        assert world.directory.tried == []
+
+
+async def test_connections_beyond_the_cap_get_503() -> None:
+    async with central_system(limits=Limits(connections_max=1)) as world, world.station() as station:
+        assert (await refused(world))[0] == 503
+        await station.call(Heartbeat())
+
+
+async def test_requests_that_are_no_upgrade_get_an_http_error() -> None:
+    async with central_system() as world:
+        for request, status in (
+            (b"GET /ocpp/CS01 HTTP/1.1\r\nHost: cs\r\nAuthorization: " + BASIC + b"\r\n\r\n", b"426"),
+            (b"POST /ocpp/CS01 HTTP/1.1\r\nHost: cs\r\nAuthorization: " + BASIC + b"\r\n\r\n", b"405"),
+            (b"nonsense\r\n\r\n", b"400"),
+            (b"GET /ocpp/CS01 HTTP/1.1\r\nX: " + b"x" * 20_000, b"431"),
+        ):
+            stream = await world.tcp()
+            await stream.send_all(request)
+            answer = b""
+            while more := await stream.receive_some():
+                answer += more
+            assert answer.split(b" ")[1] == status
+
+
+async def test_a_client_that_never_finishes_its_request_is_dropped() -> None:
+    async with central_system(limits=Limits(handshake_timeout_s=0.05, close_timeout_s=0.05)) as world:
+        stream = await world.tcp()
+        await stream.send_all(b"GET /ocpp/CS01 HTTP/1.1\r\n")
+        assert await stream.receive_some() == b""
+
+
+# -- subprotocols ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"), [(("ocpp1.6",), "ocpp1.6"), (("ocpp2.1", "ocpp1.6"), "ocpp1.6"), ((), None)]
+)
+async def test_ocpp_1_6_is_chosen_and_assumed_where_nothing_is_offered(
+    offered: tuple[str, ...], chosen: str | None
+) -> None:
+    async with central_system() as world:
+        station = await raw_station(world)
+        event = await station.open(subprotocols=offered)
+        assert isinstance(event, AcceptConnection)
+        assert event.subprotocol == chosen
+        await station.heartbeat()
+
+
+async def test_offers_without_a_known_one_complete_the_handshake_and_are_closed() -> None:
+    async with central_system() as world:
+        station = await raw_station(world)
+        event = await station.open(subprotocols=("ocpp9.9",))
+        assert isinstance(event, AcceptConnection)
+        assert event.subprotocol is None
+        event = await station.event()
+        assert isinstance(event, CloseConnection)
+        assert event.code == 1002
+        assert world.door.events == []
