@@ -88,9 +88,10 @@ class Line:
             self._outbox.add_first(sayings)
 
     def drop(self, away_s: float) -> None:
-        """Cuts the connection without a farewell and stays away for so many seconds."""
-        self._away_s, self._central = away_s, None
-        self._scope.cancel()
+        """Cuts the connection, if there is one, without a farewell, and stays away for so many seconds."""
+        if self.online:
+            self._away_s, self._central = away_s, None
+            self._scope.cancel()
 
     async def settle(self) -> None:
         """After each turn: answers the commands decided in it, then sends the next report if none is under way."""
@@ -184,7 +185,7 @@ class Line:
             await self._turns.tell(partial(self._unanswered, central, saying, str(late) or "no answer in time"))
         except OSError:
             await self._turns.tell(partial(self._lost, central))
-        except Exception as error:  # a CALLERROR, under whatever name the protocol gives it
+        except Exception as error:  # an answer that nobody can read is as good as none
             await self._turns.tell(partial(self._unanswered, central, saying, str(error) or type(error).__name__))
         else:
             await self._turns.tell(partial(self._answered, central, saying, answer))

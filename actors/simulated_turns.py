@@ -13,7 +13,7 @@ from statecharts.ports import Clock
 from statecharts.vocabulary import Message, Value
 
 MAILBOX_MAX = 64
-HISTORY_MAX = 100_000
+HISTORY_MAX = 10_000
 
 Turn = Callable[[], object]
 

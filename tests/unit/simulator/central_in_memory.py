@@ -44,8 +44,8 @@ class VirtualClock:
         return EPOCH + timedelta(seconds=trio.current_time())
 
 
-class CallError(Exception):
-    """What a client raises for a CALLERROR."""
+class CallError(TimeoutError):
+    """What the client raises for a CALLERROR: as good as no answer."""
 
 
 class Asked:
@@ -186,11 +186,10 @@ class Central:
 def new_station(central: Central, behaviour: str = "normal", *, seed: int = 7, **options: Any) -> SimulatedStation:
     return SimulatedStation(
         "CS01",
-        connect=central.connect,
         clock=VirtualClock(),
         random=random.Random(seed).random,
         behaviour=behaviour,
-        **options,
+        **{"connect": central.connect, **options},
     )
 
 

@@ -11,6 +11,7 @@ import trio
 from central_in_memory import EPOCH, CallError, Central, new_station, settled
 from trio.testing import MockClock
 
+from actors.simulated_outbox import OUTBOX_MAX, Charge, Outbox, Saying
 from actors.simulated_station import BEHAVIOURS, SimulatedStation, Step
 from statecharts.station_vocabulary import (
     AuthorizeIdTag,
@@ -57,14 +58,20 @@ def run(nursery: trio.Nursery) -> Run:
     return run
 
 
-async def charging(central: Central, station: SimulatedStation, run: Run) -> None:
-    """Brings the station to a running, answered transaction on connector 1."""
+async def charging_at_once(central: Central, station: SimulatedStation, run: Run) -> None:
+    """Starts a transaction on connector 1, its cable in; whether it is answered is the central system's business."""
     await run(station)
     await station.plug(1)
     await settled()
     assert await central.command(RemoteStartTransaction(id_tag=ID_TAG, connector_id=1)) == ("Accepted", {})
     await settled()
     assert station.state(1) == "Charging"
+
+
+async def charging(central: Central, station: SimulatedStation, run: Run) -> None:
+    """Brings the station to a running, answered transaction on connector 1."""
+    await charging_at_once(central, station, run)
+    assert station.charges[0].transaction_id == 100
 
 
 # -- registration ------------------------------------------------------------------------------------------------------
@@ -473,6 +480,48 @@ async def test_after_the_last_attempt_its_transaction_is_minus_one(
     assert {r.transaction_id for r in central.reports(MeterValues)} == {-1}
     assert [r.transaction_id for r in central.reports(StopTransaction)] == [-1]
     assert station.online
+
+
+async def test_an_answer_that_cannot_be_read_costs_an_attempt_and_nothing_more(
+    autojump_clock: MockClock, central: Central, run: Run
+) -> None:
+    def garble(_: StartTransaction) -> StartAnswer:
+        central.answers.clear()
+        raise ValueError("not an answer")
+
+    central.answers[StartTransaction] = garble
+    await charging_at_once(central, station := new_station(central), run)
+    await trio.sleep(30)
+    assert len(central.reports(StartTransaction)) == 2
+    assert (station.online, station.charges[0].transaction_id) == (True, 100)
+
+
+async def test_losing_a_connection_that_is_lost_already_changes_nothing(
+    autojump_clock: MockClock, central: Central, run: Run
+) -> None:
+    await run(station := new_station(central))
+    await station.lose_connection(50)
+    await settled()
+    await station.lose_connection(5000)
+    await trio.sleep(60)
+    assert station.online
+
+
+async def test_a_full_outbox_gives_up_old_meter_values_but_no_start_and_no_stop() -> None:
+    charge, outbox = Charge(1, ID_TAG, EPOCH, 0), Outbox()
+    start = StartTransaction(connector_id=1, id_tag=ID_TAG, meter_start_wh=0, timestamp=EPOCH)
+    stop = StopTransaction(transaction_id=0, meter_stop_wh=9, timestamp=EPOCH)
+    values = [MeterValues(connector_id=1, transaction_id=n) for n in range(OUTBOX_MAX)]
+    for report in (start, *values, stop):
+        outbox.add(Saying(report, charge))
+    assert len(outbox) == OUTBOX_MAX
+    first = outbox.next(0, registered=True)
+    assert first is not None
+    assert first.report == start
+    outbox.remove(first)
+    second = outbox.next(0, registered=True)
+    assert second is not None
+    assert second.report == values[2], "the two oldest are gone"
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------
