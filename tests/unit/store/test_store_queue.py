@@ -96,6 +96,7 @@ async def test_a_cancelled_append_under_way_is_whole() -> None:
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
         gate.opened.set()
+        await wait_all_tasks_blocked()
         assert len(await opened.load("source/1")) == 2
 
 
