@@ -37,7 +37,8 @@ BODY_BYTES_MAX = 256 * 1024
 BODY_TIMEOUT_S = 20
 """How long a client may take to send its body before it is answered 408."""
 
-TURN_AWAY_TIMEOUT_S = 1.0
+LINGER_S = 1.0
+"""How long a connection that we close still reads, so that the client gets the end of its answer."""
 
 TOO_MANY_CONNECTIONS = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -159,34 +160,30 @@ class _Server:
     async def _turn_away(self, stream: trio.SocketStream) -> None:
         """Says 503 to a client beyond the cap; one that would need a TLS handshake for it is closed without a word."""
         log.warning("http connection turned away", connections_max=self.limits.connections_max)
-        with trio.move_on_after(TURN_AWAY_TIMEOUT_S):
-            async with stream:
-                if self.tls is None:
-                    await _say_last(stream, TOO_MANY_CONNECTIONS)
+        if self.tls is not None:
+            await trio.aclose_forcefully(stream)
+            return
+        with trio.move_on_after(LINGER_S):
+            async with _TimedStream(stream, LINGER_S) as last:
+                await last.send_all(TOO_MANY_CONNECTIONS)
 
     def _url(self, listener: trio.SocketListener) -> str:
         host, port = listener.socket.getsockname()[:2]
         return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-async def _say_last(stream: trio.SocketStream, words: bytes) -> None:
-    """Sends `words` and reads what the client still sends: closing on unread bytes would reset them away."""
-    try:
-        await stream.send_all(words)
-        await stream.send_eof()
-        while await stream.receive_some():
-            pass
-    except trio.BrokenResourceError:
-        return
-
-
 class _TimedStream(trio.abc.HalfCloseableStream):
-    """A socket stream whose writes give up after `send_timeout_s`, also where the caller has shielded them."""
+    """A socket stream whose writes give up after `send_timeout_s`, also where the caller has shielded them.
+
+    It closes in two steps: closing on unread bytes, as those of a body that is too long, would reset the connection,
+    and the client would never see its answer.
+    """
 
     def __init__(self, stream: trio.SocketStream, send_timeout_s: float) -> None:
         self.socket = stream.socket
         self._stream = stream
         self._send_timeout_s = send_timeout_s
+        self._reading = trio.Lock()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with trio.move_on_after(self._send_timeout_s) as patience:
@@ -199,13 +196,26 @@ class _TimedStream(trio.abc.HalfCloseableStream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
+        async with self._reading:
+            return await self._stream.receive_some(max_bytes)
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        try:
+            with trio.move_on_after(LINGER_S):
+                await self._read_off()
+        finally:
+            await self._stream.aclose()
+
+    async def _read_off(self) -> None:
+        try:
+            await self.send_eof()
+            while await self.receive_some():
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            return  # the client is gone, or a write to it is stuck: nothing to wait for
 
 
 class _Connection(TCPServer):

@@ -1,4 +1,4 @@
-"""Server-Sent Events over real loopback connections, served by our own loop."""
+"""Over real loopback connections, served by our own loop: Server-Sent Events, and bodies too long or too slow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from functools import partial
 
 import httpx
 import msgspec
+import pytest
 import trio
 
 from protocols.http import HttpLimits, serve_http
-from tests.unit.rest.fakes import READY, World
+from tests.unit.rest.fakes import CDR, READY, World
 
 EVENTS = "/api/v1/transactions/tx-1/events"
 
@@ -138,3 +139,43 @@ async def test_the_killer_request_leaves_the_apis_up_and_streams_open() -> None:
         world.apps.change("tx-1", state="Settled")
         assert [event.name async for event in events][-1] == "end"
         assert (await client.get("/health")).status_code == 200
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/authorizations", "/rest/mobieurope/source/sv1/authorize"])
+async def test_a_body_that_is_too_long_is_answered_413_whether_its_length_is_told_or_not(path: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(50_000)
+
+    async with served(World()) as client:
+        assert (await client.post(path, content=bytes(2_000_000), headers=JSON)).status_code == 413
+        assert (await client.post(path, content=chunks(), headers=JSON)).status_code == 413
+
+
+async def test_a_body_that_does_not_come_is_answered_408() -> None:
+    world = World()
+    world.app.config["BODY_TIMEOUT"] = 0.1
+    async with served(world) as client, await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0) as raw:
+        await raw.send_all(
+            b"POST /api/v1/authorizations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer app-token\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+        )
+        assert (await raw.receive_some()).startswith(b"HTTP/1.1 408 ")
+    assert world.apps.asked == []
+
+
+async def test_a_whole_charge_goes_through_over_real_connections() -> None:
+    world = World()
+    asked = {"user_identifier": "alice", "destination": "IE-001", "local_service_identifier": "DEMO_001"}
+    async with served(world) as client:
+        created = await client.post("/api/v1/authorizations", json=asked)
+        place = created.headers["location"]
+        started = await client.post(f"{place}/start")
+        assert (started.status_code, started.json()["operation"]["status"]) == (202, "pending")
+        world.apps.change("tx-1", state="TxRunning")
+        assert (await client.post(f"{place}/stop")).status_code == 202
+        world.apps.change("tx-1", state="Settled", cdr=CDR)
+        assert (await client.get(f"{place}/receipt")).json()["energy_wh"] == 12345
