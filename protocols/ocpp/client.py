@@ -128,13 +128,15 @@ class StationEnd:
         await self._rpc.close(1000, "")
 
     async def run(self) -> None:
-        with self._arrived:
-            await self._rpc.run()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._rpc.run)
+            # Whoever waits for commands learns of the end at once, not when the last one is answered.
+            await self._rpc.ended.wait()
+            self._arrived.close()
 
     async def _handle(self, action: str, payload: bytes) -> bytes:
-        command = Command(
-            self._dialect.commands.read_request(action, payload, self._note_tolerated), action, self._dialect
-        )
+        request = self._dialect.commands.read_request(action, payload, self._note_tolerated)
+        command = Command(request, action, self._dialect)
         await self._arrived.send(command)
         return await command.payload()
 

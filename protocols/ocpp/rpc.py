@@ -112,6 +112,7 @@ class RpcPeer:
         self._outstanding: _Outstanding | None = None
         self._calls_made = 0
         self._closed_because = ""
+        self.ended = trio.Event()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._to_handle, self._handling = trio.open_memory_channel[tuple[Call, _Seen]](limits.incoming_calls_max)
         self._on_frame: dict[type[Any], Callable[[Any, bytes], Awaitable[None]]] = {
@@ -171,13 +172,14 @@ class RpcPeer:
 
     def _end_calls(self, because: str) -> None:
         self._closed_because = self._closed_because or because
+        self.ended.set()
         if self._outstanding:
             self._outstanding.finish(NoAnswer(self._closed_because))
 
     # -- their calls ---------------------------------------------------------------------------------------------------
 
     async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Serves the connection until it ends, then what was received before.
+        """Serves the connection until it ends, and then what was received before, for `handler_timeout_s` at most.
 
         `opened` is awaited before the first CALL is handled; what it raises ends the connection.
         """
@@ -188,6 +190,7 @@ class RpcPeer:
             finally:
                 self._end_calls("the connection ended")
                 self._to_handle.close()
+                nursery.cancel_scope.deadline = trio.current_time() + self._limits.handler_timeout_s
 
     async def _read(self) -> None:
         while (data := await self._transport.recv()) is not None:

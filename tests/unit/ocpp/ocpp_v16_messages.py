@@ -12,8 +12,6 @@ from statecharts import station_vocabulary as words
 from statecharts.station_vocabulary import MeterSample, StopTransaction
 from statecharts.vocabulary import Acknowledgement
 
-# -- strategies --------------------------------------------------------------------------------------------------------
-
 
 def texts(longest: int) -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)

@@ -7,23 +7,12 @@ from typing import Any
 
 import pytest
 from ocpp_raw_station import BASIC, raw_station
-from ocpp_worlds import NOW, PASSWORD, Directory, World, central_system
-from wsproto.events import (
-    AcceptConnection,
-    CloseConnection,
-    RejectConnection,
-    RejectData,
-)
+from ocpp_worlds import PASSWORD, Directory, World, central_system
+from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, RejectData
 
 from protocols.ocpp.client import ConnectionRefused
 from protocols.ocpp.limits import Limits
-from statecharts.station_vocabulary import (
-    Heartbeat,
-    StartTransaction,
-)
-
-START = StartTransaction(connector_id=1, id_tag="0A1B2C3D4E5F", meter_start_wh=100, timestamp=NOW)
-
+from statecharts.station_vocabulary import Heartbeat
 
 # -- who may connect ---------------------------------------------------------------------------------------------------
 

@@ -6,62 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
 import structlog
 import trio
 import trio.testing
 from ocpp import exceptions as ocpp
+from ocpp_wire import Wire, wires
 from structlog.testing import capture_logs
 
 from protocols.ocpp.frames import CallError, CallResult, encode_call, encode_result
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.rpc import CallEnd, Handler, NoAnswer, NothingSent, NotSent, RpcPeer
-
-
-class Wire:
-    """One end of an in-memory connection that carries whole messages."""
-
-    def __init__(self, out: trio.MemorySendChannel[bytes], back: trio.MemoryReceiveChannel[bytes]) -> None:
-        self._out, self._back = out, back
-        self.closed_with: tuple[int, str] | None = None
-        self.sent: list[bytes] = []
-
-    async def recv(self) -> bytes | None:
-        try:
-            return await self._back.receive()
-        except (trio.EndOfChannel, trio.ClosedResourceError):
-            return None
-
-    async def send(self, data: bytes) -> None:
-        if self.closed_with:
-            raise NothingSent("the connection is closed")
-        self.sent.append(data)
-        try:
-            await self._out.send(data)
-        except trio.BrokenResourceError:
-            raise ConnectionError("gone") from None
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        self.closed_with = self.closed_with or (code, reason)
-        self._out.close()
-        self._back.close()
-
-    async def say(self, *parts: Any) -> None:
-        await self.send(msgspec.json.encode(parts))
-
-    async def hear(self) -> Any:
-        data = await self.recv()
-        return None if data is None else msgspec.json.decode(data)
-
-
-def wires() -> tuple[Wire, Wire]:
-    there, here = trio.open_memory_channel[bytes](0), trio.open_memory_channel[bytes](0)
-    return Wire(there[0], here[1]), Wire(here[0], there[1])
-
-
-async def echo(action: str, payload: bytes) -> bytes:
-    return payload
+from protocols.ocpp.rpc import CallEnd, Handler, NoAnswer, NotSent, RpcPeer
 
 
 @asynccontextmanager
@@ -366,6 +321,17 @@ async def test_what_came_before_the_end_is_still_handled() -> None:
         await trio.testing.wait_all_tasks_blocked()
         gate.set()
     assert counter.count == 2
+
+
+async def test_what_came_before_the_end_is_handled_for_a_bounded_time(autojump_clock: trio.abc.Clock) -> None:
+    async def stuck(action: str, payload: bytes) -> bytes:
+        await trio.sleep_forever()
+        return b""
+
+    async with one_peer(stuck, handler_timeout_s=30) as (_, station, _):
+        for number in range(10):
+            await station.say(2, str(number), "A", {})
+    assert trio.current_time() == pytest.approx(30)
 
 
 async def test_nothing_is_handled_before_the_door_is_open_and_answers_are_read_meanwhile() -> None:

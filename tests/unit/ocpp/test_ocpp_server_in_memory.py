@@ -178,6 +178,22 @@ async def test_an_answer_after_the_deadline_is_not_taken_for_the_next_commands(
     assert outcomes[0].cause == "no answer within 30 s"
 
 
+async def test_a_station_learns_at_once_that_the_connection_is_gone(autojump_clock: trio.testing.MockClock) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door), station_over(await listener.connect()) as station:
+        await door.online.wait()
+        assert door.current is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(door.current.call, ClearCache())
+            await station.next_command()
+            nursery.start_soon(door.current.close, 1012, "restart")
+            with pytest.raises(ConnectionError):
+                await station.next_command()
+            with pytest.raises(ConnectionError):
+                await station.call(Heartbeat())
+        assert trio.current_time() == 0
+
+
 async def test_a_server_that_never_answers_the_upgrade_is_a_connection_refused(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
