@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from statecharts.station_vocabulary import (
     IdTagInfo,
     IdTagStatus,
     RegistrationStatus,
+    RemoteStartTransaction,
     ReportAnswer,
     StartAnswer,
     StartTransaction,
@@ -34,7 +35,10 @@ from statecharts.vocabulary import Acknowledgement
 
 EPOCH = datetime(2026, 3, 1, 8, tzinfo=UTC)
 CALL_TIMEOUT_S = 30
+ID_TAG = "0A1B2C3D4E5F"
+HOUR_S = 3600
 R = TypeVar("R")
+Run = Callable[[SimulatedStation], Awaitable[None]]
 
 
 class VirtualClock:
@@ -196,3 +200,19 @@ def new_station(central: Central, behaviour: str = "normal", *, seed: int = 7, *
 async def settled() -> None:
     """Lets all that happens at this very moment happen."""
     await trio.testing.wait_all_tasks_blocked()
+
+
+async def charging_at_once(central: Central, station: SimulatedStation, run: Run) -> None:
+    """Starts a transaction on connector 1, its cable in; whether it is answered is the central system's business."""
+    await run(station)
+    await station.plug(1)
+    await settled()
+    assert await central.command(RemoteStartTransaction(id_tag=ID_TAG, connector_id=1)) == ("Accepted", {})
+    await settled()
+    assert station.state(1) == "Charging"
+
+
+async def charging(central: Central, station: SimulatedStation, run: Run) -> None:
+    """Brings the station to a running, answered transaction on connector 1."""
+    await charging_at_once(central, station, run)
+    assert station.charges[0].transaction_id == 100

@@ -2,77 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 import trio
-from central_in_memory import EPOCH, CallError, Central, new_station, settled
+from central_in_memory import (
+    EPOCH,
+    HOUR_S,
+    ID_TAG,
+    Central,
+    Run,
+    charging,
+    new_station,
+    settled,
+)
 from trio.testing import MockClock
 
-from actors.simulated_outbox import OUTBOX_MAX, Charge, Outbox, Saying
-from actors.simulated_station import BEHAVIOURS, SimulatedStation, Step
+from actors.simulated_station import BEHAVIOURS, Step
 from statecharts.station_vocabulary import (
     AuthorizeIdTag,
     BootAnswer,
     BootNotification,
-    CentralDataTransfer,
-    ChangeAvailability,
     ChangeConfiguration,
-    ClearCache,
-    GetConfiguration,
     Heartbeat,
     IdTagStatus,
     MeterValues,
     RegistrationStatus,
     RemoteStartTransaction,
     RemoteStopTransaction,
-    Reset,
-    StartAnswer,
     StartTransaction,
-    StationCommand,
     StatusNotification,
     StopTransaction,
-    UnlockConnector,
 )
-
-ID_TAG = "0A1B2C3D4E5F"
-HOUR_S = 3600
-Run = Callable[[SimulatedStation], Awaitable[None]]
-
-
-@pytest.fixture
-def central() -> Central:
-    return Central()
-
-
-@pytest.fixture
-def run(nursery: trio.Nursery) -> Run:
-    async def run(station: SimulatedStation) -> None:
-        await nursery.start(station.run)
-        with trio.fail_after(HOUR_S):
-            await station.registered.wait()
-        await settled()
-
-    return run
-
-
-async def charging_at_once(central: Central, station: SimulatedStation, run: Run) -> None:
-    """Starts a transaction on connector 1, its cable in; whether it is answered is the central system's business."""
-    await run(station)
-    await station.plug(1)
-    await settled()
-    assert await central.command(RemoteStartTransaction(id_tag=ID_TAG, connector_id=1)) == ("Accepted", {})
-    await settled()
-    assert station.state(1) == "Charging"
-
-
-async def charging(central: Central, station: SimulatedStation, run: Run) -> None:
-    """Brings the station to a running, answered transaction on connector 1."""
-    await charging_at_once(central, station, run)
-    assert station.charges[0].transaction_id == 100
-
 
 # -- registration ------------------------------------------------------------------------------------------------------
 
@@ -378,283 +340,3 @@ async def test_two_connectors_charge_side_by_side_each_with_its_own_meter(
         (1, 100, 11_000),
         (2, 101, 5_500),
     ]
-
-
-# -- offline -----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_transaction_that_ran_wholly_offline_is_told_in_order_with_its_own_times(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(station := new_station(central, meter_interval_s=60))
-    await central.command(ChangeConfiguration(key="AllowOfflineTxForUnknownId", value="true"))
-    await station.lose_connection(1000)
-    await station.plug(1)
-    await station.swipe(1, "CARD1")
-    await trio.sleep(150)
-    await station.unplug(1)
-    await settled()
-    assert (station.online, station.owed) == (False, 4)
-    await trio.sleep(1000)
-    told = [r for _, r in central.heard if isinstance(r, StartTransaction | MeterValues | StopTransaction)]
-    assert [type(r).__name__ for r in told] == ["StartTransaction", "MeterValues", "MeterValues", "StopTransaction"]
-    assert [r.transaction_id for r in told[1:]] == [100, 100, 100], "learned from the answer to the start"
-    start, stop = told[0], told[-1]
-    assert stop.timestamp - start.timestamp == timedelta(seconds=150)
-    assert start.timestamp < EPOCH + timedelta(seconds=1)
-    assert (station.owed, station.charges[0].transaction_id) == (0, 100)
-
-
-async def test_offline_an_unknown_card_is_refused_by_default(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(station := new_station(central))
-    await station.lose_connection(1000)
-    await station.plug(1)
-    await station.swipe(1, "CARD1")
-    await settled()
-    assert station.state(1) == "Plugged"
-
-
-async def test_a_status_that_changed_offline_is_told_on_return_and_an_unchanged_one_is_not(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(station := new_station(central, connectors=2))
-    await station.lose_connection(30)
-    await station.plug(2)
-    await trio.sleep(60)
-    assert central.statuses(1) == ["Available"]
-    assert central.statuses(2) == ["Available", "Preparing"]
-
-
-async def test_a_start_whose_answer_was_lost_is_repeated_word_for_word(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    def heard_but_cut(report: StartTransaction) -> StartAnswer:
-        central.answers.clear()
-        central.wires[-1].close()
-        return central.start(report)
-
-    central.answers[StartTransaction] = heard_but_cut
-    await run(station := new_station(central))
-    await station.plug(1)
-    await central.command(RemoteStartTransaction(id_tag=ID_TAG))
-    await trio.sleep(10)
-    first, second = central.reports(StartTransaction)
-    assert first == second
-    assert station.charges[0].transaction_id == 100
-
-
-async def test_an_unanswered_start_is_tried_again_for_ever_and_holds_back_only_its_followers(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    central.answers[StartTransaction] = lambda _: None
-    await run(station := new_station(central, meter_interval_s=60))
-    await station.plug(1)
-    await central.command(RemoteStartTransaction(id_tag=ID_TAG))
-    await trio.sleep(HOUR_S)
-    starts = [at for at, r in central.heard if isinstance(r, StartTransaction)]
-    assert [round(b - a) for a, b in pairwise(starts)][:4] == [40, 50, 60, 70]
-    assert not central.reports(MeterValues)
-    assert central.reports(Heartbeat), "what belongs to no transaction goes on"
-    central.answers.clear()
-    await trio.sleep(HOUR_S)
-    assert {r.transaction_id for r in central.reports(MeterValues)} == {100}
-
-
-async def test_after_the_last_attempt_its_transaction_is_minus_one(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    def refuse(_: StartTransaction) -> StartAnswer:
-        raise CallError("InternalError")
-
-    central.answers[StartTransaction] = refuse
-    await run(station := new_station(central))
-    await central.command(ChangeConfiguration(key="TransactionMessageAttempts", value="3"))
-    await station.plug(1)
-    await central.command(RemoteStartTransaction(id_tag=ID_TAG))
-    await trio.sleep(HOUR_S / 2)
-    await station.unplug(1)
-    await settled()
-    assert len(central.reports(StartTransaction)) == 3
-    assert {r.transaction_id for r in central.reports(MeterValues)} == {-1}
-    assert [r.transaction_id for r in central.reports(StopTransaction)] == [-1]
-    assert station.online
-
-
-async def test_an_answer_that_cannot_be_read_costs_an_attempt_and_nothing_more(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    def garble(_: StartTransaction) -> StartAnswer:
-        central.answers.clear()
-        raise ValueError("not an answer")
-
-    central.answers[StartTransaction] = garble
-    await charging_at_once(central, station := new_station(central), run)
-    await trio.sleep(30)
-    assert len(central.reports(StartTransaction)) == 2
-    assert (station.online, station.charges[0].transaction_id) == (True, 100)
-
-
-async def test_losing_a_connection_that_is_lost_already_changes_nothing(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(station := new_station(central))
-    await station.lose_connection(50)
-    await settled()
-    await station.lose_connection(5000)
-    await trio.sleep(60)
-    assert station.online
-
-
-async def test_a_full_outbox_gives_up_old_meter_values_but_no_start_and_no_stop() -> None:
-    charge, outbox = Charge(1, ID_TAG, EPOCH, 0), Outbox()
-    start = StartTransaction(connector_id=1, id_tag=ID_TAG, meter_start_wh=0, timestamp=EPOCH)
-    stop = StopTransaction(transaction_id=0, meter_stop_wh=9, timestamp=EPOCH)
-    values = [MeterValues(connector_id=1, transaction_id=n) for n in range(OUTBOX_MAX)]
-    for report in (start, *values, stop):
-        outbox.add(Saying(report, charge))
-    assert len(outbox) == OUTBOX_MAX
-    first = outbox.next(0, registered=True)
-    assert first is not None
-    assert first.report == start
-    outbox.remove(first)
-    second = outbox.next(0, registered=True)
-    assert second is not None
-    assert second.report == values[2], "the two oldest are gone"
-
-
-# -- commands ----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_remote_start_without_connector_takes_one_with_a_cable_first(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(station := new_station(central, connectors=3))
-    await station.plug(2)
-    for expected in (2, 1, 3):
-        await central.command(RemoteStartTransaction(id_tag=ID_TAG))
-        await trio.sleep(10)
-        assert station.state(expected) == "Charging"
-    assert await central.command(RemoteStartTransaction(id_tag=ID_TAG)) == ("Rejected", {})
-
-
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [
-        (RemoteStartTransaction(id_tag=ID_TAG, connector_id=1), "Rejected"),
-        (RemoteStartTransaction(id_tag=ID_TAG, connector_id=9), "Rejected"),
-        (RemoteStopTransaction(transaction_id=9), "Rejected"),
-        (RemoteStopTransaction(transaction_id=100), "Accepted"),
-        (Reset(kind="Lukewarm"), "Rejected"),
-        (UnlockConnector(connector_id=9), "NotSupported"),
-        (UnlockConnector(connector_id=1), "Unlocked"),
-        (ChangeAvailability(connector_id=9, kind="Inoperative"), "Rejected"),
-        (ChangeAvailability(connector_id=1, kind="Sleepy"), "Rejected"),
-        (ChangeAvailability(connector_id=1, kind="Inoperative"), "Scheduled"),
-        (ChangeAvailability(connector_id=0, kind="Inoperative"), "Scheduled"),
-        (ChangeAvailability(connector_id=2, kind="Inoperative"), "Accepted"),
-        (ChangeConfiguration(key="NumberOfConnectors", value="9"), "Rejected"),
-        (ChangeConfiguration(key="HeartbeatInterval", value="soon"), "Rejected"),
-        (ChangeConfiguration(key="LightIntensity", value="1"), "NotSupported"),
-        (ClearCache(), "Accepted"),
-        (CentralDataTransfer(vendor_id="acme"), "UnknownVendorId"),
-    ],
-)
-async def test_while_connector_1_charges_each_command_gets_its_word(
-    autojump_clock: MockClock, central: Central, run: Run, command: StationCommand, status: str
-) -> None:
-    await charging(central, new_station(central, connectors=2), run)
-    assert await central.command(command) == (status, {})
-
-
-@pytest.mark.parametrize(("kind", "reason"), [("Hard", "HardReset"), ("Soft", "SoftReset")])
-async def test_a_reset_ends_what_runs_and_boots_anew(
-    autojump_clock: MockClock, central: Central, run: Run, kind: str, reason: str
-) -> None:
-    await charging(central, station := new_station(central), run)
-    assert await central.command(Reset(kind=kind)) == ("Accepted", {})
-    await trio.sleep(60)
-    assert [r.reason for r in central.reports(StopTransaction)] == [reason]
-    assert len(central.reports(BootNotification)) == 2
-    assert station.state(1) == "Available"
-
-
-async def test_a_connector_taken_out_of_service_while_charging_is_unavailable_afterwards(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await charging(central, station := new_station(central), run)
-    await central.command(ChangeAvailability(connector_id=1, kind="Inoperative"))
-    await station.unplug(1)
-    await settled()
-    assert central.statuses(1)[-1] == "Unavailable"
-    assert await central.command(RemoteStartTransaction(id_tag=ID_TAG, connector_id=1)) == ("Rejected", {})
-    assert await central.command(ChangeAvailability(connector_id=1, kind="Operative")) == ("Accepted", {})
-    assert station.state(1) == "Available"
-
-
-async def test_unlocking_a_charging_connector_ends_its_transaction(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await charging(central, new_station(central), run)
-    await central.command(UnlockConnector(connector_id=1))
-    await trio.sleep(20)
-    assert [r.reason for r in central.reports(StopTransaction)] == ["UnlockCommand"]
-    assert central.statuses(1)[-2:] == ["Finishing", "Available"]
-
-
-async def test_a_fault_ends_the_transaction_and_names_its_error(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await charging(central, station := new_station(central), run)
-    await station.break_down(1, "GroundFailure")
-    await settled()
-    fault = central.reports(StatusNotification)[-1]
-    assert (str(fault.status), fault.error_code) == ("Faulted", "GroundFailure")
-    assert [r.reason for r in central.reports(StopTransaction)] == ["Other"]
-    await station.repair(1)
-    await settled()
-    assert central.reports(StatusNotification)[-1].error_code == "NoError"
-    assert station.state(1) == "Plugged"
-
-
-async def test_get_configuration_lists_all_or_what_was_asked_for(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(new_station(central, connectors=2))
-    _, everything = await central.command(GetConfiguration())
-    assert {"key": "NumberOfConnectors", "readonly": True, "value": "2"} in everything["configurationKey"]
-    _, some = await central.command(GetConfiguration(keys=("connectiontimeout", "Nonsense")))
-    assert some == {
-        "configurationKey": [{"key": "ConnectionTimeOut", "readonly": False, "value": "60"}],
-        "unknownKey": ["Nonsense"],
-    }
-
-
-async def test_a_changed_heartbeat_interval_counts_at_once(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    await run(new_station(central))
-    await central.command(ChangeConfiguration(key="HeartbeatInterval", value="10"))
-    await trio.sleep(35)
-    assert len(central.reports(Heartbeat)) == 3
-
-
-async def test_the_answer_to_a_remote_start_leaves_before_the_start_itself(
-    autojump_clock: MockClock, central: Central, run: Run
-) -> None:
-    heard_at_answer: list[int] = []
-    await run(station := new_station(central))
-    await station.plug(1)
-    await settled()
-    central.answers[StartTransaction] = lambda r: (heard_at_answer.append(len(central.answered)), central.start(r))[1]
-    await central.command(RemoteStartTransaction(id_tag=ID_TAG))
-    await settled()
-    assert heard_at_answer == [1]
-
-
-async def test_it_shows_its_state(autojump_clock: MockClock, central: Central, run: Run) -> None:
-    await charging(central, station := new_station(central), run)
-    assert repr(station) == "<SimulatedStation CS01 online, [1 Charging 0 Wh], 0 owed>"
-    with pytest.raises(ValueError, match="has connectors 1 to 1, not 2"):
-        await station.plug(2)

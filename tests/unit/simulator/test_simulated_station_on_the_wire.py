@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 import trio.testing
-from central_in_memory import Central, new_station
+from central_in_memory import ID_TAG, Central, new_station
 from trio.testing import MockClock
 
 from actors.simulated_station import SimulatedStation
@@ -35,8 +35,6 @@ from statecharts.station_vocabulary import (
     StopTransaction,
     UnlockConnector,
 )
-
-ID_TAG = "0A1B2C3D4E5F"
 
 
 class OpenDirectory:
