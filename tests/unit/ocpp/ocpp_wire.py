@@ -49,7 +49,3 @@ class Wire:
 def wires() -> tuple[Wire, Wire]:
     there, here = trio.open_memory_channel[bytes](0), trio.open_memory_channel[bytes](0)
     return Wire(there[0], here[1]), Wire(here[0], there[1])
-
-
-async def echo(action: str, payload: bytes) -> bytes:
-    return payload

@@ -19,6 +19,10 @@ from protocols.ocpp.limits import Limits
 from protocols.ocpp.rpc import CallEnd, Handler, NoAnswer, NotSent, RpcPeer
 
 
+async def echo(action: str, payload: bytes) -> bytes:
+    return payload
+
+
 @asynccontextmanager
 async def one_peer(handler: Handler = echo, **limits: Any) -> AsyncIterator[tuple[RpcPeer, Wire, trio.Nursery]]:
     """A peer with epoch "e", and the other end of its wire in the test's hand."""
