@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 import trio
@@ -15,6 +16,9 @@ FAILURES_MAX = 20
 
 FAILURE_WINDOW_S = 60.0
 ADDRESSES_MAX = 10_000
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
+"""RFC 6750 section 2.1, b64token; what is none is not worth looking up."""
+
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="roamnode"'}
 WRONG_TOKEN = {"WWW-Authenticate": 'Bearer realm="roamnode", error="invalid_token"'}
 
@@ -62,7 +66,7 @@ class BearerAuth:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if not token or scheme.lower() != "bearer":
             raise Problem(401, "token-missing", "Send `Authorization: Bearer <token>`.", headers=CHALLENGE)
-        found = self._tokens.principal(token.strip())
+        found = self._tokens.principal(token) if TOKEN.fullmatch(token) else None
         if found is None:
             raise self._wrong_token()
         return found

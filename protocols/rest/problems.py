@@ -17,7 +17,7 @@ import structlog
 from quart import request
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse as Response
-from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars
 from werkzeug.exceptions import HTTPException
 
 from statecharts.vocabulary import Refusal, Refused, Value
@@ -77,7 +77,7 @@ def http_status(refusal: Refusal) -> int:
 
 def _of_http(error: HTTPException) -> Problem:
     status = error.code or 500
-    headers = {name: value for name, value in error.get_headers() if name.lower() not in ("content-type", "location")}
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     return Problem(status, _slug(status), error.description or phrase(status), headers=headers)
 
 
@@ -131,12 +131,11 @@ def register_problems(app: QuartTrio, new_correlation_id: Callable[[], str]) -> 
     @app.before_request
     async def _bind_correlation_id() -> None:
         given = request.headers.get(CORRELATION_HEADER, "")
-        clear_contextvars()
         bind_contextvars(correlation_id=given if CORRELATION_ID.fullmatch(given) else new_correlation_id())
 
     @app.after_request
     async def _tell_correlation_id(response: Response) -> Response:
-        response.headers[CORRELATION_HEADER] = correlation_id() or ""
+        response.headers.setdefault(CORRELATION_HEADER, correlation_id() or "")  # a service may have its own
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         return response
 

@@ -182,6 +182,22 @@ async def test_a_correlation_id_that_is_unfit_is_replaced(unfit: str) -> None:
     assert response.headers["X-Correlation-ID"] == "made-1"
 
 
+async def test_a_service_on_the_same_app_keeps_its_own_correlation_id() -> None:
+    world = World()
+
+    @world.app.get("/services/other")
+    async def other() -> tuple[str, dict[str, str]]:
+        return "", {"X-Correlation-ID": "its-own"}
+
+    assert (await world.ask("GET", "/services/other")).headers["X-Correlation-ID"] == "its-own"
+
+
+async def test_doubled_slashes_are_redirected() -> None:
+    response = await World().ask("GET", "/api//v1/transactions")
+    assert response.status_code == 308
+    assert response.headers["Location"].endswith("/api/v1/transactions")
+
+
 async def test_an_idempotency_key_that_is_unfit_is_a_400() -> None:
     for unfit in ("", "a b", "x" * 201):
         response = await World().ask("POST", AUTHORIZATIONS, json=ASKED, headers={"Idempotency-Key": unfit})
@@ -196,6 +212,9 @@ async def test_an_idempotency_key_that_is_unfit_is_a_400() -> None:
         ("Basic YTpi", "token-missing"),
         ("Bearer", "token-missing"),
         ("Bearer wrong", "token-unknown"),
+        ("Bearer app-tokén", "token-unknown"),
+        ("Bearer app-token app-token", "token-unknown"),
+        ("Bearer " + "x" * 5000, "token-unknown"),
     ],
 )
 async def test_without_a_known_token_the_answer_is_a_401_with_a_challenge(header: str | None, kind: str) -> None:
