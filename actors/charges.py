@@ -151,7 +151,7 @@ class Charges:
             id=transaction.partition("/")[2],
             station=self._station.identity,
             id_tag=charge.start.id_tag,
-            deadlines=self._context.settings.charging_deadlines,
+            deadlines=self._station.place.deadlines,
         )
         await self._context.system.ask(transaction, opened)
         accepted = info.status is IdTagStatus.ACCEPTED

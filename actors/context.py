@@ -34,7 +34,7 @@ class Place(Value, frozen=True, kw_only=True):
     location: Location
     service_types: tuple[ServiceType, ...]
     connectors: int = 0
-    connection_timeout_s: float = 120
+    deadlines: ChargingDeadlines = ChargingDeadlines()
     status: ServiceStatus = ServiceStatus.UNKNOWN
 
 
@@ -43,8 +43,6 @@ class NodeSettings(Value, frozen=True, kw_only=True):
 
     pms_identifier: str
     source_deadlines: SourceDeadlines = SourceDeadlines()
-    charging_deadlines: ChargingDeadlines = ChargingDeadlines()
-    start_margin_s: float = 30
     open_authorizations_per_user_max: int = 3
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300

@@ -5,16 +5,12 @@ Every look-up is scoped by the peer that asks: another's transaction is answered
 
 from __future__ import annotations
 
-import msgspec
-import structlog
-
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
 from actors.context import Context, Place
 from actors.looks import Look
 from actors.station import Hold, Release, StationLook
 from actors.transaction import DESTINATION
-from statecharts.charging import ChargingDeadlines
 from statecharts.destination_events import (
     AuthorizationIssued,
     DestinationTransaction,
@@ -45,8 +41,6 @@ from statecharts.vocabulary import (
 MINTING_ATTEMPTS = 5
 OPEN = (S.READY, S.START_TX_REQUESTED, S.TX_RUNNING, S.STOP_TX_REQUESTED)
 NEWEST_LOOKED_AT = 100
-
-log = structlog.get_logger(__name__)
 
 
 class DestinationRole:
@@ -129,7 +123,7 @@ class DestinationRole:
                 service_type=request.service_type,
                 station=place.identity,
                 connector_asked=connector,
-                deadlines=self._deadlines(place),
+                deadlines=place.deadlines,
             )
             try:
                 await self._context.system.ask(f"destination/{name}", event)
@@ -139,9 +133,6 @@ class DestinationRole:
             else:
                 return AuthorizeAnswer(authorization_identifier=name)
         raise refused(500, "no-identifier", "no fresh authorisation identifier was found")
-
-    def _deadlines(self, place: Place) -> ChargingDeadlines:
-        return deadlines_at(self._context, place)
 
     # -- start and stop ------------------------------------------------------------------------------------------------
 
@@ -225,9 +216,3 @@ class DestinationRole:
         look = await self._look(place)
         states = {connector: look.data.evse(connector).state for connector in look.connectors}
         return service_status(states, look.free, in_service=look.in_service)
-
-
-def deadlines_at(context: Context, place: Place) -> ChargingDeadlines:
-    """The configured deadlines, with the start's from this station's ConnectionTimeOut and the margin."""
-    start_s = place.connection_timeout_s + context.settings.start_margin_s
-    return msgspec.structs.replace(context.settings.charging_deadlines, start_s=start_s)

@@ -8,7 +8,6 @@ import msgspec
 
 from actors.actor import current_correlation_id
 from actors.context import Context, Place
-from actors.destination_role import deadlines_at
 from actors.looks import Look
 from actors.peer import Replay
 from actors.records import Delivery, DeliveryStatus
@@ -98,8 +97,7 @@ class OperatorRole:
         stream, station = f"local/{identifier}", f"station/{identity}"
         await self._context.system.ask(station, Hold(transaction=stream, connector_id=connector_id, id_tag=id_tag))
         now, correlation_id = self._context.clock.now(), current_correlation_id()
-        deadlines = deadlines_at(self._context, place)
-        opened = Opened(at=now, id=identifier, station=identity, id_tag=id_tag, deadlines=deadlines)
+        opened = Opened(at=now, id=identifier, station=identity, id_tag=id_tag, deadlines=place.deadlines)
         start = LocalStartRequested(at=now, correlation_id=correlation_id, connector_id=connector_id)
         try:
             await self._context.system.ask(stream, opened)
