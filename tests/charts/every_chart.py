@@ -1,0 +1,173 @@
+"""All charts of the house, with a strategy of events for each: what tests that hold for any chart are run over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from statecharts import (
+    evse,
+    peer,
+    simulated_station,
+    station,
+    transaction_destination,
+    transaction_local,
+    transaction_source,
+)
+from statecharts.chart import Chart
+from statecharts.destination_events import DestinationTransaction
+from statecharts.events import DeadlineReached, Event
+from statecharts.flow_events import BEGIN
+from statecharts.flows import (
+    Flow,
+    destination_events,
+    destination_flows,
+    disordered,
+    local_events,
+    local_flows,
+    source_events,
+    source_flows,
+    stamped,
+)
+from statecharts.simulated_station import Connector
+from statecharts.source_events import SourceTransaction, StartRequested, StopRequested
+from statecharts.station_vocabulary import BootNotification, ConnectorStatus, RegistrationStatus
+from statecharts.transaction_local import LocalTransaction
+
+AT = st.just(BEGIN)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A chart, blank data of it, single events that it may meet, and flows that lead through its states."""
+
+    chart: Chart[Any]
+    blank: Any
+    events: st.SearchStrategy[Event]
+    flows: st.SearchStrategy[Flow] | None = None
+
+    @property
+    def walks(self) -> st.SearchStrategy[Flow]:
+        """Events in any order, some of them in a likely one."""
+        anything = st.lists(self.events, max_size=12).map(stamped)
+        return anything if self.flows is None else st.one_of(anything, disordered(self.flows, self.events))
+
+    @cached_property
+    def seen(self) -> Seen:
+        """Data met in each state and events of each type, gathered on walks that are the same each time."""
+        seen = Seen()
+
+        @settings(max_examples=250, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+        @given(self.walks)
+        def walk(flow: Flow) -> None:
+            data = self.blank
+            seen.note(data, None)
+            for event in flow:
+                data = self.chart.step(data, event).data
+                seen.note(data, event)
+
+        walk()
+        return seen
+
+
+class Seen:
+    """Up to `KEPT` different data in each state, and as many events of each type."""
+
+    KEPT = 8
+
+    def __init__(self) -> None:
+        self.data: dict[str, list[Any]] = {}
+        self.events: dict[type[Event], list[Event]] = {}
+
+    def note(self, data: Any, event: Event | None) -> None:
+        self._keep(self.data.setdefault(str(data.state), []), data)
+        if event is not None:
+            self._keep(self.events.setdefault(type(event), []), event)
+
+    def _keep(self, known: list[Any], one: Any) -> None:
+        if len(known) < self.KEPT and one not in known:
+            known.append(one)
+
+
+def _connector_events() -> st.SearchStrategy[Event]:
+    """Any event of a simulated connector, its fields drawn from its type's own annotations."""
+    kinds = [kind for kind in simulated_station.CHART.events.values() if kind is not DeadlineReached]
+    return st.one_of(st.builds(DeadlineReached, at=AT), *(_built(kind) for kind in kinds))
+
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "at": AT,
+    "meter_wh": st.integers(0, 10_000),
+    "id_tag": st.sampled_from(("A", "B")),
+    "accepted": st.booleans(),
+    "transaction": st.integers(1, 3),
+    "error_code": st.sampled_from(("GroundFailure", "OtherError")),
+    "reason": st.just("HardReset"),
+}
+
+
+def _built(kind: type[Event]) -> st.SearchStrategy[Event]:
+    wanted = [name for name in kind.__struct_fields__ if name != "correlation_id"]
+    return st.builds(kind, **{name: FIELDS[name] for name in wanted})
+
+
+def _peer_events() -> st.SearchStrategy[Event]:
+    kinds = (peer.CallAnswered, peer.BlockPeer, peer.UnblockPeer)
+    failed = st.builds(peer.CallFailed, at=AT, cause=st.just("time-out"), alarm=st.booleans())
+    return st.one_of(failed, failed, *(st.builds(kind, at=AT) for kind in kinds))
+
+
+def _outages() -> st.SearchStrategy[Flow]:
+    """A peer that stays away long enough to count as down."""
+    failed = st.builds(peer.CallFailed, at=AT, cause=st.just("time-out"))
+    return st.lists(failed, min_size=peer.DOWN_AFTER_FAILURES, max_size=12).map(stamped)
+
+
+def _charges() -> st.SearchStrategy[Flow]:
+    """A driver plugs in, is taken, and the charge is then held up by the car or by the central system."""
+    sim, said = simulated_station, {"at": BEGIN, "meter_wh": 0}
+    plugged, presented = sim.CablePlugged(**said), sim.IdTagPresented(**said, id_tag="A")
+    judged = sim.IdTagJudged(**said, id_tag="A", accepted=True)
+    held = st.sampled_from((sim.EvPaused(**said), sim.StartJudged(**said, transaction=1, accepted=False)))
+    return held.map(lambda last: (plugged, presented, judged, last))
+
+
+def _status_events() -> st.SearchStrategy[Event]:
+    return st.builds(
+        evse.StatusReported,
+        at=AT,
+        connector_id=st.just(1),
+        status=st.sampled_from(ConnectorStatus),
+        error_code=st.sampled_from(("NoError", "GroundFailure")),
+    )
+
+
+BOOT = BootNotification(vendor="v", model="m")
+BOOTED = st.builds(station.Booted, at=AT, boot=st.just(BOOT), status=st.sampled_from(RegistrationStatus))
+LINKED = st.one_of(
+    st.builds(station.Connected, at=AT, protocol=st.just("ocpp1.6")), st.builds(station.Disconnected, at=AT)
+)
+LENIENT = simulated_station.Rules(stop_on_invalid_id=False)
+FRESH = st.integers(0, 10**6).map(str)
+SOURCE_EVENTS = st.one_of(
+    source_events(),
+    *(st.builds(kind, at=AT, request_identifier=FRESH) for kind in (StartRequested, StopRequested)),
+)
+
+CASES: dict[str, Case] = {
+    case.chart.name: case
+    for case in (
+        Case(transaction_source.CHART, SourceTransaction(), SOURCE_EVENTS, source_flows()),
+        Case(transaction_destination.CHART, DestinationTransaction(), destination_events(), destination_flows()),
+        Case(transaction_local.CHART, LocalTransaction(), local_events(), local_flows()),
+        Case(evse.CHART, evse.Evse(), _status_events()),
+        Case(peer.CHART, peer.Peer(), _peer_events(), _outages()),
+        Case(station.REGISTRATION, station.Registration(), BOOTED),
+        Case(station.CONNECTION, station.Connection(), LINKED),
+        Case(simulated_station.CHART, Connector(connector_id=1, rules=LENIENT), _connector_events(), _charges()),
+    )
+}
