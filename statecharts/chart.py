@@ -1,9 +1,8 @@
 """Charts: declared once, validated by `transitions`, compiled to a flat table, run as a pure function.
 
 A chart is a list of rows, each one sentence of the design: in these states, on this event, (when this holds), go there
-or stay or refuse, and want these effects. `transitions` builds a machine from the rows, which finds unknown states and
-is what the tests compare with; `compile_table` reads that machine into `{state: {event type: rows}}`, and `Chart.step`
-walks it. A step changes nothing: it returns a `Decision` that the actor makes durable and carries out.
+or stay or refuse, and want these effects. `transitions` builds a machine from the rows, which is what the tests compare
+with; `compile_table` reads that machine into `{state: {event type: rows}}`, and `Chart.step` walks it. A step changes nothing: it returns a `Decision` that the actor makes durable and carries out.
 
 Every state x event pair is decided. A pair without a row is refused, and because a fact must never be refused, a chart
 in which some fact has no unconditional row in some state cannot be built at all. Every state that is not final or
@@ -153,7 +152,7 @@ Table = dict[str, dict[type[Event], tuple[Row, ...]]]
 
 
 def build_machine(states: Iterable[State], initial: str, rows: Iterable[Row]) -> Machine:
-    """The chart as a `transitions` machine: it refuses states that are not declared."""
+    """The chart as a `transitions` machine, which is moved by a method per event: `model.StartRequested(data, event)`."""
     transitions = [
         {
             "trigger": row.event.__name__,
@@ -209,13 +208,24 @@ class Chart(Generic[D]):
     events: Mapping[str, type[Event]] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._refuse(self._unknown_states())
         object.__setattr__(self, "machine", build_machine(self.states, self.initial, self.rows))
         object.__setattr__(self, "table", compile_table(self.machine))
         object.__setattr__(self, "by_name", {str(state.name): state for state in self.states})
         object.__setattr__(self, "events", {row.event.__name__: row.event for row in self.rows})
-        problems = [*self._undecided_facts(), *self._dropped_facts(), *self._timeless_states()]
-        if problems:
-            raise ChartError(f"chart {self.name}: {'; '.join(problems)}")
+        self._refuse((*self._undecided_facts(), *self._dropped_facts(), *self._timeless_states()))
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        told = "; ".join(problems)
+        if told:
+            raise ChartError(f"chart {self.name}: {told}")
+
+    def _unknown_states(self) -> Iterator[str]:
+        known = {state.name for state in self.states}
+        for row in self.rows:
+            for name in (*row.sources, row.target or self.initial):
+                if name not in known:
+                    yield f"a row for {row.event.__name__} names the state {name}, which is not declared"
 
     def _undecided_facts(self) -> Iterator[str]:
         for state, event, rows in self.pairs():
