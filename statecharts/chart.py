@@ -2,7 +2,8 @@
 
 A chart is a list of rows, each one sentence of the design: in these states, on this event, (when this holds), go there
 or stay or refuse, and want these effects. `transitions` builds a machine from the rows, which is what the tests compare
-with; `compile_table` reads that machine into `{state: {event type: rows}}`, and `Chart.step` walks it. A step changes nothing: it returns a `Decision` that the actor makes durable and carries out.
+with; `compile_table` reads that machine into `{state: {event type: rows}}`, and `Chart.step` walks it. A step changes
+nothing: it returns a `Decision` that the actor makes durable and carries out.
 
 Every state x event pair is decided. A pair without a row is refused, and because a fact must never be refused, a chart
 in which some fact has no unconditional row in some state cannot be built at all. Every state that is not final or
@@ -152,7 +153,7 @@ Table = dict[str, dict[type[Event], tuple[Row, ...]]]
 
 
 def build_machine(states: Iterable[State], initial: str, rows: Iterable[Row]) -> Machine:
-    """The chart as a `transitions` machine, which is moved by a method per event: `model.StartRequested(data, event)`."""
+    """The chart as a `transitions` machine, moved by one method per event: `model.StartRequested(data, event)`."""
     transitions = [
         {
             "trigger": row.event.__name__,
