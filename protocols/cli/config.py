@@ -129,7 +129,7 @@ class Config(BaseSettings):
         return tuple(user.entry() for user in self.users)
 
     def token_entries(self) -> tuple[TokenEntry, ...]:
-        return tuple(bearer.entry() for bearer in (*self.apps, *self.operators))
+        return (*(app.entry() for app in self.apps), *(operator.entry() for operator in self.operators))
 
     def source_deadline_values(self) -> SourceDeadlines:
         return SourceDeadlines(**self.source_deadlines.model_dump())

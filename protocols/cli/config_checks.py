@@ -54,8 +54,8 @@ def _names(config: Config, places: Places) -> Iterator[Problem]:
     yield from _repeated((f"{key}.token", bearer.digest) for key, bearer in bearers if bearer.digest)
     for table in ("destinations", "sources"):
         peers = places.rows(config, table)
-        yield from _repeated((f"{key}.pms_identifier", peer.pms_identifier) for key, peer in peers)
-        yield from _repeated((f"{key}.incoming_username", peer.presented_username) for key, peer in peers)
+        names = list(_repeated((f"{key}.pms_identifier", peer.pms_identifier) for key, peer in peers))
+        yield from names or _repeated((f"{key}.incoming_username", peer.presented_username) for key, peer in peers)
 
 
 def _bearers(config: Config, places: Places) -> list[tuple[str, Bearer]]:

@@ -36,13 +36,17 @@ class Places:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at what may have been meant, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name.lower(), list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def in_words(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """Every error in a configuration of this model, in the order of its keys."""
-    return [Problem(".".join(map(str, each["loc"])), _reason(each, model)) for each in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    lists = {each["loc"][:-1] for each in errors}
+    # pydantic calls a list with a wrong item too short as well
+    told = [each for each in errors if each["type"] != "too_short" or each["loc"] not in lists]
+    return [Problem(".".join(map(str, each["loc"])), _reason(each, model)) for each in told]
 
 
 def sound_part(values: Mapping[str, Any], error: ValidationError) -> tuple[dict[str, Any], Places]:
@@ -71,7 +75,8 @@ def _reason(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "value_error":
         return str(context["error"])
     template = next((text for start, text in _REASONS.items() if kind.startswith(start)), None)
-    reason = template.format(**context) if template else error["msg"][:1].lower() + error["msg"][1:]
+    plain = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in context.items()}
+    reason = template.format(**plain) if template else error["msg"][:1].lower() + error["msg"][1:]
     return reason + _got(error)
 
 

@@ -225,16 +225,12 @@ class Bearer(Section):
     def digest(self) -> str:
         return token_digest(self.token.get_secret_value()) if self.token is not None else self.token_sha256 or ""
 
-    @property
-    def principal(self) -> Principal:
-        return Principal(name=self.name, operator=True)
-
-    def entry(self) -> TokenEntry:
-        return TokenEntry(digest=self.digest, principal=self.principal)
-
 
 class Operator(Bearer):
     """Somebody who may see and do everything at this node."""
+
+    def entry(self) -> TokenEntry:
+        return TokenEntry(digest=self.digest, principal=Principal(name=self.name, operator=True))
 
 
 class App(Bearer):
@@ -242,9 +238,9 @@ class App(Bearer):
 
     users: tuple[Text, ...] = Field(min_length=1, description='users it acts for; `["*"]` for every user')
 
-    @property
-    def principal(self) -> Principal:
-        return Principal(name=self.name, users=None if EVERY_USER in self.users else frozenset(self.users))
+    def entry(self) -> TokenEntry:
+        users = None if EVERY_USER in self.users else frozenset(self.users)
+        return TokenEntry(digest=self.digest, principal=Principal(name=self.name, users=users))
 
 
 class Station(Section):
