@@ -1,0 +1,332 @@
+"""A whole operator in one process on virtual time: real charts, actors, journal and roles; only the edges are ours.
+
+`open_house` gives a node without listeners; `link` makes two houses (or one and itself) partners, whose calls are the
+other's doors. Use it with pytest-trio's `autojump_clock`: the journal is SQLite in memory, run inline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import trio
+
+from actors.context import Context, NodeSettings, Place
+from actors.destination_role import DestinationRole
+from actors.directory import ConfiguredUsers
+from actors.journal import Journal, open_journal
+from actors.looks import Look
+from actors.operator_role import OperatorRole
+from actors.peer import PeerActor
+from actors.source_role import SourceRole
+from actors.station import StationActor
+from actors.station_role import StationRole
+from actors.store import run_inline
+from actors.system import System
+from actors.transaction import KINDS, TransactionActor
+from statecharts.directory import UserEntry
+from statecharts.ports import AuthorizationRequest, Principal, TransactionView
+from statecharts.station_vocabulary import (
+    BootNotification,
+    CallOutcome,
+    CallVerdict,
+    ConnectorStatus,
+    MeterSample,
+    MeterValues,
+    ReportAnswer,
+    StartAnswer,
+    StartTransaction,
+    StationCommand,
+    StationReport,
+    StatusNotification,
+    StopTransaction,
+)
+from statecharts.vocabulary import (
+    Answered,
+    Declined,
+    DestinationRequest,
+    Location,
+    PeerOutcome,
+    Refused,
+    RoamingRequest,
+    ServiceType,
+    SourceRequest,
+    Unanswered,
+)
+
+EPOCH = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+APP = Principal(name="app", users=None)
+EVERYWHERE = UserEntry(identifier="anna", id_tags=("CARD0001",))
+
+
+class VirtualClock:
+    """Wall time that follows trio's clock."""
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=trio.current_time())
+
+
+class CountingIds:
+    """Identifiers that differ and repeat from run to run; `minted` may be filled to say what comes next."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.minted: list[str] = []
+
+    def authorization_identifier(self) -> str:
+        self.count += 1
+        return self.minted.pop(0) if self.minted else f"{self.count:012X}"
+
+    def request_identifier(self) -> str:
+        self.count += 1
+        return f"{self.count:08d}-0000-4000-8000-000000000000"
+
+    def jitter(self) -> float:
+        return 0.0
+
+
+Handle = Callable[[RoamingRequest], Any]
+
+
+class LinkedClient:
+    """A `PeerClient` that walks into the partner's doors. `script` answers first: an outcome each, None lets it pass.
+
+    `sent` is every request in its order. A partner that is `down` never answers.
+    """
+
+    def __init__(self, own: str, destination: Any, source: Any) -> None:
+        self.own, self.destination, self.source = own, destination, source
+        self.sent: list[RoamingRequest] = []
+        self.script: list[PeerOutcome | None] = []
+        self.reply_lost: list[bool] = []
+        self.down = False
+
+    async def call(self, request: RoamingRequest, timeout_s: float) -> PeerOutcome:
+        self.sent.append(request)
+        await trio.lowlevel.checkpoint()
+        if self.down:
+            await trio.sleep(timeout_s)
+            return Unanswered(cause="timeout")
+        scripted = self.script.pop(0) if self.script else None
+        if scripted is not None:
+            return scripted
+        outcome = await self._walk_in(request)
+        lost = self.reply_lost.pop(0) if self.reply_lost else False
+        return Unanswered(cause="the reply was lost") if lost else outcome
+
+    async def _walk_in(self, request: RoamingRequest) -> PeerOutcome:
+        door = self.destination if isinstance(request, DestinationRequest) else self.source
+        try:
+            return Answered(answer=await door(self.own, request))
+        except Refused as no:
+            if no.refusal.code >= 500:
+                return Unanswered(cause=str(no))
+            return Declined(refusal=no.refusal)
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def of(self, kind: type[SourceRequest] | type[DestinationRequest] | Any) -> list[Any]:
+        """The requests of one kind that were sent."""
+        return [request for request in self.sent if isinstance(request, kind)]
+
+
+class StationLine:
+    """A `StationConnection` and the station behind it, driven by hand; commands are answered by `verdicts` in turn."""
+
+    protocol = "ocpp1.6"
+
+    def __init__(self, house: House, identity: str) -> None:
+        self.house, self.identity = house, identity
+        self.commands: list[StationCommand] = []
+        self.verdicts: list[CallVerdict] = []
+        self.closed: tuple[int, str] | None = None
+
+    async def call(self, command: StationCommand) -> CallOutcome:
+        self.commands.append(command)
+        await trio.lowlevel.checkpoint()
+        verdict = self.verdicts.pop(0) if self.verdicts else CallVerdict.ACCEPTED
+        return CallOutcome(verdict=verdict, status=str(verdict))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    async def say(self, report: StationReport) -> ReportAnswer:
+        """Reports as the station and returns what it is answered."""
+        return await self.house.stations.reported(self.identity, self, report)
+
+    async def come_online(self, *, boot: bool = True, connectors: int = 2) -> None:
+        await self.house.stations.connected(self.identity, self)
+        if boot:
+            await self.say(BootNotification(vendor="V", model="M"))
+            for connector in range(1, connectors + 1):
+                await self.status(connector, ConnectorStatus.AVAILABLE)
+
+    async def go_offline(self) -> None:
+        await self.house.stations.disconnected(self.identity, self)
+
+    async def status(self, connector_id: int, status: ConnectorStatus) -> None:
+        await self.say(StatusNotification(connector_id=connector_id, status=status, error_code="NoError"))
+
+    async def start(
+        self, id_tag: str, *, connector_id: int = 1, meter_start_wh: int = 1_000, at: datetime | None = None
+    ) -> StartAnswer:
+        timestamp = at or self.house.clock.now()
+        report = StartTransaction(
+            connector_id=connector_id, id_tag=id_tag, meter_start_wh=meter_start_wh, timestamp=timestamp
+        )
+        answer = await self.say(report)
+        assert isinstance(answer, StartAnswer)
+        return answer
+
+    async def meter(self, number: int | None, register_wh: int, *, connector_id: int = 1) -> None:
+        sample = MeterSample(timestamp=self.house.clock.now(), value=str(register_wh))
+        await self.say(MeterValues(connector_id=connector_id, transaction_id=number, samples=(sample,)))
+
+    async def stop(self, number: int, meter_stop_wh: int, *, reason: str = "Local", **more: Any) -> ReportAnswer:
+        timestamp = more.pop("at", None) or self.house.clock.now()
+        return await self.say(
+            StopTransaction(
+                transaction_id=number, meter_stop_wh=meter_stop_wh, timestamp=timestamp, reason=reason, **more
+            )
+        )
+
+
+@dataclass
+class House:
+    """One operator. `restart` throws away everything in memory and rebuilds it from the journal."""
+
+    name: str
+    clock: VirtualClock
+    ids: CountingIds
+    journal: Journal
+    users: tuple[UserEntry, ...]
+    places: dict[str, Place]
+    settings: NodeSettings
+    destinations: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, Any] = field(default_factory=dict)
+    context: Context = field(init=False)
+    source: SourceRole = field(init=False)
+    destination: DestinationRole = field(init=False)
+    operator: OperatorRole = field(init=False)
+    stations: StationRole = field(init=False)
+    _nursery: trio.Nursery | None = None
+    _scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            self._build(System(nursery, self.clock))
+            task_status.started()
+            await trio.sleep_forever()
+
+    def _build(self, system: System) -> None:
+        self.context = context = Context(
+            settings=self.settings,
+            clock=self.clock,
+            ids=self.ids,
+            journal=self.journal,
+            system=system,
+            identity=ConfiguredUsers(self.users),
+            places=self.places,
+            destinations=self.destinations,
+            sources=self.sources,
+        )
+        for role, kind in KINDS.items():
+            system.factories[role] = partial(TransactionActor, kind=kind, context=context)
+        system.factories["peer"] = partial(PeerActor, context=context)
+        system.factories["station"] = lambda key: StationActor(key, self.places[key.partition("/")[2]], context)
+        self.source, self.destination = SourceRole(context), DestinationRole(context)
+        self.operator, self.stations = OperatorRole(context), StationRole(context)
+
+    async def restart(self, nursery: trio.Nursery) -> None:
+        """As after a SIGKILL: nothing but the journal is left; what was under way is woken."""
+        self._scope.cancel()
+        await trio.sleep(0.001)
+        await nursery.start(self.run)
+        for role in ("source", "destination", "local"):
+            for stream in await self.journal.live_streams(role):
+                self.context.system.actor(stream)
+        for identity, place in self.places.items():
+            if place.connectors:
+                self.context.system.actor(f"station/{identity}")
+        for peer in {*self.destinations, *self.sources}:
+            self.context.system.actor(f"peer/{peer}")
+
+    # -- short words for tests -----------------------------------------------------------------------------------------
+
+    async def authorize(self, destination: str, service: str = "CS01", connector: str | None = "1") -> TransactionView:
+        request = AuthorizationRequest(
+            user_identifier="anna",
+            destination=destination,
+            local_service_identifier=service,
+            connector_identifier=connector,
+        )
+        return await self.source.authorize(APP, request)
+
+    async def data(self, stream: str) -> Any:
+        """The chart data of a transaction, or what any other actor shows."""
+        return await self.context.system.ask(stream, Look())
+
+    async def until(self, stream: str, state: str, within_s: float = 600.0) -> Any:
+        """The data once it is in that state; fails after `within_s` of virtual time."""
+        with trio.fail_after(within_s):
+            while (data := await self.data(stream)).state != state:  # noqa: ASYNC110 - virtual time costs nothing
+                await trio.sleep(0.05)
+        return data
+
+
+def place(identity: str = "CS01", connectors: int = 2) -> Place:
+    return Place(
+        identity=identity,
+        location=Location(latitude=Decimal("53.3498"), longitude=Decimal("-6.2603")),
+        service_types=(ServiceType.EV_CHARGING,),
+        connectors=connectors,
+    )
+
+
+@asynccontextmanager
+async def open_house(
+    name: str,
+    nursery: trio.Nursery,
+    *,
+    places: tuple[Place, ...] = (place(),),
+    users: tuple[UserEntry, ...] = (EVERYWHERE,),
+    settings: NodeSettings | None = None,
+) -> AsyncIterator[House]:
+    """An operator, running until the block ends."""
+    clock = VirtualClock()
+    async with open_journal("sqlite://", clock=clock, run_sync=run_inline) as journal:
+        house = House(
+            name=name,
+            clock=clock,
+            ids=CountingIds(),
+            journal=journal,
+            users=users,
+            places={each.identity: each for each in places},
+            settings=settings or NodeSettings(pms_identifier=name),
+        )
+        await nursery.start(house.run)
+        yield house
+        house._scope.cancel()
+
+
+def link(source: House, destination: House) -> tuple[LinkedClient, LinkedClient]:
+    """Makes these two partners; the clients are (Source calling Destination, Destination calling Source)."""
+
+    async def into_destination(peer: str, request: DestinationRequest) -> Any:
+        return await destination.destination(peer, request)
+
+    async def into_source(peer: str, request: SourceRequest) -> Any:
+        return await source.source(peer, request)
+
+    there = LinkedClient(source.name, into_destination, into_source)
+    back = LinkedClient(destination.name, into_destination, into_source)
+    source.destinations[destination.name] = there
+    destination.sources[source.name] = back
+    return there, back
