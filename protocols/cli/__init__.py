@@ -1,6 +1,7 @@
 """What a person at a terminal says to a node, and hears from it.
 
-`config.load_config` reads the configuration; the modules beside it each know one thing about it:
+`commands` are what can be asked of `node.py`. `config.load_config` reads the configuration; the modules beside it each
+know one thing about it:
 
     config_types         the kinds of values, and what is wrong with one
     config_sections      the tables, key by key
