@@ -7,6 +7,12 @@ import ssl
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -280,6 +286,16 @@ def test_a_certificate_that_is_not_pem_is_named(problems, text, certificate, tmp
     (tmp_path / "node.pem").write_text("not PEM")
     ((key, reason),) = problems(text, certificate).items()
     assert key == "ocpp.tls_certificate"
+    assert reason.startswith("cannot be used with this tls_key: ")
+
+
+def test_an_encrypted_key_is_named_and_nobody_is_asked_for_its_password(problems, text, certificate, tmp_path):
+    file = tmp_path / "node.key"
+    key = load_pem_private_key(file.read_bytes(), None)
+    encryption = BestAvailableEncryption(b"password")
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    ((name, reason),) = problems(text, certificate).items()
+    assert name == "ocpp.tls_certificate"
     assert reason.startswith("cannot be used with this tls_key: ")
 
 
