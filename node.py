@@ -96,6 +96,7 @@ class Node:
     async def run(self, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
         """Opens the journal, revives what is under way, and serves; returns once drained."""
         from actors.journal import open_journal
+        from actors.population import revive
 
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
         async with (
@@ -104,7 +105,7 @@ class Node:
             trio.open_nursery() as actors,
         ):
             context = self._context(actors, journal, destinations, sources)
-            await self._revive(context)
+            await revive(context)
             async with trio.open_nursery() as servers:
                 addresses = await self._serve(servers, context)
                 task_status.started(addresses)
@@ -138,10 +139,8 @@ class Node:
 
     def _context(self, nursery: trio.Nursery, journal: Any, destinations: Any, sources: Any) -> Context:
         from actors.context import Context
-        from actors.peer import PeerActor
-        from actors.station import StationActor
+        from actors.population import populate
         from actors.system import System
-        from actors.transaction import KINDS, TransactionActor
 
         system = System(nursery, self.clock)
         context = Context(
@@ -155,10 +154,7 @@ class Node:
             destinations=destinations,
             sources=sources,
         )
-        for role, kind in KINDS.items():
-            system.factories[role] = partial(TransactionActor, kind=kind, context=context)
-        system.factories["peer"] = partial(PeerActor, context=context)
-        system.factories["station"] = lambda key: StationActor(key, context.places[key.partition("/")[2]], context)
+        populate(context)
         return context
 
     def _settings(self) -> Any:
@@ -198,16 +194,6 @@ class Node:
             for entry in self.config.parking_entries()
         }
         return {**stations, **parking}
-
-    async def _revive(self, context: Context) -> None:
-        """Wakes whatever was under way when the node stopped: its deadlines and deliveries go on."""
-        for role in ("source", "destination", "local"):
-            for stream in await context.journal.live_streams(role):
-                context.system.actor(stream)
-        for entry in self.stations.entries:
-            context.system.actor(f"station/{entry.identity}")
-        for peer in {*context.destinations, *context.sources, *await context.outbox.peers_with_pending()}:
-            context.system.actor(f"peer/{peer}")
 
     # -- servers -------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ on a reply of its own, so an asker that goes away (a client that hangs up) cance
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -55,6 +56,13 @@ def current_correlation_id() -> str | None:
     """The correlation id of whatever this task is handling."""
     found = structlog.contextvars.get_contextvars().get("correlation_id")
     return str(found) if found else None
+
+
+def correlated(correlation_id: str | None) -> AbstractContextManager[None]:
+    """Names what is logged and sent on within the block after a request; without one it stays nameless."""
+    if correlation_id is None:
+        return nullcontext()
+    return structlog.contextvars.bound_contextvars(correlation_id=correlation_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ class Actor:
     async def _take(self) -> None:
         envelope = self.in_hand
         assert envelope is not None
-        with structlog.contextvars.bound_contextvars(correlation_id=envelope.correlation_id):
+        with correlated(envelope.correlation_id):
             try:
                 answer = await self.turn(envelope.message)
             except Refused as no:

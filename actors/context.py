@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from actors.changes import Changes
 from actors.journal import Journal
@@ -70,3 +71,8 @@ class Context:
     def __post_init__(self) -> None:
         store = self.journal.store
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store), Numbers(store)
+
+    def station_place(self, identity: str) -> Place:
+        """Where this station is. One that is configured no more has no connectors: its charges come to their end."""
+        nowhere = Location(latitude=Decimal(0), longitude=Decimal(0))
+        return self.places.get(identity) or Place(identity=identity, location=nowhere, service_types=())

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from actors.actor import Actor
+from actors.actor import Actor, correlated
 from actors.context import Context
 from actors.durable import durably, fact_of, read_fact
 from actors.looks import Look
@@ -156,7 +156,7 @@ class PeerActor(Actor):
     async def _deliver(self, row: Delivery) -> None:
         try:
             parcel = msgspec.json.decode(row.body, type=Parcel)
-            with structlog.contextvars.bound_contextvars(correlation_id=parcel.correlation_id):
+            with correlated(parcel.correlation_id):
                 outcome = await self._call(parcel)
                 await self._conclude(row, parcel, outcome)
         finally:

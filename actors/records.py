@@ -107,7 +107,7 @@ class Orphan(Value, frozen=True, kw_only=True):
 
 
 class Append(Value, frozen=True, kw_only=True):
-    """Everything one turn makes durable, in one transaction. `after_seq` is the last seq the writer knows of its stream.
+    """Everything one turn makes durable, in one transaction; `after_seq` is the last seq its writer knows of it.
 
     `view` (with `final` and, for look-ups, the station) replaces the row that lists and pages of transactions read.
     """

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 import trio
 
-from actors.actor import ASK_TIMEOUT_S, Actor, current_correlation_id
+from actors.actor import ASK_TIMEOUT_S, Actor, correlated, current_correlation_id
 from statecharts.ports import Clock
 from statecharts.vocabulary import Refused, refused
 
@@ -40,7 +40,7 @@ def _quarantined(key: str) -> Refused:
 
 
 async def _errand(correlation_id: str | None, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
-    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+    with correlated(correlation_id):
         try:
             await work(*args)
         except Refused as no:

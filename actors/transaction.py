@@ -107,6 +107,7 @@ class TransactionActor(Actor, Generic[D]):
         self.context = context
         self.data: D = kind.blank
         self.seq = 0
+        self.correlation_id: str | None = None
 
     def __repr__(self) -> str:
         return f"<{self.kind.role} {self.key} {self.data.state}, {self.waiting} waiting>"
@@ -119,6 +120,7 @@ class TransactionActor(Actor, Generic[D]):
         for fact in await self.context.journal.load(self.key):
             event = read_fact(fact, self.kind.chart.events)
             self.data, self.seq = self.kind.chart.replay(self.data, event, fact.to_state), fact.seq
+            self.correlation_id = event.correlation_id or self.correlation_id
         if self.seq:
             held = self.kind.held(self.data)
             if held is not None:
@@ -156,7 +158,7 @@ class TransactionActor(Actor, Generic[D]):
     # -- one step ------------------------------------------------------------------------------------------------------
 
     async def _step(self, event: Event, closed: tuple[DeliveryClosed, ...] = ()) -> Decision[D]:
-        decision = self.kind.chart.step(self.data, event)
+        decision = self.kind.chart.step(self.data, self._correlated(event))
         if decision.fact is None and not closed:
             return decision
         try:
@@ -167,6 +169,13 @@ class TransactionActor(Actor, Generic[D]):
         self.seq += decision.fact is not None
         self._after_commit(before, decision)
         return decision
+
+    def _correlated(self, event: Event) -> Event:
+        """What a station or a deadline brings belongs to the last request that was made of this transaction."""
+        self.correlation_id = event.correlation_id or self.correlation_id
+        if event.correlation_id or self.correlation_id is None:
+            return event
+        return msgspec.structs.replace(event, correlation_id=self.correlation_id)
 
     async def _without_alias(self, event: Event, taken: AliasTaken) -> Decision[D]:
         """A name that exists already: a repeated grant is refused, a key in use is the app's mistake."""
@@ -224,6 +233,7 @@ class TransactionActor(Actor, Generic[D]):
             log.info(
                 "transaction.event",
                 transaction=self.key,
+                correlation_id=self.correlation_id,
                 event_type=type(decision.fact).__name__,
                 from_state=before.state,
                 to_state=self.data.state,

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import trio
@@ -22,13 +21,11 @@ from actors.directory import ConfiguredUsers
 from actors.journal import Journal, open_journal
 from actors.looks import Look
 from actors.operator_role import OperatorRole
-from actors.peer import PeerActor
+from actors.population import populate, revive
 from actors.source_role import SourceRole
-from actors.station import StationActor
 from actors.station_role import StationRole
 from actors.store import run_inline
 from actors.system import System
-from actors.transaction import KINDS, TransactionActor
 from statecharts.directory import UserEntry
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
 from statecharts.station_vocabulary import (
@@ -237,10 +234,7 @@ class House:
             destinations=self.destinations,
             sources=self.sources,
         )
-        for role, kind in KINDS.items():
-            system.factories[role] = partial(TransactionActor, kind=kind, context=context)
-        system.factories["peer"] = partial(PeerActor, context=context)
-        system.factories["station"] = lambda key: StationActor(key, self.places[key.partition("/")[2]], context)
+        populate(context)
         self.source, self.destination = SourceRole(context), DestinationRole(context)
         self.operator, self.stations = OperatorRole(context), StationRole(context)
 
@@ -249,14 +243,7 @@ class House:
         self._scope.cancel()
         await trio.sleep(0.001)
         await nursery.start(self.run)
-        for role in ("source", "destination", "local"):
-            for stream in await self.journal.live_streams(role):
-                self.context.system.actor(stream)
-        for identity, place in self.places.items():
-            if place.connectors:
-                self.context.system.actor(f"station/{identity}")
-        for peer in {*self.destinations, *self.sources}:
-            self.context.system.actor(f"peer/{peer}")
+        await revive(self.context)
 
     # -- short words for tests -----------------------------------------------------------------------------------------
 
