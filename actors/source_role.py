@@ -70,7 +70,7 @@ class SourceRole:
         self._check_principal(principal, request.user_identifier)
         known = await self._by_key(principal, request.idempotency_key)
         if known is not None:
-            return await self._settled_authorization(known)
+            return await self._authorized(known)
         await self._check_business(request.user_identifier, request.destination)
         identifier = self._context.ids.request_identifier()
         event = AuthorizationRequested(
@@ -82,19 +82,19 @@ class SourceRole:
             request=request,
             deadlines=self._context.settings.source_deadlines,
         )
-        stream = f"source/{identifier}"
+        await self._context.system.ask(f"source/{identifier}", event)
+        return await self._authorized(f"source/{identifier}")
+
+    async def _authorized(self, stream: str) -> TransactionView:
+        """The transaction once its authorisation is decided; raises the refusal of whoever refused it."""
         with self._context.changes.watching(stream) as watch:
-            view = (await self._context.system.ask(stream, event)).view
+            view = await self._view(stream)
             while view.state == S.AUTHORIZING:
                 view = await watch.next() or refuse_draining()
-        return await self._settled_authorization(stream)
-
-    async def _settled_authorization(self, stream: str) -> TransactionView:
-        """The transaction once it is authorised; raises the refusal of whoever refused it."""
-        data: SourceTransaction = await self._context.system.ask(stream, Look())
-        if data.state == S.REFUSED:
+        if view.state == S.REFUSED:
+            data: SourceTransaction = await self._context.system.ask(stream, Look())
             raise (Refused(data.refusal) if data.refusal else refused(504, "peer-unanswered", data.cause or "refused"))
-        return await self._view(stream)
+        return view
 
     async def start(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
         view = await self.transaction(principal, transaction_id)
