@@ -279,7 +279,7 @@ def _declined(data: T, event: RequestDeclined) -> dict[str, Any]:
 def _notified(data: T, event: ResultNotified) -> dict[str, Any]:
     noted = {
         "noted": (*data.noted, (event.request_identifier, event.success)),
-        "heard_at": event.at,
+        "heard_at": data.heard_at and event.at,
         "changed_at": event.at,
     }
     closed = _close(data.operations, "succeeded", only=event.request_identifier)
@@ -291,8 +291,8 @@ def _notified(data: T, event: ResultNotified) -> dict[str, Any]:
     if tells_failure(data, event):
         cause = event.cause or "the request failed"
         failed = _close(data.operations, "failed", cause, only=event.request_identifier)
-        return {**noted, "heard_at": data.heard_at, "operations": failed, "cause": cause, "stop_kept": None}
-    return noted if data.heard_at else {**noted, "heard_at": None}
+        return {**noted, "operations": failed, "cause": cause, "stop_kept": None}
+    return noted
 
 
 def _progressed(data: T, event: ProgressReported) -> dict[str, Any]:
