@@ -1,0 +1,296 @@
+"""A charging station that is not ours: the `ocpp` package's ChargePoint on asyncio websockets, in its own process.
+
+Run as a script it takes one JSON object a line on stdin, `{"do": "plug_in", "connector": 1, ...}`, and writes what
+happens to it on stdout, one JSON object a line: `{"event": "remote_start", "id_tag": ..., "connector": 1}`. Nothing in
+it knows anything of the node beyond OCPP 1.6.
+
+Like a real one it keeps its meters and its queue of transaction messages through every loss of the line, sends the
+queue in order, each message until it is answered, and does not boot again because the line came back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import logging
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ocpp.routing import after, on
+from ocpp.v16 import ChargePoint, call, call_result
+from ocpp.v16.enums import Action, AuthorizationStatus, RemoteStartStopStatus
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+RECONNECT_S = 0.1
+RETRY_S = 0.2
+CALL_TIMEOUT_S = 10
+
+LOST = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError, asyncio.CancelledError)
+
+
+def tell(event: str, **what: Any) -> None:
+    print(json.dumps({"event": event, **what}), flush=True)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class Charge:
+    """A transaction as the station keeps it; `transaction_id` is -1 until the central system has given one."""
+
+    id_tag: str
+    connector: int
+    meter_start: int
+    started_at: str
+    transaction_id: int = -1
+
+
+@dataclass
+class Line:
+    """One connection to the central system, as the `ocpp` package speaks on it."""
+
+    point: ChargePoint
+    socket: ClientConnection
+
+
+class Station:
+    """The equipment, and what it does when it is told or asked."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.meters = dict.fromkeys(range(1, arguments.connectors + 1), 10_000)
+        self.charges: dict[int, Charge] = {}
+        self.queue: deque[Callable[[ChargePoint], Awaitable[None]]] = deque()
+        self.queued = asyncio.Event()
+        self.wanted = asyncio.Event()
+        self.line: Line | None = None
+        self.booted = False
+        self.starts_by_itself = not arguments.manual
+        self.answers_start = RemoteStartStopStatus.accepted
+        self.errands: set[asyncio.Task[None]] = set()
+
+    # -- the line ------------------------------------------------------------------------------------------------------
+
+    async def live(self) -> None:
+        """Connects again and again, for as long as a line is wanted."""
+        while True:
+            await self.wanted.wait()
+            with contextlib.suppress(*LOST[:-1]):
+                await self.one_connection()
+            await asyncio.sleep(RECONNECT_S)
+
+    async def one_connection(self) -> None:
+        user = f"{self.arguments.identity}:{self.arguments.password}".encode()
+        headers = {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
+        url = f"{self.arguments.url}/{self.arguments.identity}"
+        async with connect(url, subprotocols=["ocpp1.6"], additional_headers=headers) as socket:
+            point = Point(self, socket)
+            self.line = Line(point, socket)
+            tell("connected")
+            tasks = [asyncio.create_task(point.start()), asyncio.create_task(self.introduce_and_report(point))]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self.line = None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        tell("disconnected", code=socket.close_code, reason=socket.close_reason)
+
+    async def introduce_and_report(self, point: ChargePoint) -> None:
+        if not self.booted:
+            boot = await point.call(call.BootNotification("Foreign", "Asyncio 1"), suppress=False)
+            self.booted = boot.status == "Accepted"
+            for connector in self.meters:
+                await self.show(connector, "Charging" if connector in self.charges else "Available")
+        tell("online")
+        await self.send_queue(point)
+
+    async def send_queue(self, point: ChargePoint) -> None:
+        """The messages in order, each until it has been answered."""
+        while True:
+            while self.queue:
+                try:
+                    await self.queue[0](point)
+                except (ConnectionClosed, OSError):
+                    return
+                except Exception as error:
+                    tell("retry", error=repr(error))
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    self.queue.popleft()
+            self.queued.clear()
+            await self.queued.wait()
+
+    async def show(self, connector: int, status: str) -> None:
+        """A StatusNotification, if there is a line; nobody queues those."""
+        if self.line is not None:
+            said = call.StatusNotification(connector, "NoError", status, timestamp=now())
+            with contextlib.suppress(*LOST):
+                await self.line.point.call(said)
+
+    def owe(self, message: Callable[[ChargePoint], Awaitable[None]]) -> None:
+        self.queue.append(message)
+        self.queued.set()
+
+    def in_background(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self.errands.add(task)
+        task.add_done_callback(self.errands.discard)
+
+    # -- what a driver and a tester do ---------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        self.wanted.set()
+
+    async def disconnect(self) -> None:
+        """Pulls the network cable: the line is gone and stays away until `connect`."""
+        self.wanted.clear()
+        if self.line is not None:
+            await self.line.socket.close()
+
+    async def reboot(self) -> None:
+        """Loses the line and introduces itself again; what is being charged goes on."""
+        self.booted = False
+        if self.line is not None:
+            await self.line.socket.close()
+
+    async def set(self, **settings: Any) -> None:
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    async def plug_in(self, id_tag: str, connector: int = 1) -> None:
+        """A charge begins, with a line or without."""
+        charge = Charge(id_tag, connector, self.meters[connector], now())
+        self.charges[connector] = charge
+        self.owe(lambda point: self.say_start(point, charge))
+        await self.show(connector, "Charging")
+
+    async def say_start(self, point: ChargePoint, charge: Charge) -> None:
+        start = call.StartTransaction(charge.connector, charge.id_tag, charge.meter_start, charge.started_at)
+        answer = await point.call(start, suppress=False)
+        charge.transaction_id = answer.transaction_id
+        status = answer.id_tag_info["status"]
+        tell("started", connector=charge.connector, id_tag=charge.id_tag, transaction_id=answer.transaction_id,
+             status=status, timestamp=charge.started_at)  # fmt: skip
+        if status != AuthorizationStatus.accepted:
+            self.end(charge.connector, "DeAuthorized")
+
+    async def charge(self, wh: int, connector: int = 1) -> None:
+        """Energy flows, and is metered."""
+        self.meters[connector] += wh
+        charge, value, at = self.charges[connector], str(self.meters[connector]), now()
+        sample = {"timestamp": at, "sampledValue": [{"value": value}]}
+
+        async def say(point: ChargePoint) -> None:
+            await point.call(call.MeterValues(connector, [sample], charge.transaction_id), suppress=False)
+            tell("metered", connector=connector, wh=int(value))
+
+        self.owe(say)
+
+    async def unplug(self, connector: int = 1, reason: str = "Local") -> None:
+        self.end(connector, reason)
+        await self.show(connector, "Available")
+
+    def end(self, connector: int, reason: str) -> None:
+        charge, meter, at = self.charges.pop(connector), self.meters[connector], now()
+
+        async def say(point: ChargePoint) -> None:
+            stop = call.StopTransaction(meter, at, charge.transaction_id, reason, charge.id_tag)
+            await point.call(stop, suppress=False)
+            tell("stopped", connector=connector, id_tag=charge.id_tag, transaction_id=charge.transaction_id,
+                 energy_wh=meter - charge.meter_start, reason=reason, started_at=charge.started_at, at=at)  # fmt: skip
+
+        self.owe(say)
+
+    async def raw(self, text: str) -> None:
+        """Sends something that no station should."""
+        assert self.line is not None
+        await self.line.socket.send(text)
+
+    # -- what the central system asks ----------------------------------------------------------------------------------
+
+    async def after_remote_start(self, id_tag: str, connector: int) -> None:
+        if self.starts_by_itself and self.answers_start == RemoteStartStopStatus.accepted:
+            await self.plug_in(id_tag, connector)
+
+    async def after_remote_stop(self, transaction_id: int) -> None:
+        for charge in [c for c in self.charges.values() if c.transaction_id == transaction_id]:
+            await self.unplug(charge.connector, "Remote")
+
+
+class Point(ChargePoint):
+    """The `ocpp` package's charge point; what it cannot know, the station says."""
+
+    def __init__(self, station: Station, socket: ClientConnection) -> None:
+        super().__init__(station.arguments.identity, socket, CALL_TIMEOUT_S)
+        self.station = station
+        numbers = itertools.count(1)
+        # A station may number its messages from 1 on every connection (OCPP-J 1.6, 4.1.4 asks for no more).
+        self._unique_id_generator = lambda: str(next(numbers))
+
+    async def route_message(self, raw_msg: str) -> None:
+        tell("frame", text=raw_msg)
+        await super().route_message(raw_msg)
+
+    @on(Action.remote_start_transaction)
+    def on_remote_start(self, id_tag: str, connector_id: int = 1, **_: Any) -> Any:
+        tell("remote_start", id_tag=id_tag, connector=connector_id)
+        return call_result.RemoteStartTransaction(self.station.answers_start)
+
+    @after(Action.remote_start_transaction)
+    def started(self, id_tag: str, connector_id: int = 1, **_: Any) -> None:
+        # In a task of its own: this reader must stay free to take the answers to what the start says.
+        self.station.in_background(self.station.after_remote_start(id_tag, connector_id))
+
+    @on(Action.remote_stop_transaction)
+    def on_remote_stop(self, transaction_id: int) -> Any:
+        known = any(charge.transaction_id == transaction_id for charge in self.station.charges.values())
+        tell("remote_stop", transaction_id=transaction_id, known=known)
+        verdict = RemoteStartStopStatus.accepted if known else RemoteStartStopStatus.rejected
+        return call_result.RemoteStopTransaction(verdict)
+
+    @after(Action.remote_stop_transaction)
+    def stopped(self, transaction_id: int) -> None:
+        self.station.in_background(self.station.after_remote_stop(transaction_id))
+
+
+async def obey(station: Station) -> None:
+    """Does what stdin says, until it ends."""
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := await lines.readline():
+        order = json.loads(line)
+        await getattr(station, order.pop("do"))(**order)
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    station = Station(arguments)
+    living = asyncio.create_task(station.live())
+    await obey(station)
+    living.cancel()
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--identity", required=True)
+    parser.add_argument("--password", required=True)
+    parser.add_argument("--connectors", type=int, default=1)
+    parser.add_argument("--manual", action="store_true", help="a RemoteStart is accepted, and nobody plugs in")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    logging.getLogger("ocpp").setLevel(logging.CRITICAL)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(parsed()))
