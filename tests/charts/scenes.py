@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from hypothesis import strategies as st
 
 from statecharts import destination_events as de
 from statecharts import source_events as se
@@ -34,6 +35,9 @@ from statecharts.vocabulary import (
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOME, LOCAL, NAME = "PT-HOME", "ES-LOCAL", "0A1B2C3D4E5F"
 REQUEST = AuthorizationRequest(user_identifier="ada", destination=LOCAL, local_service_identifier="CS01")
+RARELY = st.sampled_from((False, False, False, False, True))
+"""For what would end most lives early if it happened as often as everything else."""
+
 REFUSAL = Refusal(code=409, kind="connector-busy", message="the connector is busy")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from statecharts.charging import (
     ConnectorTaken,
@@ -26,7 +26,7 @@ from statecharts.station_vocabulary import CallOutcome, CallVerdict, RemoteStart
 from statecharts.transaction_destination import CHART
 from statecharts.vocabulary import EndTransaction, NotifyRequestResult
 from tests.charts.plain_destination import Out, PlainDestination
-from tests.charts.scenes import Scene, replayed
+from tests.charts.scenes import RARELY, Scene, replayed
 
 NAMES = st.sampled_from(("a", "b", "c", "d"))
 NUMBERS = st.sampled_from((7, 7, 7, 8, -1))
@@ -80,6 +80,16 @@ class DestinationLife(RuleBasedStateMachine):
         assert outward(decision) == expected
         if self.model.over and not self.was_over:
             self.model.finished_at(self.now)
+
+    @initialize(how_far=st.sampled_from(("issued", "asked", "running", "running", "running", "stopping")))
+    def beginning(self, how_far: str) -> None:
+        """Most lives begin under way, where there is most to go wrong."""
+        if how_far != "issued":
+            self.start_requested("a")
+        if how_far in ("running", "stopping"):
+            self.started(7, 1, 1000)
+        if how_far == "stopping":
+            self.stop_requested("x")
 
     @rule(name=NAMES)
     def start_requested(self, name: str) -> None:
@@ -149,11 +159,12 @@ class DestinationLife(RuleBasedStateMachine):
         self.agree(decision, [])
 
     @precondition(lambda self: self.model.deadline is not None)
-    @rule()
-    def deadline_reached(self) -> None:
-        self.was_over = self.model.over
-        decision = self.scene.time_out()
-        self.agree(decision, self.model.timed_out(self.now))
+    @rule(due=RARELY)
+    def deadline_reached(self, due: bool) -> None:
+        if due:
+            self.was_over = self.model.over
+            decision = self.scene.time_out()
+            self.agree(decision, self.model.timed_out(self.now))
 
     @rule(seconds=st.sampled_from((10, 100, 2000)))
     def time_passes(self, seconds: int) -> None:

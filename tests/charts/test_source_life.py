@@ -27,7 +27,7 @@ from statecharts.source_events import (
 from statecharts.transaction_source import CHART
 from statecharts.vocabulary import RequestStartTransaction, RequestStopTransaction
 from tests.charts.plain_source import Out, PlainSource
-from tests.charts.scenes import Scene, replayed
+from tests.charts.scenes import RARELY, Scene, replayed
 
 WORDS = {RequestStartTransaction: "start", RequestStopTransaction: "stop"}
 ENERGY = st.integers(0, 3)
@@ -71,14 +71,20 @@ class SourceLife(RuleBasedStateMachine):
 
     # -- the answer to Authorize ---------------------------------------------------------------------------------------
 
-    @initialize(how=st.sampled_from(("granted",) * 6 + ("refused", "restarted", "unanswered")))
+    @initialize(
+        how=st.sampled_from(("granted", "started", "started", "stopping", "stopping", "refused", "restarted", "waits"))
+    )
     def authorization(self, how: str) -> None:
-        if how == "granted":
+        if how in ("granted", "started", "stopping"):
             self.granted()
-        elif how == "refused":
+        if how in ("started", "stopping"):
+            self.start_requested()
+        if how == "stopping":
+            self.agree(self.scene.tell(ResultNotified, request_identifier=self.asked[0], success=True), [])
+            self.model.notified(self.asked[0], True, self.now)
+            self.stop_requested()
+        if how == "refused":
             self.refused()
-        elif how == "restarted":
-            self.node_restarts()
 
     @rule()
     def granted(self) -> None:
@@ -137,8 +143,10 @@ class SourceLife(RuleBasedStateMachine):
         self.agree(decision, self.model.progress(energy, ours, self.now))
 
     @precondition(lambda self: len(self.scene.history) > 8)
-    @rule(energy=ENERGY, ours=OURS)
-    def ended(self, energy: int, ours: bool) -> None:
+    @rule(energy=ENERGY, ours=OURS, due=RARELY)
+    def ended(self, energy: int, ours: bool, due: bool) -> None:
+        if not due and self.model.record is None:
+            return
         record = charge_record(energy, user="ada" if ours else "eve")
         decision = self.scene.tell(TransactionEnded, message=record)
         self.agree(decision, self.model.ended(record, energy, ours))
@@ -146,10 +154,11 @@ class SourceLife(RuleBasedStateMachine):
     # -- time ----------------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.model.deadline is not None)
-    @rule()
-    def deadline_reached(self) -> None:
-        decision = self.scene.time_out()
-        self.agree(decision, self.model.timed_out(self.now))
+    @rule(due=RARELY)
+    def deadline_reached(self, due: bool) -> None:
+        if due:
+            decision = self.scene.time_out()
+            self.agree(decision, self.model.timed_out(self.now))
 
     @rule(seconds=st.sampled_from((10, 100, 400)))
     def time_passes(self, seconds: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from statecharts import destination_events as de
 from statecharts import source_events as se
@@ -27,7 +27,7 @@ from statecharts.vocabulary import (
     RequestStopTransaction,
     TransactionProgressUpdate,
 )
-from tests.charts.scenes import Scene, replayed
+from tests.charts.scenes import RARELY, Scene, replayed
 
 
 class World(RuleBasedStateMachine):
@@ -136,12 +136,29 @@ class World(RuleBasedStateMachine):
         start, content = message.start_transaction_timestamp, message.transaction_data
         self._at_source(se.ProgressReported(at=self._tick(), start_timestamp=start, content=content))
 
+    @rule()
+    def the_link_is_good_for_a_while(self) -> None:
+        self._drop_lapsed()
+        for owed in list(self.to_destination.values()):
+            self._carry_to_destination(owed, answer_lost=False)
+        for owed in list(self.to_source.values()):
+            self._carry_to_source(owed, answer_lost=False)
+
     # -- the app -------------------------------------------------------------------------------------------------------
 
     @rule(kind=st.sampled_from((se.StartRequested, se.StopRequested)))
     def the_app_asks(self, kind: type[Event]) -> None:
         self.asked += 1
         self._at_source(kind(at=self._tick(), request_identifier=f"r{self.asked}"))
+
+    @initialize(how_far=st.sampled_from(("granted", "asked", "running", "running", "running")))
+    def beginning(self, how_far: str) -> None:
+        """Most worlds begin with a charge under way that the Source may not have heard of."""
+        if how_far != "granted":
+            self.the_app_asks(se.StartRequested)
+        if how_far == "running":
+            self._carry_to_destination(next(iter(self.to_destination.values())), answer_lost=False)
+            self.the_station_is_commanded(CallVerdict.ACCEPTED, obeys=True)
 
     # -- the station ---------------------------------------------------------------------------------------------------
 
@@ -196,17 +213,23 @@ class World(RuleBasedStateMachine):
         self._end()
 
     @precondition(lambda self: self.number is not None)
-    @rule(taken=st.booleans())
-    def the_stop_is_lost(self, taken: bool) -> None:
+    @rule(taken=st.booleans(), lost=RARELY)
+    def the_stop_is_lost(self, taken: bool, lost: bool) -> None:
+        if not lost:
+            return
         self.number = None
         event = ConnectorTaken(at=self._tick(), number=99) if taken else StationDoubted(at=self._tick(), reason="boot")
         self._at_destination(event)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    @rule(source=st.booleans())
-    def a_deadline_passes(self, source: bool) -> None:
-        """The nearer one fires first; either clock may be the later one to notice."""
+    @rule(source=st.booleans(), due=RARELY)
+    def a_deadline_passes(self, source: bool, due: bool) -> None:
+        if due:
+            self._next_deadline(source=source)
+
+    def _next_deadline(self, *, source: bool) -> None:
+        """The nearer one fires first; of two at once, that of the side named."""
         scenes = (self.source, self.destination) if source else (self.destination, self.source)
         dues = [(due, scene) for scene in scenes if (due := scene.chart.deadline(scene.data))]
         if dues:
@@ -246,7 +269,7 @@ class World(RuleBasedStateMachine):
                 self._carry_to_destination(next(iter(self.to_destination.values())), answer_lost=False)
             if self._over():
                 break
-            self.a_deadline_passes(source=True)
+            self._next_deadline(source=True)
         assert self._over()
         source, destination = self.source.data, self.destination.data
         assert source.end == destination.end
