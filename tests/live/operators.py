@@ -269,6 +269,10 @@ class Operator:
         found = _good(self.desk.get("/api/v1/operator/cdrs", params={"role": role, "limit": 200}))
         return list(found["items"])
 
+    def station(self, identity: str) -> Record:
+        found = _good(self.desk.get("/api/v1/operator/stations"))
+        return next(station for station in found["items"] if station["identity"] == identity)
+
     def until(self, role: str, identifier: str, *states: str, timeout_s: float = WAIT_S) -> Record:
         """The transaction once it is in one of these states."""
         view: Record = self.until_true(
