@@ -15,7 +15,7 @@ import structlog
 
 from actors.actor import Actor, correlated
 from actors.context import Context
-from actors.durable import durably, fact_of, read_fact
+from actors.durable import fact_of, read_fact
 from actors.looks import Look
 from actors.records import Append, Delivery, DeliveryClosed, DeliveryStatus
 from statecharts.chart import Decision
@@ -85,6 +85,7 @@ class PeerActor(Actor):
         self._progress: dict[str, SourceRequest] = {}
         self._telling: set[str] = set()
         self._wake_at: datetime | None = None
+        self._lapse_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"<Peer {self.peer} {self.data.state}, {self.waiting} waiting, {len(self._in_flight)} in flight>"
@@ -94,7 +95,7 @@ class PeerActor(Actor):
         for fact in await self.context.journal.load(self.key):
             self.data = CHART.replay(self.data, read_fact(fact, CHART.events), fact.to_state)
             self.seq = fact.seq
-        self._wake_at = self.clock.now()
+        self._wake_at = self._lapse_at = self.clock.now()
 
     def deadline(self) -> datetime | None:
         return self._wake_at
@@ -123,7 +124,7 @@ class PeerActor(Actor):
             raise Refused(decision.refusal)
         if decision.fact is not None and self._is_worth_keeping(decision):
             fact = fact_of(decision.fact, self.data.state, decision.data.state)
-            await durably(self.context.journal, Append(stream=self.key, after_seq=self.seq, facts=(fact,)))
+            await self.context.journal.append(Append(stream=self.key, after_seq=self.seq, facts=(fact,)))
             self.seq += 1
             log.info("peer.state", peer=self.peer, from_state=self.data.state, to_state=decision.data.state)
         self.data = decision.data
@@ -144,6 +145,7 @@ class PeerActor(Actor):
     async def _send_what_is_due(self) -> None:
         now = self.clock.now()
         self._wake_at = None
+        await self._let_lapse(now)
         rows = await self.context.outbox.pending(self.peer, PAGE, now)
         waiting = [(at, row) for at, row in ready_at(rows) if row.id not in self._in_flight]
         for at, row in sorted(waiting, key=lambda found: (found[0], found[1].id)):
@@ -151,7 +153,14 @@ class PeerActor(Actor):
                 break
             self._in_flight.add(row.id)
             self.context.system.spawn(self._deliver, row)
-        self._wake_at = next_wake((at, row) for at, row in waiting if at > now)
+        self._lapse_at = min((row.expires_at for row in rows if row.expires_at), default=None)
+        upcoming = [next_wake((at, row) for at, row in waiting if at > now), self._lapse_at]
+        self._wake_at = min((at for at in upcoming if at), default=None)
+
+    async def _let_lapse(self, now: datetime) -> None:
+        """Ends the commands whose time is over, so that nobody counts them as owed."""
+        if self._lapse_at is not None and self._lapse_at <= now:
+            await self.context.outbox.lapse(now)
 
     async def _deliver(self, row: Delivery) -> None:
         try:

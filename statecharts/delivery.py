@@ -32,6 +32,9 @@ class Row(Protocol):
     def created_at(self) -> datetime: ...
 
     @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
     def next_at(self) -> datetime: ...
 
 
@@ -41,13 +44,15 @@ R = TypeVar("R", bound=Row)
 def ready_at(rows: Sequence[R]) -> Iterator[tuple[datetime, R]]:
     """When each pending row may be sent at the earliest; rows that wait for an earlier one are left out.
 
-    Within a transaction rows go one after the other, so that a result is never told before the one it follows; only a
-    charge record overtakes, once what is before it has had its time.
+    Within a transaction facts go one after the other, so that a result is never told before the one it follows; only a
+    charge record overtakes, once everything before it has had its time. Commands (they expire) wait for nothing: one
+    is given only when what it follows is known to have happened.
     """
-    first: dict[str, R] = {}
+    newest: dict[str, R] = {}
     for row in rows:
-        earlier = first.setdefault(row.transaction, row)
-        if earlier is row:
+        earlier = newest.get(row.transaction)
+        newest[row.transaction] = row
+        if earlier is None or row.expires_at is not None:
             yield row.next_at, row
         elif row.operation == "EndTransaction":
             yield max(row.next_at, earlier.created_at + timedelta(seconds=NOTIFY_HOLDS_END_S)), row

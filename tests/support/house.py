@@ -54,6 +54,7 @@ from statecharts.vocabulary import (
     ServiceType,
     SourceRequest,
     Unanswered,
+    refused,
 )
 
 EPOCH = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -93,18 +94,20 @@ Handle = Callable[[RoamingRequest], Any]
 class LinkedClient:
     """A `PeerClient` that walks into the partner's doors. `script` answers first: an outcome each, None lets it pass.
 
-    `sent` is every request in its order. A partner that is `down` never answers.
+    `sent` is every request in its order, `sent_at` when each left. A partner that is `down` never answers.
     """
 
     def __init__(self, own: str, destination: Any, source: Any) -> None:
         self.own, self.destination, self.source = own, destination, source
         self.sent: list[RoamingRequest] = []
+        self.sent_at: list[float] = []
         self.script: list[PeerOutcome | None] = []
         self.reply_lost: list[bool] = []
         self.down = False
 
     async def call(self, request: RoamingRequest, timeout_s: float) -> PeerOutcome:
         self.sent.append(request)
+        self.sent_at.append(trio.current_time())
         await trio.lowlevel.checkpoint()
         if self.down:
             await trio.sleep(timeout_s)
@@ -131,6 +134,10 @@ class LinkedClient:
     def of(self, kind: type[SourceRequest] | type[DestinationRequest] | Any) -> list[Any]:
         """The requests of one kind that were sent."""
         return [request for request in self.sent if isinstance(request, kind)]
+
+    def times_of(self, kind: type[SourceRequest] | type[DestinationRequest] | Any) -> list[float]:
+        """When they were sent, in seconds of virtual time."""
+        return [at for at, request in zip(self.sent_at, self.sent, strict=True) if isinstance(request, kind)]
 
 
 class StationLine:
@@ -238,9 +245,18 @@ class House:
         self.source, self.destination = SourceRole(context), DestinationRole(context)
         self.operator, self.stations = OperatorRole(context), StationRole(context)
 
+    def kill(self) -> None:
+        """Ends everything at once; only the journal is left, until `restart`."""
+        self._scope.cancel()
+
+    def answer_the_door(self) -> None:
+        """Raises `Refused` (503) while the node is not running, as a refused connection would end a call."""
+        if self._scope.cancel_called:
+            raise refused(503, "connection-refused", f"{self.name} is not running")
+
     async def restart(self, nursery: trio.Nursery) -> None:
         """As after a SIGKILL: nothing but the journal is left; what was under way is woken."""
-        self._scope.cancel()
+        self.kill()
         await trio.sleep(0.001)
         await nursery.start(self.run)
         await revive(self.context)
@@ -307,9 +323,11 @@ def link(source: House, destination: House) -> tuple[LinkedClient, LinkedClient]
     """Makes these two partners; the clients are (Source calling Destination, Destination calling Source)."""
 
     async def into_destination(peer: str, request: DestinationRequest) -> Any:
+        destination.answer_the_door()
         return await destination.destination(peer, request)
 
     async def into_source(peer: str, request: SourceRequest) -> Any:
+        source.answer_the_door()
         return await source.source(peer, request)
 
     there = LinkedClient(source.name, into_destination, into_source)
