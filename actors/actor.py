@@ -21,6 +21,9 @@ from statecharts.vocabulary import Refused, refused
 MAILBOX_MAX = 256
 """Messages that wait for one actor; the next sender is told to come back (503)."""
 
+RETRY_S = 1.0
+"""How long an actor waits before it tries again what it could not do because the store or a neighbour was away."""
+
 ASK_TIMEOUT_S = 20.0
 """How long an asker waits for a turn; the turn itself goes on."""
 
@@ -134,7 +137,7 @@ class Actor:
 
     async def run(self, idle_s: float) -> None:
         """Loads, then takes turns; returns once the actor may rest and nothing has come for `idle_s` seconds."""
-        await self.load()
+        await self._load()
         while True:
             due_s, rest_s = self._seconds_to_deadline(), idle_s if self.may_rest() else math.inf
             with trio.move_on_after(min(due_s, rest_s)) as waiting:
@@ -145,6 +148,15 @@ class Actor:
                 await self._be_due()
             elif not self.waiting:
                 return
+
+    async def _load(self) -> None:
+        """Loads as soon as it can be done. A store that is away is no failure of this actor: its messages wait."""
+        while True:
+            try:
+                return await self.load()
+            except Refused as no:
+                log.warning("actor.load_refused", actor=self.key, refusal=str(no))
+                await trio.sleep(RETRY_S)
 
     def _seconds_to_deadline(self) -> float:
         until = self.deadline()
@@ -173,9 +185,9 @@ class Actor:
         try:
             await self.due()
         except Refused as no:
-            # The store is away: try again shortly, the deadline stands in the data.
+            # The deadline stands in the data: it is due again as soon as this wait is over.
             log.warning("actor.due_refused", actor=self.key, refusal=str(no))
-            await trio.sleep(1)
+            await trio.sleep(RETRY_S)
 
     # -- for the supervisor --------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ repeats safely, so whatever the station sends again after a crash ends where it 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,11 +17,12 @@ from actors.context import Context
 from actors.looks import Look
 from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias
-from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped
+from actors.system import BROKEN
+from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped, same_stop
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
-from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge
+from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, StopKept, is_older
 from statecharts.station_vocabulary import (
     IdTagAnswer,
     IdTagInfo,
@@ -33,13 +34,15 @@ from statecharts.station_vocabulary import (
     StopTransaction,
 )
 from statecharts.transaction_local import Opened
-from statecharts.vocabulary import Acknowledgement
+from statecharts.vocabulary import Acknowledgement, Refused
 
 if TYPE_CHECKING:
     from actors.station import StationActor
 
 AUTHORIZATION_IDENTIFIER = re.compile(r"[0-9A-F]{12}")
 CHARGEABLE = (DestinationState.START_TX_REQUESTED, DestinationState.TX_RUNNING, DestinationState.STOP_TX_REQUESTED)
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""A station's clock is believed to say that a start was queued only if it is off by more than this."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +73,8 @@ class Charges:
             return None
         if await self._context.ledger.transaction(f"destination/{name}") is None:
             return None
-        data = await self._context.system.ask(f"destination/{name}", Look())
-        return data if data.station == self._station.identity else None
+        data = await self._ask(f"destination/{name}", Look())
+        return data if data is not None and data.station == self._station.identity else None
 
     async def _check_card(self, id_tag: str) -> IdTagInfo:
         verdict = await self._context.identity.check_id_tag(id_tag, self._station.clock.now())
@@ -91,9 +94,24 @@ class Charges:
         return StartAnswer(transaction_id=charge.number, id_tag_info=info)
 
     async def resume(self) -> None:
-        """Judges what was opened and not judged before the actor's life ended."""
-        for charge in [c for c in self._station.data.charges.values() if c.open and c.id_tag_info is None]:
-            await self._judge(charge)
+        """Takes up what the last life left undone: charges without a verdict, ends that were not noted here."""
+        for charge in [c for c in self._station.data.charges.values() if c.open]:
+            try:
+                await (self._judge(charge) if charge.id_tag_info is None else self.let_go(charge.transaction))
+            except Refused as no:
+                # The others must not wait for it; this one is taken up when the station next speaks of it.
+                log.warning("station.not_resumed", station=self._station.identity, number=charge.number, cause=str(no))
+
+    async def let_go(self, transaction: str) -> None:
+        """Frees the connector of a transaction, as far as this says itself that it needs it no longer."""
+        data = await self._ask(transaction, Look())
+        if data is None or data.state != DestinationState.START_TX_REQUESTED:
+            self._station.release(transaction)
+        if data is not None and data.finished_at is not None:
+            now = self._station.clock.now()
+            mine = [c for c in self._station.data.charges.values() if c.open and c.transaction == transaction]
+            for charge in mine:
+                await self._station.record(ChargeClosed(at=now, number=charge.number))
 
     async def _open(self, start: StartTransaction) -> StationCharge:
         number = await self._context.numbers.next()
@@ -115,37 +133,53 @@ class Charges:
         return f"local/{number}"
 
     async def _end_others(self, start: StartTransaction, number: int) -> None:
-        """Whatever else ran or was about to start on this connector is over: the cable is in another car."""
+        """Whatever else ran or was about to start on this connector is over: the cable is in another car.
+
+        Not so for a start that was queued while the station was offline and is older than what goes on here now.
+        """
         now = self._station.clock.now()
         held = self._station.holds.get(start.connector_id)
-        if held is not None and held.id_tag.casefold() != start.id_tag.casefold():
-            await self._context.system.ask(held.transaction, ConnectorTaken(at=now, number=number))
+        other = held is not None and held.id_tag.casefold() != start.id_tag.casefold()
+        if held is not None and other and not is_older(start, held.at - CLOCKS_DIFFER):
+            await self._ask(held.transaction, ConnectorTaken(at=now, number=number))
             self._station.release(held.transaction)
         earlier = self._station.data.open_on(start.connector_id)
-        if earlier is not None:
+        if earlier is not None and not is_older(start, earlier.start.timestamp):
             log.warning("station.reconciled", station=self._station.identity, number=earlier.number)
             await self.tell(earlier, ConnectorTaken(at=now, number=number))
             await self._station.record(ChargeClosed(at=now, number=earlier.number))
 
     async def _judge(self, charge: StationCharge) -> IdTagInfo:
         """Hands the start to its transaction; one that a roaming transaction does not want becomes a local one."""
-        now, start = self._station.clock.now(), charge.start
-        transaction, status = charge.transaction, None
+        now = self._station.clock.now()
+        info, turned = None, None
+        transaction, own = charge.transaction, f"local/{charge.number}"
         if transaction.startswith("destination/"):
-            turned = await self._context.system.ask(transaction, _started(charge, now, accepted=True))
-            status = turned.answer
-            if status is not IdTagStatus.ACCEPTED:
-                transaction = f"local/{charge.number}"
-        info = IdTagInfo(status=status) if status else await self._check_card(start.id_tag)
+            turned = await self._ask(transaction, _started(charge, now, accepted=True))
+            info = IdTagInfo(status=turned.answer if turned else IdTagStatus.INVALID)
+        elif transaction != own:
+            info = IdTagInfo(status=IdTagStatus.ACCEPTED)
+        if info is None or info.status is not IdTagStatus.ACCEPTED:
+            transaction = own
         if transaction.startswith("local/"):
-            opened_by_us = transaction != f"local/{charge.number}"
-            info = IdTagInfo(status=IdTagStatus.ACCEPTED) if opened_by_us else info
-            await self._open_local(transaction, charge, info, now)
+            info = info or await self._check_card(charge.start.id_tag)
+            turned = await self._open_local(transaction, charge, info, now)
+        assert info is not None
         judged = ChargeJudged(at=now, number=charge.number, transaction=transaction, id_tag_info=info)
-        await self._station.record(judged)
+        await self._note(judged, turned, charge.start)
         return info
 
-    async def _open_local(self, transaction: str, charge: StationCharge, info: IdTagInfo, now: datetime) -> None:
+    async def _note(self, judged: ChargeJudged, turned: Any, start: StartTransaction) -> None:
+        """Writes the verdict down; where the charge is over already, because its stop came first, its end as well."""
+        stop = self._station.data.stop_of(start)
+        if stop is not None:
+            turned = await self._ask(judged.transaction, self._stopped(stop, judged.number))
+        over = turned is not None and turned.data.finished_at is not None
+        closed = (ChargeClosed(at=judged.at, number=judged.number, stop=stop),) if over else ()
+        claimed = (self._station.orphan(stop),) if over and stop else ()
+        await self._station.record(judged, *closed, claimed=claimed)
+
+    async def _open_local(self, transaction: str, charge: StationCharge, info: IdTagInfo, now: datetime) -> Any:
         opened = Opened(
             at=now,
             id=transaction.partition("/")[2],
@@ -153,63 +187,64 @@ class Charges:
             id_tag=charge.start.id_tag,
             deadlines=self._station.place.deadlines,
         )
-        await self._context.system.ask(transaction, opened)
+        await self._ask(transaction, opened)
         accepted = info.status is IdTagStatus.ACCEPTED
-        await self._context.system.ask(transaction, _started(charge, now, accepted=accepted))
+        return await self._ask(transaction, _started(charge, now, accepted=accepted))
 
     # -- meter and stop ------------------------------------------------------------------------------------------------
 
     async def metered(self, values: MeterValues) -> ReportAnswer:
-        """Meter values go to the charge that they name, else to the one that goes on at their connector."""
-        charge = self._named(values.transaction_id)
-        if charge is None and (values.transaction_id is None or values.transaction_id < 0):
-            charge = self._station.data.open_on(values.connector_id)
-        if charge is None:
-            await self._station.keep_orphan(values)
-            return Acknowledgement()
-        now = self._station.clock.now()
+        """Meter values go to the charge that they name, else to the one that their connector and their time mean.
+
+        Those that name none and fit none are the meter of an idle connector, or with connector 0 the station's main
+        meter (OCPP 1.6 section 4.7, errata 3.16): no charge's, and no orphans.
+        """
+        now, number = self._station.clock.now(), values.transaction_id
         newest = newest_register(values.samples)
-        timestamp = max((sample.timestamp for sample in values.samples), default=now)
-        at, meter_wh = (newest[0].timestamp, newest[1]) if newest else (timestamp, None)
-        await self.tell(charge, MeterRead(at=now, timestamp=at, meter_wh=meter_wh, samples=values.samples))
+        latest = max((sample.timestamp for sample in values.samples), default=now)
+        at, meter_wh = (newest[0].timestamp, newest[1]) if newest else (latest, None)
+        unnumbered = number is None or number <= 0
+        book = self._station.data
+        charge = book.charge_at(values.connector_id, at) if unnumbered else book.charges.get(number or 0)
+        read = MeterRead(at=now, timestamp=at, meter_wh=meter_wh, samples=values.samples)
+        if charge is not None and await self.tell(charge, read):
+            return Acknowledgement()
+        if charge is not None or number is not None:
+            await self._keep(values)
         return Acknowledgement()
 
     async def stop(self, stop: StopTransaction) -> ReportAnswer:
         """A stop is always taken: by its number, by what else it says, or as an orphan (OCPP 1.6 errata 3.18)."""
-        charge = self._named(stop.transaction_id) or self._guessed(stop)
-        if charge is None:
-            if not await self._stopped_without_start(stop):
-                await self._station.keep_orphan(stop)
-        else:
-            await self.tell(charge, self._stopped(stop, charge.number))
-            if charge.open:
-                await self._station.record(ChargeClosed(at=self._station.clock.now(), number=charge.number, stop=stop))
+        charge = self._station.data.charge_meant(stop)
+        taken = await (self._end(charge, stop) if charge else self._stopped_without_start(stop))
+        if not taken:
+            await self._keep(stop)
         return IdTagAnswer(id_tag_info=await self.check(stop.id_tag) if stop.id_tag else None)
 
-    def _named(self, number: int | None) -> StationCharge | None:
-        return self._station.data.charges.get(number) if number is not None else None
+    async def _end(self, charge: StationCharge, stop: StopTransaction) -> bool:
+        taken = await self.tell(charge, self._stopped(stop, charge.number))
+        if charge.open or charge.stop is None:
+            await self._station.record(ChargeClosed(at=self._station.clock.now(), number=charge.number, stop=stop))
+        return taken
 
-    def _guessed(self, stop: StopTransaction) -> StationCharge | None:
-        """The charge that a stop with number -1 can only mean: open, begun before, of the idTag that it may name."""
-        if stop.transaction_id > 0:
-            return None
-        tag = stop.id_tag.casefold() if stop.id_tag else None
-        candidates = [
-            charge
-            for charge in self._station.data.charges.values()
-            if charge.open
-            and charge.start.timestamp <= stop.timestamp
-            and (tag is None or charge.start.id_tag.casefold() == tag)
-        ]
-        return candidates[0] if len(candidates) == 1 else None
+    async def _keep(self, report: StopTransaction | MeterValues) -> None:
+        """Keeps what belongs to nothing we know, for the operator, and a stop also for its start; each stop once."""
+        if report in self._station.data.stops:
+            return
+        log.warning("station.orphan", station=self._station.identity, kind=type(report).__name__)
+        now = self._station.clock.now()
+        kept = (StopKept(at=now, stop=report),) if isinstance(report, StopTransaction) else ()
+        await self._station.record(*kept, orphans=(self._station.orphan(report),))
 
     async def _stopped_without_start(self, stop: StopTransaction) -> bool:
         """A stop of a start that never reached us, known by the authorisation that it names."""
         destination = await self._destination(stop.id_tag) if stop.id_tag else None
-        if destination is None or destination.charge.number not in (None, stop.transaction_id):
+        if destination is None:
             return False
-        await self._context.system.ask(f"destination/{destination.id}", self._stopped(stop, stop.transaction_id))
-        return True
+        stopped = self._stopped(stop, stop.transaction_id)
+        if destination.charge.number not in (None, stop.transaction_id) and not same_stop(destination, stopped):
+            return False
+        return await self._ask(f"destination/{destination.id}", stopped) is not None
 
     def _stopped(self, stop: StopTransaction, number: int) -> TransactionStopped:
         return TransactionStopped(
@@ -222,12 +257,25 @@ class Charges:
             samples=stop.samples,
         )
 
-    async def tell(self, charge: StationCharge, event: Event) -> None:
-        """Hands an event to the transaction of a charge, and waits until it is durable there."""
+    async def tell(self, charge: StationCharge, event: Event) -> bool:
+        """Hands an event to the transaction of a charge, waits until it is durable there; whether it could be taken."""
         if charge.id_tag_info is None:
             await self._judge(charge)
             charge = self._station.data.charges[charge.number]
-        await self._context.system.ask(charge.transaction, event)
+        return await self._ask(charge.transaction, event) is not None
+
+    async def _ask(self, transaction: str, message: Event | Look) -> Any | None:
+        """The transaction's answer; None if it is broken, which must not take its station down with it.
+
+        Raises `Refused` (503) where the station had better report again: the store is away, the actor is busy.
+        """
+        try:
+            return await self._context.system.ask(transaction, message)
+        except Refused as no:
+            if no.refusal.kind not in BROKEN:
+                raise
+            log.error("station.transaction_broken", station=self._station.identity, transaction=transaction)
+            return None
 
 
 def _started(charge: StationCharge, now: datetime, *, accepted: bool) -> TransactionStarted:

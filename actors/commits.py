@@ -61,6 +61,7 @@ class Rows:
     aliases: list[Row] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
     orphans: list[Row] = field(default_factory=list)
+    claimed: list[Row] = field(default_factory=list)
     transactions: list[Row] = field(default_factory=list)
 
 
@@ -158,6 +159,8 @@ class _Batch:
             connection.execute(_CLOSE_DELIVERIES, rows.closed)
         if rows.orphans:
             connection.execute(insert(tables.orphans), rows.orphans)
+        if rows.claimed:
+            connection.execute(_CLAIM_ORPHANS, rows.claimed)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
         _replace(connection, tables.transactions, ("stream",), rows.transactions)
@@ -259,6 +262,7 @@ def _add(append: Append, facts: list[Row], rows: Rows) -> None:
         aliases=[alias_row(alias, stream) for alias in append.aliases],
         ledger=[ledger_row(stream, entry) for entry in append.ledger],
         orphans=[orphan_row(orphan) for orphan in append.orphans],
+        claimed=[{"of": o.station, "what": o.kind, "content": o.body} for o in append.claimed],
         transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
     )
     for name in Rows.__slots__:
@@ -288,6 +292,11 @@ _NEW_FACTS = (
     select(_FACTS.position, _FACTS.stream, _FACTS.seq, _FACTS.checksum)
     .where(_FACTS.position > bindparam("after"))
     .order_by(_FACTS.position)
+)
+_CLAIM_ORPHANS = delete(tables.orphans).where(
+    tables.orphans.c.station == bindparam("of"),
+    tables.orphans.c.kind == bindparam("what"),
+    tables.orphans.c.body == bindparam("content"),
 )
 # An acknowledged delivery stays acknowledged, whatever is said of it later.
 _CLOSE_DELIVERIES = (

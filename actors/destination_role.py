@@ -5,11 +5,13 @@ Every look-up is scoped by the peer that asks: another's transaction is answered
 
 from __future__ import annotations
 
+import msgspec
+
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
 from actors.context import Context, Place
 from actors.looks import Look
-from actors.station import Hold, Release, StationLook
+from actors.station import Hold, StationLook, holding
 from actors.transaction import DESTINATION
 from statecharts.destination_events import (
     AuthorizationIssued,
@@ -142,22 +144,20 @@ class DestinationRole:
         if fresh:
             await refuse_blocked(self._context, peer)
         stream, station = f"destination/{data.id}", f"station/{data.station}"
-        connector = data.connector_id or 0
-        if fresh and data.state == S.READY:
-            # Ready reserves nothing: whoever starts first holds the connector, the next one is told 409.
-            hold = Hold(transaction=stream, connector_id=data.connector_asked, id_tag=data.id)
-            connector = await self._context.system.ask(station, hold)
+        now = self._context.clock.now()
         event = StartRequested(
-            at=self._context.clock.now(),
+            at=now,
             correlation_id=current_correlation_id(),
             request_identifier=request.request_identifier,
-            connector_id=connector,
+            connector_id=data.connector_id or 0,
         )
-        try:
+        if not (fresh and data.state == S.READY):
             await self._context.system.ask(stream, event)
-        except Refused:
-            self._context.system.tell(station, Release(stream))
-            raise
+            return Acknowledgement()
+        # Ready reserves nothing: whoever starts first holds the connector, the next one is told 409.
+        hold = Hold(transaction=stream, connector_id=data.connector_asked, id_tag=data.id, at=now)
+        async with holding(self._context, station, hold) as connector:
+            await self._context.system.ask(stream, msgspec.structs.replace(event, connector_id=connector))
         return Acknowledgement()
 
     async def _stop(self, peer: str, request: RequestStopTransaction) -> RoamingAnswer:

@@ -1,4 +1,4 @@
-"""Between events and the journal: how a fact is written and read back, and what is said when the disk says no."""
+"""Between events and the journal: how a fact is written and read back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from actors.journal import Journal
-from actors.records import Append, Appended, Fact, NewFact, StoreUnavailable, StreamCorrupt
+from actors.records import Fact, NewFact, StreamCorrupt
 from statecharts.events import Event
-from statecharts.vocabulary import refused
 
 
 def fact_of(event: Event, from_state: str, to_state: str) -> NewFact:
@@ -29,11 +27,3 @@ def read_fact(fact: Fact, events: Mapping[str, type[Event]]) -> Event:
         return msgspec.json.decode(fact.data, type=events[fact.type])
     except (KeyError, msgspec.ValidationError) as error:
         raise StreamCorrupt(fact.stream, fact.seq, f"cannot be read: {error}") from error
-
-
-async def durably(journal: Journal, append: Append) -> Appended:
-    """Appends, or raises `Refused` (503) while the store is away: nothing was changed, the asker may try again."""
-    try:
-        return await journal.append(append)
-    except StoreUnavailable as error:
-        raise refused(503, "store-unavailable", "the node cannot write now; nothing was changed") from error

@@ -11,14 +11,14 @@ from actors.context import Context, Place
 from actors.looks import Look
 from actors.peer import Replay
 from actors.records import Delivery, DeliveryStatus
-from actors.station import Hold, Release, StationActor, StationLook
+from actors.station import Hold, StationActor, StationLook, holding
 from statecharts.charging import StopAsked
 from statecharts.delivery import Parcel
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
 from statecharts.ports import CdrView, Page, PeerView, StationView, TransactionView
 from statecharts.station_vocabulary import CallOutcome, StationCommand
 from statecharts.transaction_local import LocalStartRequested, Opened
-from statecharts.vocabulary import Refused, refused
+from statecharts.vocabulary import refused
 
 STOPPABLE = ("destination", "local")
 
@@ -95,16 +95,13 @@ class OperatorRole:
             raise refused(409, "invalid-id-tag", verdict.refusal_message or "this idTag may not charge here")
         identifier = self._context.ids.request_identifier()
         stream, station = f"local/{identifier}", f"station/{identity}"
-        await self._context.system.ask(station, Hold(transaction=stream, connector_id=connector_id, id_tag=id_tag))
         now, correlation_id = self._context.clock.now(), current_correlation_id()
+        hold = Hold(transaction=stream, connector_id=connector_id, id_tag=id_tag, at=now)
         opened = Opened(at=now, id=identifier, station=identity, id_tag=id_tag, deadlines=place.deadlines)
         start = LocalStartRequested(at=now, correlation_id=correlation_id, connector_id=connector_id)
-        try:
+        async with holding(self._context, station, hold):
             await self._context.system.ask(stream, opened)
             turned = await self._context.system.ask(stream, start)
-        except Refused:
-            self._context.system.tell(station, Release(stream))
-            raise
         view: TransactionView = turned.view
         return view
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from statecharts.ports import CdrView, TransactionView
-from statecharts.vocabulary import Value
+from statecharts.vocabulary import Refusal, Refused, Value
 
 
 class NewFact(Value, frozen=True, kw_only=True):
@@ -109,6 +109,7 @@ class Orphan(Value, frozen=True, kw_only=True):
 class Append(Value, frozen=True, kw_only=True):
     """Everything one turn makes durable, in one transaction; `after_seq` is the last seq its writer knows of it.
 
+    `claimed` are orphans whose transaction has been found: all with their content leave the operator's list.
     `view` (with `final` and, for look-ups, the station) replaces the row that lists and pages of transactions read.
     """
 
@@ -120,6 +121,7 @@ class Append(Value, frozen=True, kw_only=True):
     aliases: tuple[Alias, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     orphans: tuple[Orphan, ...] = ()
+    claimed: tuple[Orphan, ...] = ()
     view: TransactionView | None = None
     final: bool = False
 
@@ -147,8 +149,19 @@ class AliasTaken(StoreError):
         self.alias = alias
 
 
-class StoreUnavailable(StoreError):
-    """Nothing was written: disk full, database gone. The same append may be tried again."""
+class StoreUnavailable(StoreError, Refused):
+    """Nothing was written: disk full, database gone. The same append may be tried again.
+
+    Whoever asked is refused (503); `cause` is what the database said, for the log and for nobody outside.
+    """
+
+    def __init__(self, cause: str) -> None:
+        message = "the node cannot reach its store now; nothing was changed, try again later"
+        Refused.__init__(self, Refusal(code=503, kind="store-unavailable", message=message))
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return self.cause
 
 
 class StreamCorrupt(StoreError):

@@ -7,6 +7,8 @@ wait in the connection's own queue, so that a transaction that is being told of 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +19,7 @@ import structlog
 from actors.actor import Actor
 from actors.charges import Charges
 from actors.context import Context, Place
-from actors.durable import durably, fact_of, read_fact
+from actors.durable import fact_of, read_fact
 from actors.looks import Look
 from actors.records import Alias, Append, Orphan
 from statecharts import evse, station
@@ -79,15 +81,21 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A start wants a connector (None: any free one) until it is released. Answered with the connector's number."""
+    """A start wants a connector (None: any free one) until it is released. Answered with the connector's number.
+
+    `at` is when the start was asked for: what the station did before, and reports late, is none of its concern.
+    """
 
     transaction: str
     connector_id: int | None
     id_tag: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    """A transaction needs its connector no longer: its start is over, or its charge."""
+
     transaction: str
 
 
@@ -104,6 +112,20 @@ class StationLook:
     @property
     def in_service(self) -> bool:
         return self.online and self.data.registration.state == RegistrationStatus.ACCEPTED
+
+
+@asynccontextmanager
+async def holding(context: Context, station: str, hold: Hold) -> AsyncIterator[int]:
+    """The connector that is held while its start is being asked for; let go again if the asker is refused, or leaves.
+
+    Raises `Refused` (409) if none is free.
+    """
+    try:
+        yield await context.system.ask(station, hold)
+    except BaseException:
+        # Whoever leaves does not know what became of the start: the station looks before it lets go.
+        context.system.tell(station, Release(hold.transaction))
+        raise
 
 
 class StationActor(Actor):
@@ -148,26 +170,38 @@ class StationActor(Actor):
             case Hold():
                 return self._hold(message)
             case Release(transaction=transaction):
-                self.release(transaction)
+                await self.charges.let_go(transaction)
             case Look():
                 return self._look()
         return None
 
-    async def record(self, *events: Event, aliases: tuple[Alias, ...] = (), orphans: tuple[Orphan, ...] = ()) -> None:
+    async def record(
+        self,
+        *events: Event,
+        aliases: tuple[Alias, ...] = (),
+        orphans: tuple[Orphan, ...] = (),
+        claimed: tuple[Orphan, ...] = (),
+    ) -> None:
         """Makes these events durable in the station's stream, and then true. Raises `Refused` (503) if it cannot."""
         after, facts = self.data, []
         for event in events:
             before, after = after, station.apply(after, event)
             facts.append(fact_of(event, station.region_state(before, event), station.region_state(after, event)))
-        append = Append(stream=self.key, after_seq=self.seq, facts=tuple(facts), aliases=aliases, orphans=orphans)
-        await durably(self.context.journal, append)
+        append = Append(
+            stream=self.key,
+            after_seq=self.seq,
+            facts=tuple(facts),
+            aliases=aliases,
+            orphans=orphans,
+            claimed=claimed,
+        )
+        await self.context.journal.append(append)
         self.data, self.seq = after, self.seq + len(facts)
 
-    async def keep_orphan(self, report: StationReport) -> None:
-        """Keeps what belongs to nothing we know, for the operator to assign or dismiss."""
+    def orphan(self, report: StationReport) -> Orphan:
+        """A report that belongs to nothing we know, as the operator finds it."""
         kind, body = type(report).__name__, msgspec.json.encode(report)
-        log.warning("station.orphan", station=self.identity, kind=kind)
-        await self.record(orphans=(Orphan(station=self.identity, kind=kind, at=self.clock.now(), body=body),))
+        return Orphan(station=self.identity, kind=kind, at=self.clock.now(), body=body)
 
     # -- connection ----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,9 @@ IDLE_S = 60.0
 
 DRAIN_POLL_S = 0.01
 
+BROKEN = ("internal", "quarantined")
+"""The kinds of refusal that say that an actor itself is broken: what it was told will not be done by asking again."""
+
 log = structlog.get_logger(__name__)
 
 

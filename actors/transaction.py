@@ -15,7 +15,7 @@ import structlog
 
 from actors.actor import Actor
 from actors.context import Context
-from actors.durable import durably, fact_of, read_fact
+from actors.durable import fact_of, read_fact
 from actors.looks import Look
 from actors.peer import Closing, Progress, Wake
 from actors.records import Alias, AliasTaken, Append, DeliveryClosed, LedgerEntry, NewDelivery
@@ -60,15 +60,17 @@ class Kind(Generic[D]):
 
 
 def _held_by_destination(data: DestinationTransaction) -> Hold | None:
-    if data.state != DestinationState.START_TX_REQUESTED:
+    if data.state != DestinationState.START_TX_REQUESTED or data.changed_at is None:
         return None
-    return Hold(transaction=f"destination/{data.id}", connector_id=data.connector_id, id_tag=data.id)
+    stream = f"destination/{data.id}"
+    return Hold(transaction=stream, connector_id=data.connector_id, id_tag=data.id, at=data.changed_at)
 
 
 def _held_by_local(data: LocalTransaction) -> Hold | None:
-    if data.state != LocalState.START_TX_REQUESTED:
+    if data.state != LocalState.START_TX_REQUESTED or data.changed_at is None:
         return None
-    return Hold(transaction=f"local/{data.id}", connector_id=data.connector_id, id_tag=data.id_tag)
+    stream = f"local/{data.id}"
+    return Hold(transaction=stream, connector_id=data.connector_id, id_tag=data.id_tag, at=data.changed_at)
 
 
 SOURCE: Kind[SourceTransaction] = Kind(
@@ -162,7 +164,7 @@ class TransactionActor(Actor, Generic[D]):
         if decision.fact is None and not closed:
             return decision
         try:
-            await durably(self.context.journal, self._append(decision, closed))
+            await self.context.journal.append(self._append(decision, closed))
         except AliasTaken as taken:
             return await self._without_alias(event, taken)
         before, self.data = self.data, decision.data

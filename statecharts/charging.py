@@ -187,6 +187,12 @@ def same_charge(data: Charging, event: TransactionStarted) -> bool:
     return data.charge.number == event.number and data.charge.start_timestamp is not None
 
 
+def start_missing(data: Charging, event: TransactionStarted) -> bool:
+    """Whether this is the start of a charge whose stop came first."""
+    end = data.charge.stop_timestamp
+    return data.charge.start_timestamp is None and end is not None and event.timestamp <= end
+
+
 def own_stop(data: Charging, event: TransactionStopped) -> bool:
     """Whether this ends the charge: a number that we gave to another one never does.
 
@@ -238,7 +244,7 @@ def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
 def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
     charge = msgspec.structs.replace(
         data.charge,
-        number=event.number if data.charge.number is None else data.charge.number,
+        number=event.number if data.charge.number is None and event.number > 0 else data.charge.number,
         stop_timestamp=event.timestamp,
         meter_stop_wh=event.meter_stop_wh,
         reason=event.reason,

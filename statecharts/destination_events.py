@@ -25,6 +25,7 @@ from statecharts.charging import (
     metered,
     reconciled,
     silent,
+    start_missing,
     started,
     started_late,
     stopped,
@@ -148,6 +149,11 @@ def wrong_place(data: T, event: TransactionStarted) -> bool:
     return expected is not None and event.connector_id != expected
 
 
+def late_start(data: T, event: TransactionStarted) -> bool:
+    """Whether this is the start of the charge that is over already."""
+    return data.charge.number == event.number or (start_missing(data, event) and not wrong_place(data, event))
+
+
 def told(data: T, kind: str, result: bool) -> tuple[PeerRequest, ...]:
     """The requests with those of this kind told the result; a true one also overrules an earlier false for starts."""
 
@@ -212,7 +218,7 @@ def answer_cause(event: StationAnswered) -> str:
 
 
 def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
-    if data.state in (S.TX_FINISHED, S.SETTLED) and data.charge.number == event.number:
+    if data.state in (S.TX_FINISHED, S.SETTLED) and late_start(data, event):
         return {**started_late(data, event), "corrections": data.corrections + 1}
     if data.state == S.TX_RUNNING and data.charge.number is None:
         return {**started(data, event), "requests": told(data, "start", True), "cause": None}

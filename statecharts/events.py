@@ -83,7 +83,7 @@ class SendProgress(Effect, frozen=True, kw_only=True):
 
 
 class ReleaseConnector(Effect, frozen=True, kw_only=True):
-    """Live: the start that held a connector of this station is over."""
+    """Live: the start that held a connector of this station is over, or the charge on it."""
 
     station: str
 

@@ -7,6 +7,7 @@ that a repeated StartTransaction gets the same number and no report is ever attr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +29,9 @@ from statecharts.vocabulary import Value
 UNKNOWN, OFFLINE, ONLINE = "Unknown", "Offline", "Online"
 CREDIBLE_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 CLOSED_CHARGES_KEPT = 50
-"""Ended charges of a station that its book keeps at hand; older ones are looked up by their alias."""
+"""Ended charges that a station's book keeps at hand; what is reported of older ones is kept as an orphan."""
+STOPS_KEPT = 50
+"""Stops without a start that wait for it; the book forgets the oldest first, the operator's list none."""
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
@@ -72,6 +75,12 @@ class ChargeClosed(Fact, frozen=True, kw_only=True):
     stop: StopTransaction | None = None
 
 
+class StopKept(Fact, frozen=True, kw_only=True):
+    """A StopTransaction of no charge that we know: its start may still come."""
+
+    stop: StopTransaction
+
+
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +104,11 @@ class StationCharge(Value, frozen=True, kw_only=True):
     start: StartTransaction
     id_tag_info: IdTagInfo | None = None
     open: bool = True
+    stop: StopTransaction | None = None
+
+    def covers(self, at: datetime) -> bool:
+        """Whether this charge went on at that moment, by the station's own clock."""
+        return self.start.timestamp <= at and (self.open or (self.stop is not None and at <= self.stop.timestamp))
 
 
 class Station(Value, frozen=True, kw_only=True):
@@ -104,10 +118,38 @@ class Station(Value, frozen=True, kw_only=True):
     connection: Connection = Connection()
     evses: dict[int, Evse] = msgspec.field(default_factory=dict)
     charges: dict[int, StationCharge] = msgspec.field(default_factory=dict)
+    stops: tuple[StopTransaction, ...] = ()
 
     def open_on(self, connector_id: int) -> StationCharge | None:
-        """The charge that goes on at this connector."""
-        return next((c for c in self.charges.values() if c.open and c.start.connector_id == connector_id), None)
+        """The charge that goes on at this connector; the newest by its own clock, should there be several."""
+        return _newest(c for c in self.charges.values() if c.open and c.start.connector_id == connector_id)
+
+    def charge_at(self, connector_id: int, at: datetime) -> StationCharge | None:
+        """The charge at this connector that a reading without a number is of: by its time, else the one that goes on.
+
+        OCPP 1.6 ed. 2 section 3.7: readings are queued while offline and come late.
+        """
+        here = (c for c in self.charges.values() if c.start.connector_id == connector_id)
+        return _newest(c for c in here if c.covers(at)) or self.open_on(connector_id)
+
+    def charge_meant(self, stop: StopTransaction) -> StationCharge | None:
+        """The charge that this stop ends: by its number; without one (-1), the only one that it can mean.
+
+        That is the one it has ended before, or one that began before it and has no stop, of the idTag if it names one.
+        OCPP 1.6 errata 3.18: such a stop is treated like one with a valid number.
+        """
+        if stop.transaction_id > 0:
+            return self.charges.get(stop.transaction_id)
+        ended = [c for c in self.charges.values() if c.stop == stop]
+        unstopped = [c for c in self.charges.values() if c.stop is None and may_end(stop, c.start)]
+        found = ended or [c for c in unstopped if c.open] or unstopped
+        return found[0] if len(found) == 1 else None
+
+    def stop_of(self, start: StartTransaction) -> StopTransaction | None:
+        """The stop that came before this start of its charge; none for a start whose clock is not to be trusted."""
+        if start.timestamp < CREDIBLE_SINCE:
+            return None
+        return next((s for s in self.stops if s.transaction_id <= 0 and may_end(s, start)), None)
 
     def same_start(self, start: StartTransaction, now: datetime) -> StationCharge | None:
         """The charge that this StartTransaction repeats.
@@ -121,6 +163,21 @@ class Station(Value, frozen=True, kw_only=True):
 
     def evse(self, connector_id: int) -> Evse:
         return self.evses.get(connector_id, Evse(connector_id=connector_id))
+
+
+def may_end(stop: StopTransaction, start: StartTransaction) -> bool:
+    """Whether a stop without a number can be the end of this start, by what both say."""
+    same_tag = stop.id_tag is None or stop.id_tag.casefold() == start.id_tag.casefold()
+    return same_tag and start.timestamp <= stop.timestamp
+
+
+def is_older(start: StartTransaction, than: datetime) -> bool:
+    """Whether a start was queued: its own clock, if that can be trusted, says that it was before this moment."""
+    return CREDIBLE_SINCE <= start.timestamp < than
+
+
+def _newest(charges: Iterable[StationCharge]) -> StationCharge | None:
+    return max(charges, key=lambda charge: charge.start.timestamp, default=None)
 
 
 def start_key(start: StartTransaction) -> tuple[int, str, datetime, int]:
@@ -171,9 +228,9 @@ CONNECTION: Chart[Connection] = Chart(
     },
 )
 
+CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept)
 EVENTS: dict[str, type[Event]] = {
-    cls.__name__: cls
-    for cls in (Booted, Connected, Disconnected, StatusReported, ChargeOpened, ChargeJudged, ChargeClosed)
+    cls.__name__: cls for cls in (Booted, Connected, Disconnected, StatusReported, *CHARGE_EVENTS)
 }
 """Everything that stands in a station's stream."""
 
@@ -191,8 +248,13 @@ def apply(data: Station, event: Event) -> Station:
         case ChargeOpened():
             entry = StationCharge(number=event.number, transaction=event.transaction, start=event.start)
             return msgspec.structs.replace(data, charges=_trimmed({**data.charges, event.number: entry}))
-        case ChargeJudged() | ChargeClosed():
+        case ChargeJudged():
             return msgspec.structs.replace(data, charges=_amended(data.charges, event))
+        case ChargeClosed(stop=stop):
+            waiting = tuple(each for each in data.stops if each != stop)
+            return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=waiting)
+        case StopKept(stop=stop):
+            return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT:])
     raise TypeError(f"no station event: {type(event).__name__}")
 
 
@@ -201,7 +263,7 @@ def _amended(charges: dict[int, StationCharge], event: ChargeJudged | ChargeClos
     if entry is None:
         return charges
     if isinstance(event, ChargeClosed):
-        return {**charges, event.number: msgspec.structs.replace(entry, open=False)}
+        return {**charges, event.number: msgspec.structs.replace(entry, open=False, stop=event.stop)}
     judged = msgspec.structs.replace(entry, transaction=event.transaction, id_tag_info=event.id_tag_info)
     return {**charges, event.number: judged}
 

@@ -33,6 +33,7 @@ from statecharts.destination_events import (
     StartRequested,
     StopRequested,
     known_request,
+    late_start,
     name_taken,
     progress_due,
     transaction_data,
@@ -77,10 +78,6 @@ def _start_expected(data: T, event: TransactionStarted) -> bool:
 
 def _never_sent_after_all(data: T, event: StationAnswered) -> bool:
     return data.started_once and event.purpose == "start" and event.outcome.verdict is CallVerdict.NEVER_SENT
-
-
-def _this_charge(data: T, event: TransactionStarted) -> bool:
-    return data.charge.number == event.number
 
 
 def _stop_expected(data: T, event: TransactionStopped) -> bool:
@@ -136,6 +133,10 @@ def _end_start(before: T, after: T, event: Event) -> Iterator[Effect]:
     yield ReleaseConnector(station=after.station)
 
 
+def _release(_: T, after: T, __: Event) -> Iterator[Effect]:
+    yield ReleaseConnector(station=after.station)
+
+
 def _progress(before: T, after: T, event: MeterRead) -> Iterator[Effect]:
     if not progress_due(before, event):
         return
@@ -181,7 +182,7 @@ NOT_RUNNING = "the transaction is not running"
 NAME_TAKEN = "another request of this transaction has this requestIdentifier"
 ASKED_ROWS = (
     move(AuthorizationIssued, S.NEW, S.READY),
-    move(DeadlineReached, S.READY, S.EXPIRED),
+    move(DeadlineReached, S.READY, S.EXPIRED, then=_release),
     repeat(StartRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StartRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a stop request"),
     move(StartRequested, S.READY, S.START_TX_REQUESTED, then=_remote_start),
@@ -214,7 +215,7 @@ STATION_ROWS = (
     ),
     repeat(TransactionStarted, ALL[1:], when=_misused, answer=IdTagStatus.INVALID, note="known misuse"),
     repeat(TransactionStarted, (*UNDER_WAY, *OVER), when=same_charge, answer=IdTagStatus.ACCEPTED, note="same start"),
-    stay(TransactionStarted, OVER, when=_this_charge, answer=IdTagStatus.ACCEPTED, note="late: kept as a correction"),
+    stay(TransactionStarted, OVER, when=late_start, answer=IdTagStatus.ACCEPTED, note="late: kept as a correction"),
     stay(TransactionStarted, ALL, answer=IdTagStatus.INVALID, note="misuse: not billed to the Source"),
     stay(MeterRead, ALL, then=_progress),
     move(TransactionStopped, WAITING, S.TX_FINISHED, when=_stop_expected, then=_finish, note="start once requested"),

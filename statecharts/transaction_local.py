@@ -230,7 +230,7 @@ ROWS = (
     repeat(StationDoubted, ALL),
     stay(StationConfirmed, UNDER_WAY, when=lambda d, _: d.doubted_until is not None, note="doubt is over"),
     repeat(StationConfirmed, ALL),
-    move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, note="reconciled"),
+    move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, then=_release, note="reconciled"),
     stay(DeadlineReached, S.TX_RUNNING, note="silent: reconcile deadline armed"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, note="no stop"),
 )  # fmt: skip
