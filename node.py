@@ -9,10 +9,9 @@ from __future__ import annotations
 import random
 import secrets
 import signal
-import ssl
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,13 +23,20 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import trio
 
+from actors.records import StoreError
 from protocols.cli.config import Config
-from protocols.cli.config_sections import Listener, Role
+from protocols.cli.config_sections import Role
+from protocols.cli.listeners import listen, tls_context
+from protocols.cli.logs import set_up_logs
+from protocols.cli.starter import CannotRun, outcome_of
 
 if TYPE_CHECKING:
     from actors.context import Context
+    from actors.simulated_line import Connect
     from protocols.ocpp.server import StationServer
     from statecharts.ports import PeerClient
+    from statecharts.simulated_equipment import StationPlan
+    from statecharts.vocabulary import Value
 
 DRAIN_S = 5.0
 """How long turns that are under way may take at a shutdown; the whole shutdown stays under 10 s."""
@@ -203,14 +209,14 @@ class Node:
         config, limits = self.config.http, HttpLimits(connections_max=self.config.http.connections_max)
         serve = partial(serve_http, draining=self.draining, limits=limits, tls=tls_context(config))
         app = self._rest_app(context)
-        listeners = await trio.open_tcp_listeners(config.port, host=config.host)
+        listeners = await listen("http", config, config.port)
         peers: list[str] = []
         if config.peers_port is None:
             self._mount_soap(app, context)
         else:
             soap = self._rest_less_app()
             self._mount_soap(soap, context)
-            own = await trio.open_tcp_listeners(config.peers_port, host=config.host)
+            own = await listen("http.peers", config, config.peers_port)
             peers = await nursery.start(partial(serve, soap, own))
         http: list[str] = await nursery.start(partial(serve, app, listeners))
         ocpp = await self._serve_stations(nursery, context) if self.config.plays(Role.DESTINATION) else []
@@ -267,7 +273,7 @@ class Node:
 
         config = self.config.ocpp
         tls = tls_context(config)
-        sockets = await trio.open_tcp_listeners(config.port, host=config.host)
+        sockets = await listen("ocpp", config, config.port)
         listeners: Any = [trio.SSLListener(each, tls) for each in sockets] if tls else sockets
         limits = Limits(
             connections_max=config.connections_max,
@@ -297,16 +303,6 @@ def journal_url(config: Config) -> str:
     return f"sqlite:///{config.data_dir.resolve() / 'journal.db'}"
 
 
-def tls_context(listener: Listener) -> ssl.SSLContext | None:
-    """TLS 1.2 or newer with the configured certificate; None where the listener speaks plain."""
-    if listener.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(listener.tls_certificate, listener.tls_key)
-    return context
-
-
 def version() -> str:
     """The version in pyproject.toml, also when run from a checkout that is not installed."""
     try:
@@ -316,22 +312,6 @@ def version() -> str:
 
         text = (Path(__file__).parent / "pyproject.toml").read_text(encoding="utf-8")
         return str(tomllib.loads(text)["project"]["version"])
-
-
-def set_up_logs(form: str, level: str) -> None:
-    """Logs go to stderr, one line each; stdout belongs to the command."""
-    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def run_until_signal(node: Node) -> None:
@@ -355,22 +335,67 @@ async def _drain_on_signal(node: Node) -> None:
             node.drain()
 
 
+async def check_journal(config: Config) -> tuple[str, ...]:
+    from actors.journal import open_journal
+
+    async with open_journal(journal_url(config), clock=WallClock()) as journal:
+        return tuple(str(finding) for finding in await journal.check())
+
+
+# -- simulated stations ------------------------------------------------------------------------------------------------
+
+
+async def simulate(plans: Sequence[StationPlan], tell: Callable[[Value], None]) -> None:
+    """Runs simulated stations until SIGTERM or SIGINT."""
+    from actors.simulated_fleet import run_fleet
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run_fleet, plans, connect=line_of, clock=WallClock(), random=chance_of, tell=tell))
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            await anext(aiter(signals))
+        nursery.cancel_scope.cancel()
+
+
+def line_of(plan: StationPlan) -> Connect:
+    """How this station connects; the ids of its calls never repeat, also over connections."""
+    from protocols.ocpp.client import open_central_system
+
+    password = plan.password.encode() if plan.password is not None else None
+    return lambda: open_central_system(plan.url, plan.identity, password, epoch=secrets.token_hex(6))
+
+
+def chance_of(plan: StationPlan) -> Callable[[], float]:
+    return random.Random(None if plan.seed is None else f"{plan.seed}/{plan.identity}").random
+
+
 # -- what the command line starts --------------------------------------------------------------------------------------
 
 
 class Starter:
     """What `protocols.cli.commands` starts; see there for the commands themselves."""
 
+    command = (sys.executable, str(Path(__file__).resolve()))
     version = staticmethod(version)
+    fresh_bytes = staticmethod(secrets.token_bytes)
 
     def run(self, config: Config) -> None:
         set_up_logs(config.log.format, config.log.level)
         for key, reason in config.warnings():
             log.warning("config.warning", key=key, reason=reason)
-        trio.run(run_until_signal, Node(config))
+        outcome_of(run_until_signal, Node(config), reasons=(StoreError,))
+
+    def simulate(self, plans: Sequence[StationPlan], tell: Callable[[Value], None]) -> None:
+        set_up_logs("console", "warning")
+        outcome_of(simulate, plans, tell)
+
+    def journal_problems(self, config: Config) -> tuple[str, ...]:
+        path = config.data_dir / "journal.db"
+        if not path.is_file():
+            raise CannotRun(f"there is no journal at {path}")
+        return outcome_of(check_journal, config, reasons=(StoreError,))
 
 
 if __name__ == "__main__":
-    from protocols.cli.commands import make_cli
+    from protocols.cli.commands import main
 
-    make_cli(Starter())()
+    sys.exit(main(Starter()))

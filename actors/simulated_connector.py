@@ -47,6 +47,7 @@ class Site:
     habits: Habits
     configuration: Configuration
     battery_wh: int | None
+    on_charge: Callable[[Charge], object]
     charges: deque[Charge] = field(default_factory=lambda: deque(maxlen=CHARGES_MAX))
 
     def now(self) -> datetime:
@@ -184,10 +185,12 @@ class SimulatedConnector:
         self._charge = charge
         self._site.charges.append(charge)
         self._site.line.say(Saying(report, charge, answered=partial(self._started, effect.transaction, charge)))
+        self._site.on_charge(charge)
         self._arm_sample()
 
     def _started(self, transaction: int, charge: Charge, answer: StartAnswer) -> None:
         charge.transaction_id = answer.transaction_id
+        self._site.on_charge(charge)
         accepted = answer.id_tag_info.status is IdTagStatus.ACCEPTED
         self.happens(chart.StartJudged, transaction=transaction, accepted=accepted)
 
@@ -216,6 +219,7 @@ class SimulatedConnector:
             id_tag=effect.id_tag,
         )
         self._site.line.say(Saying(report, charge))
+        self._site.on_charge(charge)
 
 
 _EFFECTS: dict[type[Effect], Callable[[SimulatedConnector, Any], None]] = {

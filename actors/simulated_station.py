@@ -56,7 +56,8 @@ class SimulatedStation:
 
     `behaviour` names one of `BEHAVIOURS`; with `random` (numbers in [0, 1)) and `clock` it decides all that happens;
     energy follows trio's clock. `battery_wh`: a car takes that much and pauses; without it, it takes energy for ever.
-    `on_event` is told of every step. Raises ValueError for a behaviour that does not exist and for no connectors.
+    `on_event` is told of every step, `on_charge` of a charge when it begins, gets its number and ends. Raises
+    ValueError for a behaviour that does not exist and for no connectors.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class SimulatedStation:
         vendor: str = "roamnode",
         model: str = "simulated",
         on_event: Callable[[Step], None] | None = None,
+        on_charge: Callable[[Charge], object] = lambda _: None,
     ) -> None:
         if connectors < 1:
             raise ValueError(f"station {identity} needs at least one connector")
@@ -90,6 +92,7 @@ class SimulatedStation:
             habits=habits(behaviour),
             configuration=configuration(connectors=connectors, meter_interval_s=meter_interval_s),
             battery_wh=battery_wh,
+            on_charge=on_charge,
         )
         self._connectors = {
             number: SimulatedConnector(number, power_w, self._site, self._tell_status)

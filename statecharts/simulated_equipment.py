@@ -170,3 +170,24 @@ def moment(span: Span, random: float) -> float:
     """Seconds within the span for a random number in [0, 1), in whole milliseconds."""
     least, most = span
     return round(least + (most - least) * random, 3)
+
+
+# -- a station to simulate ---------------------------------------------------------------------------------------------
+
+
+class StationPlan(Value, frozen=True, kw_only=True):
+    """One station to simulate: where it connects (`url`, without its identity), with what, and how it behaves.
+
+    `seed` makes its chance repeatable; `swipe` is the card of a driver who comes to its first connector once it is
+    registered.
+    """
+
+    identity: str
+    url: str
+    password: str | None = None
+    connectors: int = 1
+    behaviour: str = "normal"
+    power_w: int = 11_000
+    meter_interval_s: int = 60
+    seed: int | None = None
+    swipe: str | None = None

@@ -1,0 +1,233 @@
+"""`node.py demo`: two operators and four simulated stations as processes, and a roaming transaction between them."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+import typer
+from rich.console import Console
+
+from protocols.cli.demo_api import Api, View
+from protocols.cli.demo_guide import guide
+from protocols.cli.demo_operators import HOME, LOCAL, RFID, ROAMING, STATIONS, USER, Operators, Secrets, free_ports
+from protocols.cli.demo_processes import Processes, open_processes
+from protocols.cli.demo_record import Evidence
+from protocols.cli.demo_timeline import APP, WIDTH, Timeline
+from protocols.cli.starter import CannotRun, Starter, outcome_of
+
+POWER_W = 150_000
+METER_INTERVAL_S = 1
+READY_TIMEOUT_S = 60.0
+STORY_TIMEOUT_S = 90.0
+POLL_S = 0.2
+CHARGED_WH = 150
+"""Enough to see the meter run; then the driver's app stops the charge."""
+
+
+def play(starter: Starter, folder: Path, once: bool) -> None:
+    """Plays the demo; with `once` it ends after the record, whose summary is the last line of stdout.
+
+    Raises `CannotRun` with the reason if anything fails, takes too long or differs between the parties.
+    """
+    with alone_in(folder):
+        operators = Operators(folder.resolve(), free_ports(), Secrets.fresh(starter.fresh_bytes))
+        operators.write()
+        summary = outcome_of(partial(_run, operators, starter.command, once))
+    if once and summary is None:
+        raise CannotRun("interrupted before the charge record was there; everything has ended")
+    if once:
+        typer.echo(msgspec.json.encode(summary))
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Makes the folder and keeps other demos out of it. Raises `CannotRun`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise CannotRun(f"another demo runs in {folder}: give this one its own with --folder") from error
+    except PermissionError as error:
+        raise CannotRun(f"{error.filename} cannot be written: {error.strerror}") from error
+
+
+async def _run(operators: Operators, command: tuple[str, ...], once: bool) -> View | None:
+    """The summary of the record; None if a signal came first."""
+    console = Console()
+    # Into a file or a pipe there is no width to keep to.
+    timeline = Timeline(console if console.is_terminal else Console(width=WIDTH), trio.current_time)
+    charges: dict[str, View] = {}
+    summary: View | None = None
+
+    def hear(name: str, record: Mapping[str, Any]) -> None:
+        if record.get("kind") == "charge":
+            charges[record["id_tag"]] = dict(record)
+        timeline.hear(name, record)
+
+    async with ended_by_signals(), open_processes(operators.folder, hear) as processes:
+        async with open_scene(operators, timeline, charges) as scene:
+            await scene.get_ready(processes, command)
+            evidence = await scene.roam()
+            timeline.console.print(evidence.table())
+            summary = evidence.summary()
+        if not once:
+            typer.echo(guide(operators))
+            await trio.sleep_forever()
+    return summary
+
+
+@asynccontextmanager
+async def ended_by_signals() -> AsyncIterator[None]:
+    """Ctrl-C and SIGTERM cancel the block, so that its processes are ended too."""
+
+    async def wait_for_signal(scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await anext(aiter(signals))
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait_for_signal, nursery.cancel_scope)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_scene(operators: Operators, timeline: Timeline, charges: Mapping[str, View]) -> AsyncIterator[Scene]:
+    """The scene with its clients, closed at the end of the block."""
+    secrets = operators.secrets
+    async with (
+        Api(HOME, operators.home_url, secrets.app_token) as app,
+        Api(LOCAL, operators.local_url, secrets.local_token) as local_room,
+    ):
+        yield Scene(operators, timeline, charges, app, local_room)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The story itself. `charges` is what the stations have told of theirs, by idTag."""
+
+    operators: Operators
+    timeline: Timeline
+    charges: Mapping[str, View]
+    app: Api
+    local_room: Api
+
+    # -- getting ready -------------------------------------------------------------------------------------------------
+
+    async def get_ready(self, processes: Processes, command: tuple[str, ...]) -> None:
+        """Starts all processes and waits until the stations are free for whoever comes."""
+        note = self.timeline.note
+        for operator in (LOCAL, HOME):
+            note(f"starting {operator}: node.py run --config {self.operators.config_of(operator)}")
+            await processes.start(operator, (*command, "run", "--config", str(self.operators.config_of(operator))))
+        await self._until("the operators listen", self._operators_listen)
+        note(f"both operators listen: {self.operators.home_url} and {self.operators.local_url}")
+        self.timeline.head()
+        for station in STATIONS:
+            options = ["--behaviour", station.behaviour, *(("--swipe", station.card) if station.card else ())]
+            await processes.start(station.identity, (*command, *self._station_arguments(station.identity), *options))
+        await self._until("the stations are online", self._stations_are_ready)
+        note(f"{len(STATIONS)} stations are online")
+
+    def _station_arguments(self, identity: str) -> tuple[str, ...]:
+        config = str(self.operators.config_of(LOCAL))
+        meter = ("--power-w", str(POWER_W), "--meter-interval-s", str(METER_INTERVAL_S))
+        return ("station", "--config", config, identity, "--events", *meter)
+
+    async def _until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Polls: what is waited for happens in another process."""
+        with trio.move_on_after(READY_TIMEOUT_S):
+            while True:
+                if await holds():
+                    return
+                await trio.sleep(POLL_S)
+        raise CannotRun(f"{what} not within {READY_TIMEOUT_S:g} s; see the logs in {self.operators.folder}")
+
+    async def _operators_listen(self) -> bool:
+        ports = self.operators.ports
+        return all([await _listens(port) for port in (ports.home_http, ports.local_http, ports.local_ocpp)])
+
+    async def _stations_are_ready(self) -> bool:
+        found = {each["identity"]: each for each in (await self.local_room.get("/operator/stations"))["items"]}
+        return all(_is_ready(found.get(station.identity, {})) for station in STATIONS)
+
+    # -- the transaction -----------------------------------------------------------------------------------------------
+
+    async def roam(self) -> Evidence:
+        """One roaming transaction from authorisation to its acknowledged record, beside a local one."""
+        began_s = self.timeline.seconds
+        with trio.move_on_after(STORY_TIMEOUT_S):
+            transaction = await self._authorize()
+            settled = await self._charge(f"/transactions/{transaction}")
+            evidence = await self._evidence(settled, began_s)
+            for difference in evidence.differences():
+                raise CannotRun(difference)
+            return evidence
+        raise CannotRun(
+            f"no complete transaction within {STORY_TIMEOUT_S:g} s; see the logs in {self.operators.folder}"
+        )
+
+    async def _authorize(self) -> str:
+        self.timeline.row(APP, f"{USER}: authorize {ROAMING}")
+        wish = {"user_identifier": USER, "destination": LOCAL, "local_service_identifier": ROAMING}
+        granted = await self.app.post("/authorizations", wish)
+        self.timeline.row(APP, f"◀ {granted['state']}, authorisation {granted['authorization_identifier']}")
+        return str(granted["transaction_id"])
+
+    async def _charge(self, place: str) -> View:
+        """Starts, follows the events, stops once there is energy and the local charge runs too; returns the end."""
+        self.timeline.row(APP, "start")
+        await self.app.post(f"{place}/start")
+        stopped, shown = False, ""
+        async for view in self.app.changes(f"{place}/events"):
+            energy_wh = view.get("energy_wh") or 0
+            news = f"◀ {view['state']}" + (f", {energy_wh} Wh" if energy_wh else "")
+            if news != shown:
+                self.timeline.row(APP, shown := news)
+            if view["state"] == "Ready":
+                raise CannotRun(f"the start failed: {view.get('cause')}")
+            if view["state"] == "TxRunning" and energy_wh >= CHARGED_WH and not stopped and await self._local_runs():
+                self.timeline.row(APP, "stop")
+                await self.app.post(f"{place}/stop")
+                stopped = True
+        receipt = await self.app.get(f"{place}/receipt")
+        self.timeline.row(APP, f"◀ receipt: {receipt['energy_wh']} Wh, CDR {receipt['cdr_id']}")
+        return await self.app.get(place)
+
+    async def _local_runs(self) -> bool:
+        found = await self.local_room.get("/operator/transactions", role="local")
+        return any(each["local_service_identifier"] == RFID for each in found["items"])
+
+    async def _evidence(self, settled: View, began_s: float) -> Evidence:
+        """What all three hold, once the Destination has heard that its record arrived."""
+        authorization = settled["authorization_identifier"]
+        while True:
+            destination = await self.local_room.get(f"/operator/transactions/destination/{authorization}")
+            station = self.charges.get(authorization, {})
+            if destination["state"] == "Settled" and station.get("stopped_at"):
+                return Evidence(settled, destination, station, self.timeline.seconds - began_s)
+            await trio.sleep(POLL_S)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+    except OSError:
+        return False
+    await stream.aclose()
+    return True
+
+
+def _is_ready(station: View) -> bool:
+    return bool(station.get("online")) and station.get("registration") == "Accepted" and bool(station.get("connectors"))

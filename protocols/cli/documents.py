@@ -1,0 +1,61 @@
+"""The pages under docs/ that are made of what runs, and whether they still are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from protocols.cli.config import document
+from statecharts import (
+    evse,
+    peer,
+    simulated_station,
+    station,
+    transaction_destination,
+    transaction_local,
+    transaction_source,
+)
+from statecharts.drawing import page
+
+CHARTS = (
+    transaction_source.CHART,
+    transaction_destination.CHART,
+    transaction_local.CHART,
+    peer.CHART,
+    station.REGISTRATION,
+    station.CONNECTION,
+    evse.CHART,
+    simulated_station.CHART,
+)
+
+_CONFIGURATION = """# Configuration
+
+Every key of a node's configuration, made by `make charts` of what reads it; do not edit.
+
+A TOML file, and over it the environment: `ROAMNODE_` and the key in capitals, with `__` between the levels and the
+number of a row for a level: `ROAMNODE_HTTP__PORT=8189`, `ROAMNODE_STATIONS__0__PASSWORD=...`. `[]` stands for a list of
+tables: `users[].identifier` is `identifier` in a `[[users]]`. `node.py check-config` names all that is wrong at once.
+
+"""
+
+
+def pages() -> Mapping[str, str]:
+    """Every generated page: its file's name in docs/ and its text."""
+    return {"charts.md": page("The charts", CHARTS), "configuration.md": _CONFIGURATION + document()}
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Writes all pages into the folder and says which."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages()]
+
+
+def stale_pages(folder: Path) -> list[Path]:
+    """The pages that are not what `write_pages` would write now."""
+    return [folder / name for name, text in pages().items() if _read(folder / name) != text]
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
