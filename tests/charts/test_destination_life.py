@@ -81,11 +81,13 @@ class DestinationLife(RuleBasedStateMachine):
         if self.model.over and not self.was_over:
             self.model.finished_at(self.now)
 
-    @initialize(how_far=st.sampled_from(("issued", "asked", "running", "running", "running", "stopping")))
+    @initialize(how_far=st.sampled_from(("issued", "asked", "unsent", "running", "running", "stopping")))
     def beginning(self, how_far: str) -> None:
         """Most lives begin under way, where there is most to go wrong."""
         if how_far != "issued":
             self.start_requested("a")
+        if how_far == "unsent":
+            self.station_answered("start", CallVerdict.NEVER_SENT)
         if how_far in ("running", "stopping"):
             self.started(7, 1, 1000)
         if how_far == "stopping":

@@ -72,16 +72,18 @@ class SourceLife(RuleBasedStateMachine):
     # -- the answer to Authorize ---------------------------------------------------------------------------------------
 
     @initialize(
-        how=st.sampled_from(("granted", "started", "started", "stopping", "stopping", "refused", "restarted", "waits"))
+        how=st.sampled_from(("granted", "started", "started", "stopping", "stopping again", "refused", "waits"))
     )
     def authorization(self, how: str) -> None:
-        if how in ("granted", "started", "stopping"):
+        if how not in ("refused", "waits"):
             self.granted()
-        if how in ("started", "stopping"):
+        if how not in ("refused", "waits", "granted"):
             self.start_requested()
-        if how == "stopping":
-            self.agree(self.scene.tell(ResultNotified, request_identifier=self.asked[0], success=True), [])
-            self.model.notified(self.asked[0], True, self.now)
+        if how.startswith("stopping"):
+            self.notify(self.asked[0], True)
+            self.stop_requested()
+        if how == "stopping again":
+            self.deadline_reached(due=True)
             self.stop_requested()
         if how == "refused":
             self.refused()
@@ -132,7 +134,9 @@ class SourceLife(RuleBasedStateMachine):
 
     @rule(data=st.data(), success=st.booleans())
     def result_notified(self, data: st.DataObject, success: bool) -> None:
-        name = self.one_of_ours(data)
+        self.notify(self.one_of_ours(data), success)
+
+    def notify(self, name: str, success: bool) -> None:
         decision = self.scene.tell(ResultNotified, request_identifier=name, success=success)
         self.agree(decision, self.model.notified(name, success, self.now))
 
