@@ -26,6 +26,7 @@ from statecharts.ports import AuthorizationRequest
 from statecharts.station_vocabulary import CallOutcome, CallVerdict
 from statecharts.vocabulary import (
     EndTransaction,
+    NotifyRequestResult,
     Refusal,
     ServiceType,
     TransactionData,
@@ -257,6 +258,39 @@ DESTINATION_WAYS: dict[de.S, Callable[[Scene], None]] = {
     de.S.TX_FINISHED: _then(_stopping, stop),
     de.S.SETTLED: _then(_then(_stopping, stop), ended),
 }
+
+
+def ask_start(scene: Scene, name: str = "start-1") -> Decision[Any]:
+    return scene.tell(de.StartRequested, request_identifier=name, connector_id=1)
+
+
+def ask_stop(scene: Scene, name: str = "stop-1") -> Decision[Any]:
+    return scene.tell(de.StopRequested, request_identifier=name)
+
+
+def told(decision: Decision[Any]) -> list[tuple[str, bool]]:
+    """The results that a decision tells to the Source."""
+    messages = [m for m in delivered(decision) if isinstance(m, NotifyRequestResult)]
+    return [(m.request_identifier, m.request_success) for m in messages]
+
+
+def record(decision: Decision[Any]) -> EndTransaction:
+    (end,) = [m for m in delivered(decision) if isinstance(m, EndTransaction)]
+    return end
+
+
+def expired_after_start() -> Scene:
+    scene = destination(de.S.START_TX_REQUESTED)
+    scene.time_out()
+    scene.time_out()
+    assert scene.state == de.S.EXPIRED
+    return scene
+
+
+def ready_after_start() -> Scene:
+    scene = destination(de.S.START_TX_REQUESTED)
+    scene.time_out()
+    return scene
 
 
 # -- local -------------------------------------------------------------------------------------------------------------
