@@ -13,10 +13,9 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from protocols.cli.config_sections import Role
 from protocols.cli.listeners import listen, tls_context
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
+from protocols.cli.version import version
 
 if TYPE_CHECKING:
     from actors.context import Context
@@ -303,17 +303,6 @@ def journal_url(config: Config) -> str:
     return f"sqlite:///{config.data_dir.resolve() / 'journal.db'}"
 
 
-def version() -> str:
-    """The version in pyproject.toml, also when run from a checkout that is not installed."""
-    try:
-        return metadata.version("roamnode")
-    except metadata.PackageNotFoundError:
-        import tomllib
-
-        text = (Path(__file__).parent / "pyproject.toml").read_text(encoding="utf-8")
-        return str(tomllib.loads(text)["project"]["version"])
-
-
 async def run_until_signal(node: Node) -> None:
     """Runs a node until SIGTERM or SIGINT, and drains it."""
     async with trio.open_nursery() as nursery:
@@ -324,8 +313,8 @@ async def run_until_signal(node: Node) -> None:
 
         nursery.start_soon(_drain_on_signal, node)
         addresses: Addresses = await nursery.start(run)
-        where = {"http": addresses.http, "peers": addresses.peers, "ocpp": addresses.ocpp}
-        log.info("node.ready", pms_identifier=node.config.pms_identifier, roles=list(node.config.roles), **where)
+        config = node.config
+        log.info("node.ready", pms_identifier=config.pms_identifier, roles=list(config.roles), **asdict(addresses))
 
 
 async def _drain_on_signal(node: Node) -> None:
