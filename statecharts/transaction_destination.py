@@ -113,7 +113,7 @@ def _notify(before: T, after: T, _: Event) -> Iterator[Effect]:
         identifier = request.request_identifier
         cause = None if result else after.cause
         message = NotifyRequestResult(request_identifier=identifier, request_success=result, cause=cause)
-        message_id = f"notify/{after.peer}/{identifier}/{result}"
+        message_id = f"notify/{after.peer}/{after.id}/{identifier}/{result}"
         yield Deliver(peer=after.peer, message_id=message_id, message=message)
 
 
