@@ -36,6 +36,8 @@ class Changes:
         self._draining = False
 
     def publish(self, stream: str, view: TransactionView) -> None:
+        if self._draining:
+            return  # a change must not hide from a watcher that the node drains
         for watch in self._watches.get(stream, ()):
             watch.show(view)
 

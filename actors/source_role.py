@@ -5,7 +5,6 @@ Nothing is decided here that a chart decides: this is who may ask, which actor i
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,6 +29,7 @@ from statecharts.source_events import (
     StartRequested,
     StopRequested,
     TransactionEnded,
+    key_scope,
 )
 from statecharts.vocabulary import (
     Acknowledgement,
@@ -68,9 +68,9 @@ class SourceRole:
 
     async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
         self._check_principal(principal, request.user_identifier)
-        known = await self._by_key(principal, request.idempotency_key)
+        known = await self._by_key("authorize", principal, request.idempotency_key)
         if known is not None:
-            return await self._authorized(known)
+            return await self._authorized_before(known, request)
         await self._check_business(request.user_identifier, request.destination)
         identifier = self._context.ids.request_identifier()
         event = AuthorizationRequested(
@@ -82,8 +82,21 @@ class SourceRole:
             request=request,
             deadlines=self._context.settings.source_deadlines,
         )
-        await self._context.system.ask(f"source/{identifier}", event)
+        try:
+            await self._context.system.ask(f"source/{identifier}", event)
+        except Refused as no:
+            if no.refusal.kind != "already-used":
+                raise
+            # The same request came twice at once, and the other one was faster: its answer is for both.
+            return await self.authorize(principal, request)
         return await self._authorized(f"source/{identifier}")
+
+    async def _authorized_before(self, stream: str, request: AuthorizationRequest) -> TransactionView:
+        """What this request was answered under its key. Raises `Refused` (422) if the key stood for another request."""
+        data: SourceTransaction = await self._context.system.ask(stream, Look())
+        if data.request != request:
+            raise _reused()
+        return await self._authorized(stream)
 
     async def _authorized(self, stream: str) -> TransactionView:
         """The transaction once its authorisation is decided; raises the refusal of whoever refused it."""
@@ -98,14 +111,14 @@ class SourceRole:
 
     async def start(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
         view = await self.transaction(principal, transaction_id)
-        if await self._by_key(principal, idempotency_key) is not None:
+        if await self._is_repeated("start", principal, transaction_id, idempotency_key):
             return view
         await self._check_business(view.user_identifier, view.pms_identifier or "")
         return await self._request(StartRequested, transaction_id, idempotency_key)
 
     async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView:
         view = await self.transaction(principal, transaction_id)
-        if await self._by_key(principal, idempotency_key) is not None:
+        if await self._is_repeated("stop", principal, transaction_id, idempotency_key):
             return view
         return await self._request(StopRequested, transaction_id, idempotency_key)
 
@@ -166,9 +179,16 @@ class SourceRole:
                 else:
                     view = newer
 
-    async def _by_key(self, principal: Principal, key: str | None) -> str | None:
-        """The transaction that this app's idempotency key was used for."""
-        return await self._context.journal.find(f"app-key/{principal.name}", key) if key else None
+    async def _by_key(self, kind: str, principal: Principal, key: str | None) -> str | None:
+        """The transaction for which this app has used the key in a request of this kind."""
+        return await self._context.journal.find(key_scope(kind, principal.name), key) if key else None
+
+    async def _is_repeated(self, kind: str, principal: Principal, transaction_id: str, key: str | None) -> bool:
+        """Whether the same was asked under this key before. Raises `Refused` (422) if it was of another transaction."""
+        known = await self._by_key(kind, principal, key)
+        if known not in (None, f"source/{transaction_id}"):
+            raise _reused()
+        return known is not None
 
     async def _view(self, stream: str) -> TransactionView:
         view = await self._context.ledger.transaction(stream)
@@ -260,6 +280,10 @@ class SourceRole:
         return stream
 
 
+def _reused() -> Refused:
+    return refused(422, "idempotency-key-reused", "this Idempotency-Key was used for another request: take a fresh one")
+
+
 def refuse_draining() -> TransactionView:
     raise refused(503, "draining", "the node is shutting down; ask again shortly")
 
@@ -288,5 +312,5 @@ def _collected(location: Location, outcomes: dict[str, PeerOutcome | None]) -> L
                 ]
             case _:
                 unanswered[name] = _why(outcome)
-    nearest = sorted(found, key=lambda s: (s.distance_m or math.inf, s.local_service_identifier))
+    nearest = sorted(found, key=lambda s: (s.distance_m or 0, s.local_service_identifier))
     return LocalServicesFound(local_services=tuple(nearest), unanswered=unanswered)

@@ -166,6 +166,14 @@ def after_s(start: datetime | None, seconds: float) -> datetime:
     return start + timedelta(seconds=seconds)
 
 
+def key_scope(kind: str, app: str) -> str:
+    """Where an app's idempotency keys for requests of this kind (authorize, start, stop) are unique.
+
+    Each kind has its own, so that an app may use one key for a whole charge and no request is taken for another.
+    """
+    return f"app-key/{kind}/{app}"
+
+
 def kind_of(data: T, event: ResultNotified | RequestDeclined | RequestAccepted) -> str | None:
     return next((o.kind for o in data.operations if o.request_identifier == event.request_identifier), None)
 

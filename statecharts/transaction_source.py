@@ -30,6 +30,7 @@ from statecharts.source_events import (
     foreign_end,
     foreign_progress,
     is_current,
+    key_scope,
     kind_of,
     tells_failure,
     tells_start,
@@ -84,7 +85,7 @@ def _ask_authorization(_: T, data: T, __: Event) -> Iterator[Effect]:
     request = data.request
     assert request is not None
     if request.idempotency_key:
-        yield BindAlias(scope=f"app-key/{data.app}", name=request.idempotency_key)
+        yield BindAlias(scope=key_scope("authorize", data.app), name=request.idempotency_key)
     message = Authorize(
         pms_identifier=data.own_pms_identifier,
         user_identifier=request.user_identifier,
@@ -101,7 +102,8 @@ def _bind_grant(_: T, data: T, event: AuthorizationGranted) -> Iterator[Effect]:
 
 def _bind_key(data: T, event: StartRequested | StopRequested) -> Iterator[Effect]:
     if event.idempotency_key:
-        yield BindAlias(scope=f"app-key/{data.app}", name=event.idempotency_key)
+        kind = "start" if isinstance(event, StartRequested) else "stop"
+        yield BindAlias(scope=key_scope(kind, data.app), name=event.idempotency_key)
 
 
 def _send(data: T, message: RequestStartTransaction | RequestStopTransaction, until: datetime) -> Iterator[Effect]:

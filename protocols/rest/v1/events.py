@@ -18,8 +18,8 @@ from quart_trio.wrappers import TrioResponse as Response
 from protocols.rest.bodies import ENCODER, plain
 from protocols.rest.problems import Problem
 from statecharts.ports import AppDoor, Principal, TransactionView
+from statecharts.transaction_source import CHART
 
-FINAL_STATES = frozenset({"Settled", "Refused"})
 LAST_EVENT_ID_DIGITS_MAX = 15
 KEEP_ALIVE = b": keep-alive\n\n"
 END = b"event: end\ndata: {}\n\n"
@@ -34,7 +34,7 @@ async def event_stream(apps: AppDoor, principal: Principal, transaction_id: str,
     """
     seen = _last_event_id()
     now = await apps.transaction(principal, transaction_id)
-    if now.state in FINAL_STATES and now.version <= seen:
+    if CHART.by_name[now.state].final and now.version <= seen:
         return Response(b"", 204)
     if request.method == "HEAD":
         return _streaming(b"")

@@ -27,7 +27,7 @@ from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationComm
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
-FINAL = ("Settled", "Refused")
+FINAL = ("Settled", "Refused", "Expired")
 
 READY = TransactionView(
     transaction_id="tx-1",

@@ -82,9 +82,10 @@ async def test_a_stream_resumes_after_the_last_event_id() -> None:
         assert [event.id async for event in events][-2:] == ["3", ""]
 
 
-async def test_a_client_that_has_seen_the_end_is_told_not_to_come_back() -> None:
-    settled = World(msgspec.structs.replace(READY, state="Settled"))
-    async with served(settled) as client:
+@pytest.mark.parametrize("state", ["Settled", "Refused", "Expired"])
+async def test_a_client_that_has_seen_the_end_is_told_not_to_come_back(state: str) -> None:
+    over = World(msgspec.structs.replace(READY, state=state))
+    async with served(over) as client:
         assert (await client.get(EVENTS, headers={"Last-Event-ID": "2"})).status_code == 204
         assert "event: end" in (await client.get(EVENTS, headers={"Last-Event-ID": "1"})).text
 
