@@ -28,13 +28,14 @@ from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action, AuthorizationStatus, RemoteStartStopStatus
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 RECONNECT_S = 0.1
 RETRY_S = 0.2
 CALL_TIMEOUT_S = 10
+ORDER_BYTES_MAX = 1_000_000
 
-LOST = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError, asyncio.CancelledError)
+GONE = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError)
 
 
 def tell(event: str, **what: Any) -> None:
@@ -76,6 +77,7 @@ class Station:
         self.wanted = asyncio.Event()
         self.line: Line | None = None
         self.booted = False
+        self.reconnects = True
         self.starts_by_itself = not arguments.manual
         self.answers_start = RemoteStartStopStatus.accepted
         self.errands: set[asyncio.Task[None]] = set()
@@ -86,8 +88,14 @@ class Station:
         """Connects again and again, for as long as a line is wanted."""
         while True:
             await self.wanted.wait()
-            with contextlib.suppress(*LOST[:-1]):
+            try:
                 await self.one_connection()
+            except InvalidStatus as refusal:
+                tell("refused", status=refusal.response.status_code)
+            except GONE:
+                tell("unreachable")
+            if not self.reconnects:
+                self.wanted.clear()
             await asyncio.sleep(RECONNECT_S)
 
     async def one_connection(self) -> None:
@@ -110,8 +118,8 @@ class Station:
         if not self.booted:
             boot = await point.call(call.BootNotification("Foreign", "Asyncio 1"), suppress=False)
             self.booted = boot.status == "Accepted"
-            for connector in self.meters:
-                await self.show(connector, "Charging" if connector in self.charges else "Available")
+        for connector in self.meters:  # whatever it was while there was no line (OCPP 1.6, 4.9)
+            await self.show(connector, "Charging" if connector in self.charges else "Available")
         tell("online")
         await self.send_queue(point)
 
@@ -135,7 +143,7 @@ class Station:
         """A StatusNotification, if there is a line; nobody queues those."""
         if self.line is not None:
             said = call.StatusNotification(connector, "NoError", status, timestamp=now())
-            with contextlib.suppress(*LOST):
+            with contextlib.suppress(*GONE):
                 await self.line.point.call(said)
 
     def owe(self, message: Callable[[ChargePoint], Awaitable[None]]) -> None:
@@ -266,7 +274,7 @@ class Point(ChargePoint):
 
 async def obey(station: Station) -> None:
     """Does what stdin says, until it ends."""
-    lines = asyncio.StreamReader()
+    lines = asyncio.StreamReader(ORDER_BYTES_MAX)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while line := await lines.readline():
         order = json.loads(line)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,16 +98,26 @@ class Process:
         with self._news:
             self._news.wait_for(found, timeout_s)
         records = self.said(event, **wanted)
-        assert len(records) >= count, f"no {event} {wanted} in {timeout_s:g} s:\n{self.transcript()}"
+        assert len(records) >= count, f"no {event} {wanted} in {timeout_s:g} s:\n{self.transcript(40)}"
         return records[count - 1]
+
+    def wait_until(self, look: Callable[[], Iterable[Record]], timeout_s: float = WAIT_S) -> list[Record]:
+        """What `look` finds, once it finds something."""
+        found: list[Record] = []
+        with self._news:
+            self._news.wait_for(lambda: found.extend(look()) or found or not self.alive, timeout_s)
+        assert found, f"nothing found in {timeout_s:g} s:\n{self.transcript(40)}"
+        return found
 
     def wait_for_news(self, known: int, timeout_s: float) -> None:
         """Returns once it has written more than `known` records, or the time is over."""
         with self._news:
             self._news.wait_for(lambda: len(self.records) > known, timeout_s)
 
-    def transcript(self) -> str:
-        return "\n".join([*(json.dumps(record) for record in self.records[-60:]), *self.other_lines[-40:]])
+    def transcript(self, last: int | None = None) -> str:
+        """What it has written (the `last` lines of it), for people who look for what went wrong."""
+        lines = [*(json.dumps(record) for record in self.records), *self.other_lines]
+        return "\n".join(lines[-last:] if last else lines)
 
     # -- its end -------------------------------------------------------------------------------------------------------
 
@@ -152,7 +162,11 @@ def _close(stream: IO[str]) -> None:
 
 @dataclass
 class Operator:
-    """One operator: its folder, ports, secrets and configuration; `node` is its present process."""
+    """One operator: its folder, ports, secrets and configuration; `node` is its present process.
+
+    `stations` are its stations' identities with their numbers of connectors; `settings` go over the configuration,
+    table by table, with "" for the keys outside of every table.
+    """
 
     name: str
     folder: Path
@@ -182,9 +196,13 @@ class Operator:
 
     def configuration(self) -> str:
         """Its TOML: deadlines and pauses short, so that what takes minutes in life takes seconds here."""
-        head = [f'pms_identifier = "{self.name}"', f"roles = {json.dumps(self.roles)}",
-                f'data_dir = "{self.folder / "data"}"', "start_margin_s = 2"]  # fmt: skip
         tables: dict[str, dict[str, Any]] = {
+            "": {
+                "pms_identifier": self.name,
+                "roles": self.roles,
+                "data_dir": str(self.folder / "data"),
+                "start_margin_s": 2,
+            },
             "log": {"format": "json"},
             "http": {"port": self.port},
             "ocpp": {"port": self.ocpp_port, "call_timeout_s": 5},
@@ -203,9 +221,9 @@ class Operator:
             rows.append((role, {"pms_identifier": partner, "url": url, "password": ours, "incoming_password": theirs}))
         for identity, connectors in self.stations.items():
             rows.append(("stations", {"identity": identity, "password": self.station_passwords[identity],
-                                      "connectors": connectors, "connection_timeout_s": 4,
+                                      "connectors": connectors, "connection_timeout_s": 3,
                                       "latitude": "53.35", "longitude": "-6.26"}))  # fmt: skip
-        text = [*head, *(_table(f"[{name}]", values) for name, values in tables.items())]
+        text = [_table(f"[{name}]" if name else "", values) for name, values in tables.items()]
         return "\n".join([*text, *(_table(f"[[{name}]]", values) for name, values in rows)]) + "\n"
 
     # -- its processes -------------------------------------------------------------------------------------------------
@@ -235,8 +253,10 @@ class Operator:
     def close(self) -> None:
         for client in (self.app, self.desk, self.stranger):
             client.close()
-        for life in self.lives:
+        for number, life in enumerate(self.lives, start=1):
             life.close()
+            # Kept beside the journal, for whoever looks into a failed test.
+            (self.folder / f"life-{number}.log").write_text(life.transcript(), encoding="utf-8")
 
     def log(self, event: str, **wanted: Any) -> list[Record]:
         """What all its processes have logged of this event."""
@@ -293,7 +313,7 @@ class Operator:
                 if fits(found):
                     return found
             self.node.wait_for_news(known, LOOK_AGAIN_S)
-        raise AssertionError(f"{self.name} after {timeout_s:g} s: {found}\n{self.node.transcript()}")
+        raise AssertionError(f"{self.name} after {timeout_s:g} s: {found}\n{self.node.transcript(40)}")
 
 
 def _bearer(token: str) -> dict[str, str]:
@@ -338,15 +358,23 @@ class Station(Process):
         self.wait_for("online", count=before + 1)
 
 
+def broken(operators: Iterable[Operator]) -> list[Record]:
+    """What nodes have logged as their own failures: whatever they are sent and however they die, there is none."""
+    records = [record for operator in operators for life in operator.lives for record in life.records]
+    return [record for record in records if record.get("level") in ("error", "critical")]
+
+
 @contextmanager
 def running(*operators: Operator) -> Iterator[None]:
-    """The nodes of these operators, all started at once, ended for certain."""
+    """The nodes of these operators, all started at once, ended for certain; fails if one of them broke meanwhile."""
     try:
         for operator in operators:
             operator.launch()
         for operator in operators:
             operator.node.wait_for("node.ready", timeout_s=START_S)
         yield
+        failures = broken(operators)
+        assert not failures, json.dumps(failures[:3], indent=1)
     finally:
         for operator in operators:
             operator.close()

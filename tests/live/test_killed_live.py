@@ -99,7 +99,7 @@ def test_a_destination_killed_while_charging_still_stops_its_station(pair: Pair,
 def test_a_destination_killed_when_the_charge_has_just_ended_owes_its_record_still(
     pair: Pair, station: Station
 ) -> None:
-    home, local = pair
+    _, local = pair
     view = begun(pair, station)
     station.order(do="charge", wh=3_300)
     station.order(do="unplug")
@@ -112,7 +112,7 @@ def test_a_destination_killed_when_the_charge_has_just_ended_owes_its_record_sti
 def test_a_station_that_charges_through_the_death_of_its_operator_is_heard_when_it_lives_again(
     pair: Pair, station: Station
 ) -> None:
-    home, local = pair
+    _, local = pair
     view = begun(pair, station)
     local.kill()
     station.order(do="charge", wh=2_200)
