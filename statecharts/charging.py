@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
-from statecharts.events import Command, Event, Fact
-from statecharts.station_vocabulary import MeterSample
+from statecharts.events import Command, CommandStation, Effect, Event, Fact, ReleaseConnector, StationAnswered
+from statecharts.station_vocabulary import CallVerdict, MeterSample, RemoteStopTransaction
 from statecharts.vocabulary import Value
 
 UNLEARNED = -1
@@ -287,6 +287,31 @@ def silent(data: Charging, event: Event) -> dict[str, Any]:
 
 def confirmed(data: Charging, event: StationConfirmed) -> dict[str, Any]:
     return {"doubted_until": None, "heard_at": event.at, "changed_at": event.at}
+
+
+# -- guards and effects of both charts ---------------------------------------------------------------------------------
+
+CALL_FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
+"""Outcomes of a command that certainly did nothing; UNKNOWN is not among them."""
+
+
+def call_failed(purpose: str) -> Callable[[Charging, StationAnswered], bool]:
+    """Whether the command of this purpose certainly did nothing."""
+    return lambda _, event: event.purpose == purpose and event.outcome.verdict in CALL_FAILED
+
+
+def taken_by_other(data: Charging, event: ConnectorTaken) -> bool:
+    return event.number != data.charge.number
+
+
+def remote_stop(_: Charging, data: Charging, __: Event) -> Iterator[Effect]:
+    assert data.charge.number is not None
+    command = RemoteStopTransaction(transaction_id=data.charge.number)
+    yield CommandStation(station=data.station, command=command, purpose="stop")
+
+
+def release(_: Charging, data: Charging, __: Event) -> Iterator[Effect]:
+    yield ReleaseConnector(station=data.station)
 
 
 CHARGE_CHANGES: Mapping[type[Event], Callable[[Any, Any], Mapping[str, Any]]] = {

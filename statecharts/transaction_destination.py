@@ -18,10 +18,14 @@ from statecharts.charging import (
     TransactionStarted,
     TransactionStopped,
     after_s,
+    call_failed,
     doubt_is_over,
     own_stop,
+    release,
+    remote_stop,
     same_charge,
     same_stop,
+    taken_by_other,
 )
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.destination_events import (
@@ -49,12 +53,10 @@ from statecharts.events import (
     SendProgress,
     StationAnswered,
 )
-from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
 from statecharts.vocabulary import NotifyRequestResult, TransactionProgressUpdate
 
 T = DestinationTransaction
-
-FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
 
 
 # -- guards ------------------------------------------------------------------------------------------------------------
@@ -62,14 +64,6 @@ FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
 
 def _start_accepted(_: T, event: StationAnswered) -> bool:
     return event.purpose == "start" and event.outcome.verdict is CallVerdict.ACCEPTED
-
-
-def _start_failed(_: T, event: StationAnswered) -> bool:
-    return event.purpose == "start" and event.outcome.verdict in FAILED
-
-
-def _stop_failed(_: T, event: StationAnswered) -> bool:
-    return event.purpose == "stop" and event.outcome.verdict in FAILED
 
 
 def _start_expected(data: T, event: TransactionStarted) -> bool:
@@ -90,10 +84,6 @@ def _misused(data: T, event: TransactionStarted | TransactionStopped) -> bool:
 
 def _own_stop(data: T, event: TransactionStopped) -> bool:
     return own_stop(data, event) and not _misused(data, event)
-
-
-def _taken_by_other(data: T, event: ConnectorTaken) -> bool:
-    return event.number != data.charge.number
 
 
 def _end_done(_: T, event: DeliveryEnded) -> bool:
@@ -122,18 +112,8 @@ def _remote_start(_: T, data: T, event: StartRequested) -> Iterator[Effect]:
     yield CommandStation(station=data.station, command=command, purpose="start")
 
 
-def _remote_stop(_: T, data: T, __: Event) -> Iterator[Effect]:
-    assert data.charge.number is not None
-    command = RemoteStopTransaction(transaction_id=data.charge.number)
-    yield CommandStation(station=data.station, command=command, purpose="stop")
-
-
 def _end_start(before: T, after: T, event: Event) -> Iterator[Effect]:
     yield from _notify(before, after, event)
-    yield ReleaseConnector(station=after.station)
-
-
-def _release(_: T, after: T, __: Event) -> Iterator[Effect]:
     yield ReleaseConnector(station=after.station)
 
 
@@ -182,7 +162,7 @@ NOT_RUNNING = "the transaction is not running"
 NAME_TAKEN = "another request of this transaction has this requestIdentifier"
 ASKED_ROWS = (
     move(AuthorizationIssued, S.NEW, S.READY),
-    move(DeadlineReached, S.READY, S.EXPIRED, then=_release),
+    move(DeadlineReached, S.READY, S.EXPIRED, then=release),
     repeat(StartRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StartRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a stop request"),
     move(StartRequested, S.READY, S.START_TX_REQUESTED, then=_remote_start),
@@ -192,22 +172,22 @@ ASKED_ROWS = (
     repeat(StopRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StopRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a start request"),
     refuse(StopRequested, (S.READY, S.START_TX_REQUESTED, S.EXPIRED), 409, "not-running", NOT_RUNNING),
-    move(StopRequested, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_remote_stop),
+    move(StopRequested, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=remote_stop),
     stay(StopRequested, S.STOP_TX_REQUESTED, note="another request: told the one outcome"),
     refuse(StopRequested, OVER, 410, "already-finished", "the transaction is over"),
-    move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_remote_stop, note="by our operator"),
+    move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=remote_stop, note="by our operator"),
     repeat(StopAsked, S.STOP_TX_REQUESTED),
 )
 
 STATION_ROWS = (
     stay(StationAnswered, S.START_TX_REQUESTED, when=_start_accepted, note="will attempt to start"),
-    move(StationAnswered, S.START_TX_REQUESTED, S.READY, when=_start_failed, then=_end_start, note="start failed"),
-    move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=_stop_failed, then=_notify, note="stop failed"),
+    move(StationAnswered, S.START_TX_REQUESTED, S.READY, when=call_failed("start"), then=_end_start, note="failed"),
+    move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=call_failed("stop"), then=_notify, note="failed"),
     stay(StationAnswered, WAITING, when=_never_sent_after_all, note="late: no RemoteStart left"),
     repeat(StationAnswered, ALL, note="says nothing new: a fact or the deadline decides"),
     move(DeadlineReached, S.START_TX_REQUESTED, S.READY, then=_end_start, note="no start"),
     move(ConnectorTaken, S.START_TX_REQUESTED, S.READY, then=_end_start, note="another idTag starts"),
-    move(ConnectorTaken, UNDER_WAY, S.TX_FINISHED, when=_taken_by_other, then=_finish, note="reconciled"),
+    move(ConnectorTaken, UNDER_WAY, S.TX_FINISHED, when=taken_by_other, then=_finish, note="reconciled"),
     repeat(ConnectorTaken, ALL),
     move(
         TransactionStarted, (*WAITING, S.START_TX_REQUESTED), S.TX_RUNNING, when=_start_expected, then=_end_start,

@@ -21,11 +21,14 @@ from statecharts.charging import (
     TransactionStarted,
     TransactionStopped,
     after_s,
+    call_failed,
     doubt_is_over,
     flagged,
     metered,
     own_stop,
     reconciled,
+    release,
+    remote_stop,
     same_charge,
     same_stop,
     silent,
@@ -33,6 +36,7 @@ from statecharts.charging import (
     started_late,
     stopped,
     stopped_late,
+    taken_by_other,
 )
 from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.events import (
@@ -41,10 +45,9 @@ from statecharts.events import (
     DeadlineReached,
     Effect,
     Event,
-    ReleaseConnector,
     StationAnswered,
 )
-from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
 
 
 class S(StrEnum):
@@ -82,14 +85,9 @@ class LocalStartRequested(Command, frozen=True, kw_only=True):
 
 T = LocalTransaction
 NOT_AUTHORISED = "not-authorised"
-FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
 
 
 # -- guards and effects ------------------------------------------------------------------------------------------------
-
-
-def _failed(purpose: str) -> Any:
-    return lambda _, event: event.purpose == purpose and event.outcome.verdict in FAILED
 
 
 def _accepted(_: T, event: TransactionStarted) -> bool:
@@ -104,23 +102,9 @@ def _unopened(data: T, _: Event) -> bool:
     return not data.station
 
 
-def _taken_by_other(data: T, event: ConnectorTaken) -> bool:
-    return event.number != data.charge.number
-
-
 def _remote_start(_: T, data: T, event: LocalStartRequested) -> Iterator[Effect]:
     command = RemoteStartTransaction(id_tag=data.id_tag, connector_id=event.connector_id)
     yield CommandStation(station=data.station, command=command, purpose="start")
-
-
-def _remote_stop(_: T, data: T, __: Event) -> Iterator[Effect]:
-    assert data.charge.number is not None
-    command = RemoteStopTransaction(transaction_id=data.charge.number)
-    yield CommandStation(station=data.station, command=command, purpose="stop")
-
-
-def _release(_: T, data: T, __: Event) -> Iterator[Effect]:
-    yield ReleaseConnector(station=data.station)
 
 
 # -- what each event changes -------------------------------------------------------------------------------------------
@@ -206,31 +190,31 @@ ROWS = (
     repeat(LocalStartRequested, S.START_TX_REQUESTED),
     stay(StationAnswered, S.START_TX_REQUESTED, when=lambda _, e: e.outcome.verdict is CallVerdict.ACCEPTED,
          note="will attempt to start"),
-    move(StationAnswered, S.START_TX_REQUESTED, S.EXPIRED, when=_failed("start"), then=_release, note="start failed"),
-    move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=_failed("stop"), note="stop failed"),
+    move(StationAnswered, S.START_TX_REQUESTED, S.EXPIRED, when=call_failed("start"), then=release, note="failed"),
+    move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=call_failed("stop"), note="failed"),
     repeat(StationAnswered, ALL, note="says nothing new"),
-    move(DeadlineReached, S.START_TX_REQUESTED, S.EXPIRED, then=_release, note="no start"),
-    move(TransactionStarted, BEFORE, S.TX_RUNNING, when=_accepted, then=_release, answer=IdTagStatus.ACCEPTED),
-    move(TransactionStarted, BEFORE, S.TX_RUNNING, then=_release, answer=IdTagStatus.INVALID, note="not accepted"),
+    move(DeadlineReached, S.START_TX_REQUESTED, S.EXPIRED, then=release, note="no start"),
+    move(TransactionStarted, BEFORE, S.TX_RUNNING, when=_accepted, then=release, answer=IdTagStatus.ACCEPTED),
+    move(TransactionStarted, BEFORE, S.TX_RUNNING, then=release, answer=IdTagStatus.INVALID, note="not accepted"),
     repeat(TransactionStarted, BEGUN, when=_same_accepted, answer=IdTagStatus.ACCEPTED, note="same start"),
     repeat(TransactionStarted, BEGUN, when=same_charge, answer=IdTagStatus.INVALID, note="same start, not accepted"),
     stay(TransactionStarted, BEGUN, answer=IdTagStatus.INVALID, note="kept for the operator"),
     stay(MeterRead, ALL),
-    move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_remote_stop),
+    move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=remote_stop),
     repeat(StopAsked, S.STOP_TX_REQUESTED),
     refuse(StopAsked, S.SETTLED, 410, "already-finished", "the transaction is over"),
-    move(TransactionStopped, BEFORE, S.SETTLED, then=_release, note="also without its start"),
-    move(TransactionStopped, UNDER_WAY, S.SETTLED, when=own_stop, then=_release, note="of this charge"),
+    move(TransactionStopped, BEFORE, S.SETTLED, then=release, note="also without its start"),
+    move(TransactionStopped, UNDER_WAY, S.SETTLED, when=own_stop, then=release, note="of this charge"),
     repeat(TransactionStopped, S.SETTLED, when=same_stop, note="same stop"),
     stay(TransactionStopped, BEGUN, note="kept for the operator"),
-    move(ConnectorTaken, S.START_TX_REQUESTED, S.EXPIRED, then=_release, note="another idTag starts"),
-    move(ConnectorTaken, UNDER_WAY, S.SETTLED, when=_taken_by_other, note="reconciled"),
+    move(ConnectorTaken, S.START_TX_REQUESTED, S.EXPIRED, then=release, note="another idTag starts"),
+    move(ConnectorTaken, UNDER_WAY, S.SETTLED, when=taken_by_other, note="reconciled"),
     repeat(ConnectorTaken, ALL),
     stay(StationDoubted, UNDER_WAY, note="reconcile deadline armed"),
     repeat(StationDoubted, ALL),
     stay(StationConfirmed, UNDER_WAY, when=lambda d, _: d.doubted_until is not None, note="doubt is over"),
     repeat(StationConfirmed, ALL),
-    move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, then=_release, note="reconciled"),
+    move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, then=release, note="reconciled"),
     stay(DeadlineReached, S.TX_RUNNING, note="silent: reconcile deadline armed"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, note="no stop"),
 )  # fmt: skip
