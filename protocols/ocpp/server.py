@@ -197,6 +197,8 @@ class StationServer:
             await socket.close(CloseCode.PROTOCOL_ERROR, _NO_COMMON_SUBPROTOCOL)
         else:
             await self._serve_station(identity, socket)
+        if socket.complaint:
+            self._log.warning("ocpp.closed", station=identity, address=address, reason=socket.complaint)
 
     async def _serve_station(self, identity: str, socket: ServerWebSocket) -> None:
         connection = LiveConnection(
@@ -225,6 +227,8 @@ class StationServer:
         with trio.move_on_after(self._limits.handshake_timeout_s):
             if await socket.open(decide):
                 return identity_in(asked[0].path)
+        if not asked:
+            self._log.info("ocpp.no_upgrade", address=address)
         return None
 
     def _refusal(self, request: Request, address: str) -> Refusal | None:

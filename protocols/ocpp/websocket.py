@@ -24,6 +24,7 @@ from protocols.ocpp.rpc import GONE, NothingSent
 _RECEIVE_BYTES = 65_536
 _CLOSE_REASON_BYTES_MAX = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 _END_OF_HEAD = b"\r\n\r\n"
+_THEIR_FAULT = frozenset({CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG})
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 Decide = Callable[[Request], tuple[HTTPStatus, str, dict[str, str]] | None]
@@ -58,6 +59,12 @@ class ServerWebSocket:
     def speaks_nothing_known(self) -> bool:
         """Whether the client offered subprotocols, and none of ours is among them."""
         return bool(self._offered) and self.subprotocol is None
+
+    @property
+    def complaint(self) -> str | None:
+        """What the client did that made us close, as we told it; None if it kept to RFC 6455 and our limits."""
+        sent = self._protocol.close_sent
+        return str(sent) if sent and sent.code in _THEIR_FAULT else None
 
     # -- opening handshake ---------------------------------------------------------------------------------------------
 

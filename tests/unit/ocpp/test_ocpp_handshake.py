@@ -6,8 +6,10 @@ import base64
 from typing import Any
 
 import pytest
+import trio.testing
 from ocpp_raw_station import BASIC, raw_station
 from ocpp_worlds import PASSWORD, Directory, World, central_system
+from structlog.testing import capture_logs
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, RejectData
 
 from protocols.ocpp.client import ConnectionRefused
@@ -165,10 +167,13 @@ async def test_ocpp_1_6_is_chosen_and_assumed_where_nothing_is_offered(
 async def test_offers_without_a_known_one_complete_the_handshake_and_are_closed() -> None:
     async with central_system() as world:
         station = await raw_station(world)
-        event = await station.open(subprotocols=("ocpp9.9",))
-        assert isinstance(event, AcceptConnection)
-        assert event.subprotocol is None
-        event = await station.event()
-        assert isinstance(event, CloseConnection)
-        assert event.code == 1002
+        with capture_logs() as logs:
+            event = await station.open(subprotocols=("ocpp9.9",))
+            assert isinstance(event, AcceptConnection)
+            assert event.subprotocol is None
+            event = await station.event()
+            assert isinstance(event, CloseConnection)
+            assert event.code == 1002
+            await trio.testing.wait_all_tasks_blocked()
+        assert [line["station"] for line in logs if line["event"] == "ocpp.closed"] == ["CS01"]
         assert world.door.events == []

@@ -183,15 +183,20 @@ async def test_a_frame_too_long_ends_the_connection_with_1009_and_the_server_liv
     async with central_system() as world:
         station = await raw_station(world)
         await station.open()
-        with trio.move_on_after(5):
-            for number in range(fragments):
-                part = TextMessage(data="x" * (200_000 // fragments), message_finished=number == fragments - 1)
-                await station.stream.send_all(station._websocket.send(part))
-        event = await station.event()
-        assert isinstance(event, CloseConnection)
-        assert event.code == 1009
-        await station.stream.aclose()
-        await world.door.offline.wait()
+        with capture_logs() as logs:
+            with trio.move_on_after(5):
+                for number in range(fragments):
+                    part = TextMessage(data="x" * (200_000 // fragments), message_finished=number == fragments - 1)
+                    await station.stream.send_all(station._websocket.send(part))
+            event = await station.event()
+            assert isinstance(event, CloseConnection)
+            assert event.code == 1009
+            await station.stream.aclose()
+            await world.door.offline.wait()
+            await trio.testing.wait_all_tasks_blocked()
+        (line,) = [line for line in logs if line["event"] == "ocpp.closed"]
+        assert line["station"] == "CS01"
+        assert line["reason"].startswith("1009 ")
         async with world.station() as good:
             await good.call(Heartbeat())
 
