@@ -40,6 +40,9 @@ from statecharts.vocabulary import (
     refused,
 )
 
+IDENTIFIER_CHARS_MAX = 255
+"""The contract bounds no identifier; what is kept for ever must be."""
+
 MINTING_ATTEMPTS = 5
 OPEN = (S.READY, S.START_TX_REQUESTED, S.TX_RUNNING, S.STOP_TX_REQUESTED)
 NEWEST_LOOKED_AT = 100
@@ -52,6 +55,7 @@ class DestinationRole:
         self._context = context
 
     async def __call__(self, peer: str, request: DestinationRequest) -> RoamingAnswer:
+        _check_identifiers(request)
         match request:
             case Authorize():
                 return await self._authorize(peer, request)
@@ -216,3 +220,12 @@ class DestinationRole:
         look = await self._look(place)
         states = {connector: look.data.evse(connector).state for connector in look.connectors}
         return service_status(states, look.free, in_service=look.in_service)
+
+
+def _check_identifiers(request: DestinationRequest) -> None:
+    """Raises `Refused` (400) for one that names nothing or is too long to be kept."""
+    for field in msgspec.structs.fields(request):
+        value = getattr(request, field.name)
+        if field.name.endswith("_identifier") and value is not None and not 1 <= len(value) <= IDENTIFIER_CHARS_MAX:
+            what = field.name.replace("_", " ")
+            raise refused(400, "invalid-identifier", f"the {what} must have 1 to {IDENTIFIER_CHARS_MAX} characters")

@@ -93,6 +93,9 @@ class OperatorRole:
         verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.now())
         if not verdict.allowed:
             raise refused(409, "invalid-id-tag", verdict.refusal_message or "this idTag may not charge here")
+        look: StationLook = await self._context.system.ask(f"station/{identity}", Look())
+        if not look.in_service:
+            raise refused(409, "station-unavailable", f"{identity} is not connected or not in service")
         identifier = self._context.ids.request_identifier()
         stream, station = f"local/{identifier}", f"station/{identity}"
         now, correlation_id = self._context.clock.now(), current_correlation_id()

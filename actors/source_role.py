@@ -55,6 +55,9 @@ from statecharts.vocabulary import (
 KEEP_ALIVE_S = 15.0
 """How often a watcher of a quiet transaction hears that the line is still there."""
 
+CAUSE_CHARS_MAX = 400
+"""What is kept of a reason that a Destination gives; the contract bounds none."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -262,7 +265,8 @@ class SourceRole:
         match request:
             case NotifyRequestResult(request_identifier=name, request_success=success, cause=cause):
                 stream = await self._stream(f"source-request/{peer}", name, "requestIdentifier")
-                return stream, ResultNotified(**common, request_identifier=name, success=success, cause=cause)
+                kept = cause and cause[:CAUSE_CHARS_MAX]
+                return stream, ResultNotified(**common, request_identifier=name, success=success, cause=kept)
             case TransactionProgressUpdate(authorization_identifier=name, transaction_data=content):
                 stream = await self._stream(f"source-authorization/{peer}", name, "authorizationIdentifier")
                 start = request.start_transaction_timestamp

@@ -18,6 +18,7 @@ from statecharts.vocabulary import (
     EndTransaction,
     Refusal,
     TransactionData,
+    TransactionStatus,
     Value,
 )
 
@@ -210,6 +211,14 @@ def foreign_end(data: T, event: TransactionEnded) -> bool:
     return foreign_content(data, event.message.transaction_data, event.message.authorization_identifier)
 
 
+def is_implausible(end: EndTransaction) -> bool:
+    """Whether a charge record cannot be right as it stands; it is kept all the same, and flagged for a person."""
+    content = end.transaction_data
+    backwards = end.end_transaction_timestamp < end.start_transaction_timestamp
+    unmeasured = content.energy_wh is None or content.energy_wh < 0
+    return backwards or unmeasured or content.transaction_status is not TransactionStatus.TERMINATED
+
+
 # -- what each event changes -------------------------------------------------------------------------------------------
 
 
@@ -306,7 +315,7 @@ def _notified(data: T, event: ResultNotified) -> dict[str, Any]:
 def _progressed(data: T, event: ProgressReported) -> dict[str, Any]:
     if foreign_progress(data, event):
         return {"flags": _flagged(data, "foreign-progress")}
-    energy = max((e for e in (data.energy_wh, event.content.energy_wh) if e is not None), default=None)
+    energy = max((e for e in (data.energy_wh, event.content.energy_wh) if e is not None and e >= 0), default=None)
     news = {"energy_wh": energy, "start_timestamp": event.start_timestamp, "heard_at": event.at, "changed_at": event.at}
     entering = data.heard_at is None and data.state in (S.TX_RUNNING, S.STOP_TX_REQUESTED)
     return {**news, **_entered(data, event.at)} if entering else news
@@ -320,7 +329,8 @@ def _ended(data: T, event: TransactionEnded) -> dict[str, Any]:
     known = {"end": event.message, "energy_wh": event.message.transaction_data.energy_wh, "finished_at": event.at}
     start = event.message.start_transaction_timestamp
     done = {"operations": _close(data.operations, "succeeded"), "stop_kept": None, "cause": None}
-    return {**known, **done, "start_timestamp": start, "changed_at": event.at}
+    flags = {"flags": _flagged(data, "implausible-end")} if is_implausible(event.message) else {}
+    return {**known, **done, **flags, "start_timestamp": start, "changed_at": event.at}
 
 
 def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:

@@ -147,7 +147,8 @@ class _Service:
             return call.answer(await self._door(peer, call.request))
         except Refused as error:
             refusal = error.refusal
-            log.info("soap request declined", peer=peer, call=repr(call), code=refusal.code, kind=refusal.kind)
+            said = {"code": refusal.code, "kind": refusal.kind, "reason": refusal.message}
+            log.info("soap request declined", peer=peer, call=repr(call), **said)
             return call.refuse(refusal)
 
 

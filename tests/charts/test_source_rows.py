@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import msgspec
 import pytest
 
 from statecharts.chart import Outcome
@@ -264,7 +267,7 @@ def test_a_failed_stop_is_running_again_with_the_cause(way):
 @pytest.mark.parametrize("state", [S.TX_RUNNING, S.STOP_TX_REQUESTED])
 def test_progress_stays_and_its_energy_never_falls(state):
     scene = source(state)
-    for energy in (4000, 3000, None):
+    for energy in (-5, 4000, 3000, None):
         progress(scene, energy)
     assert (scene.state, scene.data.energy_wh) == (state, 4000)
 
@@ -302,6 +305,22 @@ def test_the_end_settles_whatever_was_going_on(state):
     scene.tell(TransactionEnded, message=end())
     assert (scene.state, scene.data.end) == (S.SETTLED, end())
     assert all(o.status != "pending" for o in scene.data.operations)
+
+
+IMPLAUSIBLE = {
+    "ends before it starts": msgspec.structs.replace(end(), end_transaction_timestamp=T0 - timedelta(seconds=1)),
+    "no energy": end(None),
+    "negative energy": end(-1),
+    "still active": msgspec.structs.replace(end(), transaction_data=content(7000)),
+}
+
+
+@pytest.mark.parametrize("message", IMPLAUSIBLE.values(), ids=IMPLAUSIBLE)
+def test_an_end_that_cannot_be_right_settles_as_it_came_and_is_flagged(message):
+    scene = source(S.TX_RUNNING)
+    scene.tell(TransactionEnded, message=message)
+    assert (scene.state, scene.data.end) == (S.SETTLED, message)
+    assert scene.data.flags == ("implausible-end",)
 
 
 def test_open_operations_end_as_done():
