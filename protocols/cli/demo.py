@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import trio
@@ -51,15 +51,20 @@ def play(starter: Starter, folder: Path, once: bool) -> None:
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Makes the folder and keeps other demos out of it. Raises `CannotRun`."""
+    with _lock_in(folder) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotRun(f"another demo runs in {folder}: give this one its own with --folder") from error
+        yield
+
+
+def _lock_in(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError as error:
-        raise CannotRun(f"another demo runs in {folder}: give this one its own with --folder") from error
-    except PermissionError as error:
-        raise CannotRun(f"{error.filename} cannot be written: {error.strerror}") from error
+        return (folder / ".lock").open("w")
+    except OSError as error:
+        raise CannotRun(f"{folder} cannot be written: {error.strerror}") from error
 
 
 async def _run(operators: Operators, command: tuple[str, ...], once: bool) -> View | None:

@@ -39,6 +39,10 @@ class Processes:
         self._running[name] = process
         self._nursery.start_soon(self._listen, name, process)
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return tuple(process.pid for process in self._running.values())
+
     async def end(self) -> None:
         """Ends all processes, the youngest first, so that stations hang up before their node goes."""
         self._ending = True
