@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
+import trio
 
 from actors.actor import Actor, correlated
 from actors.context import Context
@@ -111,7 +112,7 @@ class PeerActor(Actor):
                 self._wake_at = self.clock.now()
             case Progress(transaction=transaction, message=progress):
                 self._progress[transaction] = progress
-                self._tell_progress(transaction)
+                self._tell_progress()
             case Replay(delivery_id=delivery_id):
                 await self._replay(delivery_id)
             case Event():
@@ -164,13 +165,20 @@ class PeerActor(Actor):
 
     async def _deliver(self, row: Delivery) -> None:
         try:
-            parcel = msgspec.json.decode(row.body, type=Parcel)
-            with correlated(parcel.correlation_id):
-                outcome = await self._call(parcel)
-                await self._conclude(row, parcel, outcome)
+            await self._attempt(row)
+        except Exception as error:
+            # Trouble of our own, as with a full disk: the row still stands as due, and the peer must not feel it.
+            log.exception("peer.attempt_failed", peer=self.peer, delivery=row.id, error=type(error).__name__)
+            await trio.sleep(self._backoff_s(row))
         finally:
             self._in_flight.discard(row.id)
             self.context.system.tell(self.key, Wake())
+
+    async def _attempt(self, row: Delivery) -> None:
+        parcel = msgspec.json.decode(row.body, type=Parcel)
+        with correlated(parcel.correlation_id):
+            outcome = await self._call(parcel)
+            await self._conclude(row, parcel, outcome)
 
     async def _call(self, parcel: Parcel) -> PeerOutcome:
         client = self._client(parcel)
@@ -202,13 +210,14 @@ class PeerActor(Actor):
             await self._try_later(row, str(no))
 
     async def _try_later(self, row: Delivery, cause: str) -> None:
-        settings, attempts = self.context.settings.delivery, row.attempts + 1
-        wait_s = backoff_s(
-            row.attempts, self.context.ids.jitter(), base_s=settings.retry_base_s, cap_s=settings.retry_cap_s
-        )
+        wait_s = self._backoff_s(row)
         next_at = self.clock.now() + timedelta(seconds=wait_s)
         log.warning("peer.retry", peer=self.peer, operation=row.operation, cause=cause, wait_s=round(wait_s, 1))
-        await self.context.outbox.record_attempt(row.id, attempts, next_at, cause)
+        await self.context.outbox.record_attempt(row.id, row.attempts + 1, next_at, cause)
+
+    def _backoff_s(self, row: Delivery) -> float:
+        settings, jitter = self.context.settings.delivery, self.context.ids.jitter()
+        return backoff_s(row.attempts, jitter, base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)
 
     def _is_too_old(self, row: Delivery) -> bool:
         age = self.clock.now() - row.created_at
@@ -234,8 +243,11 @@ class PeerActor(Actor):
 
     # -- progress ------------------------------------------------------------------------------------------------------
 
-    def _tell_progress(self, transaction: str) -> None:
-        if transaction not in self._telling:
+    def _tell_progress(self) -> None:
+        """Begins to tell what waits, no more transactions at once than deliveries."""
+        for transaction in [name for name in self._progress if name not in self._telling]:
+            if len(self._telling) >= self._in_flight_max:
+                return
             self._telling.add(transaction)
             self.context.system.spawn(self._progress_until_told, transaction)
 
@@ -246,6 +258,7 @@ class PeerActor(Actor):
                 await self._call(Parcel(message=message))
         finally:
             self._telling.discard(transaction)
+            self._tell_progress()
 
 
 def _error(outcome: PeerOutcome) -> str | None:

@@ -278,9 +278,10 @@ class House:
 
     async def until(self, stream: str, state: str, within_s: float = 600.0) -> Any:
         """The data once it is in that state; fails after `within_s` of virtual time."""
+        begun_at = trio.current_time()
         with trio.fail_after(within_s):
             while (data := await self.data(stream)).state != state:  # noqa: ASYNC110 - virtual time costs nothing
-                await trio.sleep(0.05)
+                await trio.sleep(0.05 if trio.current_time() < begun_at + 5 else 1)
         return data
 
 
