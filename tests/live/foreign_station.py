@@ -191,7 +191,7 @@ class Station:
         tell("started", connector=charge.connector, id_tag=charge.id_tag, transaction_id=answer.transaction_id,
              status=status, timestamp=charge.started_at)  # fmt: skip
         if status != AuthorizationStatus.accepted:
-            self.end(charge.connector, "DeAuthorized")
+            await self.unplug(charge.connector, "DeAuthorized")
 
     async def charge(self, wh: int, connector: int = 1) -> None:
         """Energy flows, and is metered."""
@@ -227,8 +227,12 @@ class Station:
 
     # -- what the central system asks ----------------------------------------------------------------------------------
 
+    def verdict_on_start(self, connector: int) -> str:
+        """A connector that is in use takes no second charge."""
+        return RemoteStartStopStatus.rejected if connector in self.charges else self.answers_start
+
     async def after_remote_start(self, id_tag: str, connector: int) -> None:
-        if self.starts_by_itself and self.answers_start == RemoteStartStopStatus.accepted:
+        if self.starts_by_itself and self.verdict_on_start(connector) == RemoteStartStopStatus.accepted:
             await self.plug_in(id_tag, connector)
 
     async def after_remote_stop(self, transaction_id: int) -> None:
@@ -252,8 +256,9 @@ class Point(ChargePoint):
 
     @on(Action.remote_start_transaction)
     def on_remote_start(self, id_tag: str, connector_id: int = 1, **_: Any) -> Any:
-        tell("remote_start", id_tag=id_tag, connector=connector_id)
-        return call_result.RemoteStartTransaction(self.station.answers_start)
+        verdict = self.station.verdict_on_start(connector_id)
+        tell("remote_start", id_tag=id_tag, connector=connector_id, verdict=verdict)
+        return call_result.RemoteStartTransaction(verdict)
 
     @after(Action.remote_start_transaction)
     def started(self, id_tag: str, connector_id: int = 1, **_: Any) -> None:
