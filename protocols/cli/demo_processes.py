@@ -57,6 +57,15 @@ class Processes:
 
     async def _listen(self, name: str, process: trio.Process) -> None:
         last: deque[str] = deque(maxlen=LINES_KEPT)
+        # To the end, whatever is cancelled: a process that nobody listens to cannot write that it has drained.
+        with trio.CancelScope(shield=True):
+            await self._read(name, process, last)
+            status = await process.wait()
+        if not self._ending:
+            said = "\n".join(f"  {line}" for line in last) or "  (it said nothing)"
+            raise CannotRun(f"{name} ended with status {status}; its last lines:\n{said}")
+
+    async def _read(self, name: str, process: trio.Process, last: deque[str]) -> None:
         assert process.stdout is not None
         with (self._folder / f"{name}.log").open("wb") as log:
             async for line in lines_of(process.stdout):
@@ -64,10 +73,6 @@ class Processes:
                 log.flush()
                 last.append(line.decode(errors="replace"))
                 self._tell(name, line)
-        status = await process.wait()
-        if not self._ending:
-            said = "\n".join(f"  {line}" for line in last) or "  (it said nothing)"
-            raise CannotRun(f"{name} ended with status {status}; its last lines:\n{said}")
 
     def _tell(self, name: str, line: bytes) -> None:
         try:
