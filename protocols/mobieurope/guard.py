@@ -13,7 +13,11 @@ from statecharts.ports import PeerDirectory
 
 FAILURES_MAX = 20
 FAILURES_WINDOW_S = 60.0
-ADDRESSES_MAX = 4096
+CLAIMS_MAX = 4096
+NAME_CHARS_MAX = 64
+
+Claim = tuple[str, str]
+"""An address, and who it says it is."""
 
 
 class Credentials(NamedTuple):
@@ -34,28 +38,31 @@ def basic_credentials(header: str | None) -> Credentials | None:
 
 
 class Failures:
-    """How often each address has failed of late: a fixed window per address, the oldest address forgotten when full."""
+    """How often each of a peer's names has failed from an address of late, in fixed windows; bounded, oldest first out.
+
+    Counted per name as well: partners behind one proxy share its address, and a stranger there must not keep them out.
+    """
 
     def __init__(self) -> None:
-        self._by_address: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._recent_ones: OrderedDict[Claim, tuple[float, int]] = OrderedDict()
 
-    def too_many(self, address: str) -> bool:
-        return self._recent(address)[1] >= FAILURES_MAX
+    def too_many(self, claim: Claim) -> bool:
+        return self._recent(claim)[1] >= FAILURES_MAX
 
-    def count(self, address: str) -> None:
-        since, failures = self._recent(address)
-        self._by_address[address] = (since, failures + 1)
-        if len(self._by_address) > ADDRESSES_MAX:
-            self._by_address.popitem(last=False)
+    def count(self, claim: Claim) -> None:
+        since, failures = self._recent(claim)
+        self._recent_ones[claim] = (since, failures + 1)
+        if len(self._recent_ones) > CLAIMS_MAX:
+            self._recent_ones.popitem(last=False)
 
-    def _recent(self, address: str) -> tuple[float, int]:
+    def _recent(self, claim: Claim) -> tuple[float, int]:
         now = trio.current_time()
-        since, failures = self._by_address.get(address, (now, 0))
+        since, failures = self._recent_ones.get(claim, (now, 0))
         return (since, failures) if now - since < FAILURES_WINDOW_S else (now, 0)
 
 
 class TooManyFailures(Exception):
-    """This address has guessed too often; whatever it sends now, it is not looked at."""
+    """This address has guessed for this peer too often; whatever it presents now, it is not looked at."""
 
 
 class Guard:
@@ -70,10 +77,11 @@ class Guard:
 
         Raises `TooManyFailures`. A request without credentials is no guess: some SOAP stacks send one first.
         """
-        if self._failures.too_many(address):
-            raise TooManyFailures
         credentials = basic_credentials(authorization)
+        claim = address, "" if credentials is None else credentials.username[:NAME_CHARS_MAX]
+        if authorization is not None and self._failures.too_many(claim):
+            raise TooManyFailures
         peer = None if credentials is None else self._peers.authenticate(credentials.username, credentials.password)
         if peer is None and authorization is not None:
-            self._failures.count(address)
+            self._failures.count(claim)
         return peer

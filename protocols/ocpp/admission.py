@@ -1,4 +1,8 @@
-"""Who may connect: the identity in the path, its Basic credentials, and a limit on failures per address."""
+"""Who may connect: the identity in the path, its Basic credentials, and a limit on failures per address.
+
+Failures count for the station they were about: whole fleets share the address of a mobile network, and one station with
+a wrong password must not keep its neighbours out.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +66,10 @@ def forms_of(password: bytes) -> tuple[bytes, ...]:
     return password, password.hex().encode(), password.hex().upper().encode()
 
 
+_Claim = tuple[str, str]
+"""An address, and the station of ours that it claims to be; "" for all that are none of ours."""
+
+
 class _Failures(msgspec.Struct):
     count: int
     until: float
@@ -72,21 +80,22 @@ class Admission:
 
     def __init__(self, directory: StationDirectory, limits: Limits) -> None:
         self._directory, self._limits = directory, limits
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failures: OrderedDict[_Claim, _Failures] = OrderedDict()
 
     def refusal(self, request: Request, address: str) -> Refusal | None:
         """Why this upgrade request from this address is turned down; None if its station may come in."""
-        wait_s = self._seconds_to_wait(address)
+        identity = identity_in(request.path) or ""
+        identity = identity if self._directory.knows(identity) else ""
+        wait_s = self._seconds_to_wait((address, identity))
         if wait_s > 0:
             return HTTPStatus.TOO_MANY_REQUESTS, "too many failures, wait", {"Retry-After": str(int(wait_s) + 1)}
-        refusal = self._check(request)
+        refusal = self._check(request, identity)
         if refusal:
-            self._count(address)
+            self._count((address, identity))
         return refusal
 
-    def _check(self, request: Request) -> Refusal | None:
-        identity = identity_in(request.path)
-        if identity is None or not self._directory.knows(identity):
+    def _check(self, request: Request, identity: str) -> Refusal | None:
+        if not identity:
             # OCPP-J 1.6, 3.1.1: an unknown station is told so, and backs off.
             return HTTPStatus.NOT_FOUND, "no such charging station", {}
         if not self._opens(identity, password_in(_authorization(request), identity)):
@@ -98,20 +107,20 @@ class Admission:
             return self._directory.authenticate(identity, None)
         return any(self._directory.authenticate(identity, form) for form in forms_of(password))
 
-    def _seconds_to_wait(self, address: str) -> float:
-        failures = self._failures.get(address)
+    def _seconds_to_wait(self, claim: _Claim) -> float:
+        failures = self._failures.get(claim)
         if failures is None or failures.count < self._limits.address_failures_max:
             return 0
         return failures.until - trio.current_time()
 
-    def _count(self, address: str) -> None:
-        """One more failure; the address longest without one is forgotten when the table is full."""
+    def _count(self, claim: _Claim) -> None:
+        """One more failure; the claim longest without one is forgotten when the table is full."""
         now = trio.current_time()
-        failures = self._failures.pop(address, None)
+        failures = self._failures.pop(claim, None)
         if failures is None or failures.until <= now:
             failures = _Failures(0, now + self._limits.address_window_s)
         failures.count += 1
-        self._failures[address] = failures
+        self._failures[claim] = failures
         if len(self._failures) > self._limits.addresses_max:
             self._failures.popitem(last=False)
 

@@ -11,7 +11,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     `waiting_calls_max` are commands waiting for their turn, `incoming_calls_max` requests of the other side waiting to
     be handled; a handler gets `handler_timeout_s`, the other side `call_timeout_s` to answer a call once it is written.
     A connection silent for `ping_interval_s` is pinged, and dropped `pong_timeout_s` later if it stays silent.
-    An address with `address_failures_max` refusals within `address_window_s` is refused unseen for the rest of it.
+    An address with `address_failures_max` refusals for one station within `address_window_s` is refused unseen for that
+    station for the rest of it; `addresses_max` such counts are remembered.
     """
 
     frame_bytes_max: int = 65_536

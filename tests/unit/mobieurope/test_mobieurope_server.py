@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 import trio
 import trio.testing
@@ -26,7 +27,7 @@ from wsdl_table import table
 
 from protocols.mobieurope import server
 from protocols.mobieurope.contract import destination_contract, source_contract
-from protocols.mobieurope.guard import ADDRESSES_MAX, FAILURES_MAX, FAILURES_WINDOW_S, Failures
+from protocols.mobieurope.guard import CLAIMS_MAX, FAILURES_MAX, FAILURES_WINDOW_S, Failures
 from statecharts.vocabulary import (
     Answered,
     AuthorizeAnswer,
@@ -114,6 +115,15 @@ async def test_guessing_from_one_address_is_stopped_for_a_while(autojump_clock: 
     assert isinstance(await node.client().call(START, 5), Answered)
 
 
+async def test_a_partner_is_not_kept_out_by_a_stranger_who_shares_its_address() -> None:
+    node = Node()
+    stranger = httpx.BasicAuth("stranger", "guess")
+    async with node.http() as http:
+        statuses = [(await http.post(DESTINATION, auth=stranger)).status_code for _ in range(FAILURES_MAX + 1)]
+    assert statuses == [401] * FAILURES_MAX + [429]
+    assert isinstance(await node.client().call(START, 5), Answered)
+
+
 async def test_requests_without_credentials_are_no_guesses() -> None:
     node = Node()
     for _ in range(FAILURES_MAX + 1):
@@ -122,11 +132,11 @@ async def test_requests_without_credentials_are_no_guesses() -> None:
 
 async def test_the_table_of_failures_is_bounded(autojump_clock: trio.testing.MockClock) -> None:
     failures = Failures()
-    for number in range(ADDRESSES_MAX + 10):
-        for _ in range(FAILURES_MAX if number in (0, ADDRESSES_MAX + 9) else 1):
-            failures.count(f"address {number}")
-    assert not failures.too_many("address 0")
-    assert failures.too_many(f"address {ADDRESSES_MAX + 9}")
+    for number in range(CLAIMS_MAX + 10):
+        for _ in range(FAILURES_MAX if number in (0, CLAIMS_MAX + 9) else 1):
+            failures.count(("192.0.2.1", f"peer {number}"))
+    assert not failures.too_many(("192.0.2.1", "peer 0"))
+    assert failures.too_many(("192.0.2.1", f"peer {CLAIMS_MAX + 9}"))
 
 
 # -- what the door says ------------------------------------------------------------------------------------------------

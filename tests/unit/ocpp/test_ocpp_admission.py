@@ -20,6 +20,7 @@ from protocols.ocpp.limits import Limits
 LIMITS = Limits(address_failures_max=2, address_window_s=60, addresses_max=3)
 BASIC = "Basic " + base64.b64encode(b"CS01:" + PASSWORD).decode()
 GOOD = Request("/ocpp/CS01", Headers(Authorization=BASIC))
+WRONG = Request("/ocpp/CS01", Headers())
 UNKNOWN = Request("/ocpp/CS02", Headers(Authorization=BASIC))
 
 
@@ -30,10 +31,16 @@ def status(admission: Admission, request: Request, address: str = "192.0.2.1") -
 
 async def test_failures_are_counted_per_address_within_a_window(mock_clock: trio.testing.MockClock) -> None:
     admission = Admission(Directory(), LIMITS)
-    assert [status(admission, UNKNOWN) for _ in range(3)] == [404, 404, 429]
+    assert [status(admission, WRONG) for _ in range(3)] == [401, 401, 429]
     assert status(admission, GOOD) == 429
     assert status(admission, GOOD, "192.0.2.2") is None
     mock_clock.jump(60)
+    assert status(admission, GOOD) is None
+
+
+async def test_a_station_is_not_kept_out_by_others_that_share_its_address() -> None:
+    admission = Admission(Directory(), LIMITS)
+    assert [status(admission, UNKNOWN) for _ in range(3)] == [404, 404, 429]
     assert status(admission, GOOD) is None
 
 
@@ -48,7 +55,7 @@ async def test_an_address_refused_unseen_asks_nothing_of_the_directory() -> None
     directory = Directory()
     admission = Admission(directory, LIMITS)
     for _ in range(2):
-        admission.refusal(Request("/ocpp/CS01", Headers()), "192.0.2.1")
+        admission.refusal(WRONG, "192.0.2.1")
     asked = list(directory.tried)
     assert status(admission, GOOD) == 429
     assert directory.tried == asked == [None, None]

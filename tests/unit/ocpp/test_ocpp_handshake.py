@@ -107,15 +107,14 @@ async def test_our_stations_end_percent_encodes_its_identity() -> None:
 
 async def test_an_address_with_too_many_failures_waits() -> None:
     async with central_system(limits=Limits(address_failures_max=3, address_window_s=60)) as world:
-        assert [(await refused(world, path="/ocpp/no"))[0] for _ in range(3)] == [404] * 3
-        status, headers = await refused(world)
+        assert [(await refused(world, authorization=b""))[0] for _ in range(3)] == [401] * 3
+        status, headers = await refused(world, authorization=b"")
         assert status == 429
         assert 0 < int(headers[b"retry-after"]) <= 61
         with pytest.raises(ConnectionRefused) as raised:
             async with world.station():
                 pass
         assert raised.value.status == 429
-        assert world.directory.tried == []
 
 
 async def test_connections_beyond_the_cap_get_503() -> None:
