@@ -227,8 +227,9 @@ class StationActor(Actor):
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause="the station is not connected")
         registered = self.data.registration.state
         remote = isinstance(command, RemoteStartTransaction | RemoteStopTransaction)
-        if remote and registered != RegistrationStatus.ACCEPTED:
-            # OCPP 1.6 section 4.2: no RemoteStart or RemoteStop before the boot was accepted.
+        rejected = registered == RegistrationStatus.REJECTED
+        if rejected or (remote and registered != RegistrationStatus.ACCEPTED):
+            # OCPP 1.6 section 4.2: nothing to a rejected station, no RemoteStart or RemoteStop before it was accepted.
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
         outcome = await connection.call(command)
         log.info(
