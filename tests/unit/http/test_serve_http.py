@@ -14,6 +14,7 @@ import trio
 import trustme
 from quart import request
 from quart_trio import QuartTrio
+from structlog.testing import capture_logs
 
 from protocols.http import HttpLimits, serve_http
 
@@ -150,6 +151,23 @@ async def test_a_target_without_a_path_is_answered_400(target: bytes) -> None:
     async with serving() as served:
         answer = await served.ask(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+UNREADABLE = {
+    "no HTTP": (b"\x16\x03\x01\r\n\r\n", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "a head too long at once": (b"GET /hello HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+    "no path": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400),
+}
+
+
+@pytest.mark.parametrize(("raw", "status"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_what_is_no_request_is_refused_and_logged_once(raw: bytes, status: int) -> None:
+    async with serving() as served:
+        with capture_logs() as logs:
+            answer = await served.ask(raw)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert [line["status"] for line in logs if line["event"] == "http request unreadable"] == [status]
 
 
 async def test_the_absolute_form_of_a_target_is_served() -> None:
