@@ -56,6 +56,7 @@ class Kind(Generic[D]):
     blank: D
     view: Callable[[D, int], TransactionView]
     cdr: Callable[[D], CdrView | None] = lambda _: None
+    acknowledged_at: Callable[[D], datetime | None] = lambda _: None
     held: Callable[[D], Hold | None] = lambda _: None
 
 
@@ -74,7 +75,12 @@ def _held_by_local(data: LocalTransaction) -> Hold | None:
 
 
 SOURCE: Kind[SourceTransaction] = Kind(
-    "source", transaction_source.CHART, SourceTransaction(), views.source_view, views.source_cdr
+    "source",
+    transaction_source.CHART,
+    SourceTransaction(),
+    views.source_view,
+    views.source_cdr,
+    lambda data: data.finished_at,
 )
 DESTINATION: Kind[DestinationTransaction] = Kind(
     "destination",
@@ -82,6 +88,7 @@ DESTINATION: Kind[DestinationTransaction] = Kind(
     DestinationTransaction(),
     views.destination_view,
     views.destination_cdr,
+    lambda data: data.acknowledged_at,
     _held_by_destination,
 )
 LOCAL: Kind[LocalTransaction] = Kind(
@@ -219,14 +226,21 @@ class TransactionActor(Actor, Generic[D]):
         )
 
     def _ledger_entries(self, after: D) -> Iterator[LedgerEntry]:
-        cdr = self.kind.cdr(after)
-        if cdr is None or cdr == self.kind.cdr(self.data):
-            return
-        acknowledged = self.clock.now() if cdr.status in ("acknowledged", "received") else None
-        corrections = int(getattr(after, "corrections", 0))
-        ended = cdr.end_timestamp
-        role = self.kind.role
-        yield LedgerEntry(role=role, cdr=cdr, ended_at=ended, acknowledged_at=acknowledged, corrections=corrections)
+        entry = self._ledger_entry(after)
+        if entry is not None and entry != self._ledger_entry(self.data):
+            yield entry
+
+    def _ledger_entry(self, data: D) -> LedgerEntry | None:
+        cdr = self.kind.cdr(data)
+        if cdr is None:
+            return None
+        return LedgerEntry(
+            role=self.kind.role,
+            cdr=cdr,
+            ended_at=cdr.end_timestamp,
+            acknowledged_at=self.kind.acknowledged_at(data),
+            corrections=int(getattr(data, "corrections", 0)),
+        )
 
     # -- effects, once all is on disk ----------------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ class DestinationTransaction(Charging, frozen=True, kw_only=True):
     progress_at: datetime | None = None
     overdue_at: datetime | None = None
     end: EndTransaction | None = None
+    acknowledged_at: datetime | None = None
     misused_numbers: tuple[int, ...] = ()
     corrections: int = 0
 
@@ -279,7 +280,8 @@ NEVER_STOPPED = "the station did not stop in time"
 
 def _delivered(data: T, event: DeliveryEnded) -> dict[str, Any]:
     known = {"done": (), "parked": (f"{event.operation}-parked",)}.get(event.status, (f"{event.operation}-lapsed",))
-    return {"flags": flagged(data, *known), "changed_at": event.at}
+    done = {"acknowledged_at": event.at} if data.state == S.SETTLED and data.acknowledged_at is None else {}
+    return {**done, "flags": flagged(data, *known), "changed_at": event.at}
 
 
 def transaction_data(data: T, *, ended: bool) -> TransactionData:

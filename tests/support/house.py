@@ -316,8 +316,10 @@ async def open_house(
             settings=settings or NodeSettings(pms_identifier=name),
         )
         await nursery.start(house.run)
-        yield house
-        house._scope.cancel()
+        try:
+            yield house
+        finally:
+            house.kill()
 
 
 def link(source: House, destination: House) -> tuple[LinkedClient, LinkedClient]:

@@ -258,5 +258,3 @@ async def test_while_our_store_is_away_the_peer_is_not_called_again_and_again(
         assert len(roaming.back.of(EndTransaction)) < 35
         await roaming.settled(charge)
         assert (await roaming.same_cdr(charge)).energy_wh == 4_000
-
-
