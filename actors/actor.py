@@ -85,6 +85,7 @@ class Actor:
         self.clock = clock
         self.waiting_max = 0
         self.in_hand: Envelope | None = None
+        self._due_not_before = -math.inf
         self._sender, self._receiver = trio.open_memory_channel[Envelope](MAILBOX_MAX)
 
     # -- for everybody -------------------------------------------------------------------------------------------------
@@ -145,7 +146,9 @@ class Actor:
             if not waiting.cancelled_caught:
                 await self._take()
             elif due_s <= rest_s:
-                await self._be_due()
+                # Waiting is by another clock than the deadline: it is due when the wall clock says so, not before.
+                if self._seconds_to_deadline() <= 0:
+                    await self._be_due()
             elif not self.waiting:
                 return
 
@@ -160,7 +163,9 @@ class Actor:
 
     def _seconds_to_deadline(self) -> float:
         until = self.deadline()
-        return math.inf if until is None else max(0.0, (until - self.clock.now()).total_seconds())
+        if until is None:
+            return math.inf
+        return max(0.0, (until - self.clock.now()).total_seconds(), self._due_not_before - trio.current_time())
 
     async def _take(self) -> None:
         envelope = self.in_hand
@@ -185,9 +190,9 @@ class Actor:
         try:
             await self.due()
         except Refused as no:
-            # The deadline stands in the data: it is due again as soon as this wait is over.
+            # The deadline stands in the data: it is due again after a while, in which messages are taken as ever.
             log.warning("actor.due_refused", actor=self.key, refusal=str(no))
-            await trio.sleep(RETRY_S)
+            self._due_not_before = trio.current_time() + RETRY_S
 
     # -- for the supervisor --------------------------------------------------------------------------------------------
 

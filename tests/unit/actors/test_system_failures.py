@@ -1,0 +1,297 @@
+"""Actors that fail: rebuilt from the journal, told apart from their neighbours, put aside when it does not end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+import trio
+
+from actors.records import Append, Appended, StoreUnavailable
+from actors.system import RESTARTS_MAX, RESTARTS_WINDOW_S
+from actors.transaction import TransactionActor
+from statecharts.charging import MeterRead, StopAsked
+from statecharts.chart import ContractBroken
+from statecharts.ports import CdrView
+from statecharts.station_vocabulary import BootNotification, Heartbeat, StopTransaction
+from statecharts.vocabulary import EndTransaction, Refused
+from tests.support.books import CARD, STRANGER, actor, book, going_on, local, locals_of, orphans
+from tests.support.house import House, StationLine
+from tests.support.roaming import Roaming
+
+
+class Disk:
+    """The journal of a house, which can be made to fail. `written` counts what went through."""
+
+    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        self.written = 0
+        self._append, self._load = house.journal.append, house.journal.load
+        monkeypatch.setattr(house.journal, "append", self.append)
+        monkeypatch.setattr(house.journal, "load", self.load)
+
+    async def append(self, append: Append) -> Appended:
+        self.check()
+        self.written += 1
+        return await self._append(append)
+
+    async def load(self, stream: str) -> Any:
+        self.check()
+        return await self._load(stream)
+
+    def check(self) -> None:
+        if self.full:
+            raise StoreUnavailable("no space left on device")
+
+
+def breaks(house: House, key: str, monkeypatch: pytest.MonkeyPatch, when: type = object) -> TransactionActor[Any]:
+    """Makes this transaction fail on every event of a type, and returns it."""
+    found = house.context.system.actor(key)
+    assert isinstance(found, TransactionActor)
+    turn = found.turn
+
+    async def break_down(message: Any) -> Any:
+        if isinstance(message, when):
+            raise RuntimeError("a defect of ours")
+        return await turn(message)
+
+    monkeypatch.setattr(found, "turn", break_down)
+    return found
+
+
+def quarantined(house: House) -> dict[str, Any]:
+    return house.context.system.quarantine
+
+
+async def ask_to_stop(house: House, number: int) -> str:
+    """Asks for something that needs a turn, and says how it was refused."""
+    with pytest.raises(Refused) as refusal:
+        await house.context.system.ask(f"local/{number}", StopAsked(at=house.clock.now()))
+    return refusal.value.refusal.kind
+
+
+# -- failing -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_failing_actor_is_rebuilt_from_its_journal_and_its_neighbours_notice_nothing(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = [(await line.start(CARD, connector_id=c)).transaction_id for c in (1, 2)]
+    before = await local(line, broken)
+    failing = breaks(line.house, f"local/{broken}", monkeypatch, StopAsked)
+    neighbour = await local(line, sound)
+    failing.data = failing.kind.blank
+    assert await ask_to_stop(line.house, broken) == "internal"
+    assert await local(line, broken) == before
+    assert await local(line, sound) == neighbour
+    assert await line.say(Heartbeat())
+
+
+async def test_an_actor_that_fails_again_and_again_is_put_aside_with_the_message_that_broke_it(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = [(await line.start(CARD, connector_id=c)).transaction_id for c in (1, 2)]
+    breaks(line.house, f"local/{broken}", monkeypatch, StopAsked)
+    kinds = [await ask_to_stop(line.house, broken) for _ in range(RESTARTS_MAX + 2)]
+    assert kinds == ["internal"] * (RESTARTS_MAX + 1) + ["quarantined"]
+    assert isinstance(quarantined(line.house)[f"local/{broken}"], StopAsked)
+    assert (await local(line, sound)).state == "TxRunning"
+
+
+async def test_failures_that_are_far_apart_never_add_up(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    breaks(line.house, f"local/{number}", monkeypatch, StopAsked)
+    for _ in range(RESTARTS_MAX + 2):
+        assert await ask_to_stop(line.house, number) == "internal"
+        await trio.sleep(RESTARTS_WINDOW_S / RESTARTS_MAX + 1)
+    assert quarantined(line.house) == {}
+
+
+async def test_whoever_waits_for_an_actor_that_is_put_aside_is_told(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    breaks(line.house, f"local/{number}", monkeypatch, StopAsked)
+    kinds: list[str] = []
+
+    async def ask() -> None:
+        kinds.append(await ask_to_stop(line.house, number))
+
+    async with trio.open_nursery() as askers:
+        for _ in range(2 * RESTARTS_MAX):
+            askers.start_soon(ask)
+    assert sorted(kinds) == ["internal"] * (RESTARTS_MAX + 1) + ["quarantined"] * (RESTARTS_MAX - 1)
+
+
+async def test_a_broken_transaction_takes_nothing_from_its_station(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (await line.start(CARD)).transaction_id
+    breaks(line.house, f"local/{broken}", monkeypatch)
+    await line.say(BootNotification(vendor="V", model="M"))
+    await line.meter(broken, 2_000)
+    await line.stop(broken, 3_000)
+    assert [orphan.kind for orphan in await orphans(line)] == ["StopTransaction", "MeterValues"]
+    assert await going_on(line) == []
+    number = (await line.start(STRANGER)).transaction_id
+    assert (await local(line, number)).state == "TxRunning"
+
+
+async def test_a_start_for_a_broken_authorisation_is_recorded_as_local_and_not_accepted(
+    autojump_clock: object, roaming: Roaming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = await roaming.start_asked()
+    breaks(roaming.local, charge.destination, monkeypatch)
+    answer = await roaming.station.start(charge.name)
+    assert answer.id_tag_info.status == "Invalid"
+    await roaming.station.stop(answer.transaction_id, 4_000)
+    (kept,) = await locals_of(roaming.local)
+    assert (kept.state, kept.energy_wh) == ("Settled", 3_000)
+
+
+async def test_a_broken_contract_stops_the_actor_before_anything_is_written(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    disk = Disk(line.house, monkeypatch)
+    before = await local(line, number)
+    naive = MeterRead(at=line.house.clock.now().replace(tzinfo=None), timestamp=line.house.clock.now(), meter_wh=2_000)
+    with pytest.raises(ContractBroken):
+        before_kind = line.house.context.system.actor(f"local/{number}")
+        assert isinstance(before_kind, TransactionActor)
+        before_kind.kind.chart.step(before, naive)
+    with pytest.raises(Refused) as refusal:
+        await line.house.context.system.ask(f"local/{number}", naive)
+    assert refusal.value.refusal.code == 500
+    assert disk.written == 0 and await local(line, number) == before
+
+
+# -- the store is away -------------------------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_refuses_and_changes_nothing_until_there_is_room(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(line.house, monkeypatch)
+    at = line.house.clock.now()
+    disk.full = True
+    for _ in range(2 * RESTARTS_MAX):
+        with pytest.raises(Refused) as refusal:
+            await line.start(CARD, at=at)
+        assert (refusal.value.refusal.code, refusal.value.refusal.kind) == (503, "store-unavailable")
+        assert "space" not in refusal.value.refusal.message
+    assert actor(line).data.charges == {}
+    disk.full = False
+    answer = await line.start(CARD, at=at)
+    assert list(await book(line)) == [answer.transaction_id] and quarantined(line.house) == {}
+
+
+async def test_a_stop_during_an_outage_is_refused_and_counts_once_when_it_comes_again(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    disk = Disk(line.house, monkeypatch)
+    at = line.house.clock.now()
+    disk.full = True
+    with pytest.raises(Refused):
+        await line.stop(number, 3_000, at=at)
+    disk.full = False
+    assert (await local(line, number)).state == "TxRunning"
+    await line.stop(number, 3_000, at=at)
+    data = await local(line, number)
+    assert (data.charge.energy_wh, data.corrections) == (2_000, 0) and await orphans(line) == ()
+
+
+async def test_a_node_that_starts_while_the_store_is_away_goes_on_once_it_is_back(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    disk = Disk(line.house, monkeypatch)
+    disk.full = True
+    await line.house.restart(nursery)
+    await trio.sleep(3 * RESTARTS_WINDOW_S)
+    disk.full = False
+    await trio.sleep(5)
+    again = StationLine(line.house, "CS01")
+    await again.come_online(boot=False)
+    await again.stop(number, 3_000)
+    assert (await local(again, number)).state == "Settled" and quarantined(line.house) == {}
+
+
+async def test_a_deadline_that_passes_while_the_store_is_away_is_kept_afterwards(
+    autojump_clock: object, roaming: Roaming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = await roaming.start_asked()
+    disk = Disk(roaming.local, monkeypatch)
+    disk.full = True
+    await trio.sleep(600)
+    assert (await roaming.local.data(charge.destination)).state == "StartTxRequested"
+    disk.full = False
+    await roaming.local.until(charge.destination, "Ready", within_s=5)
+
+
+# -- rest and return ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_final_transaction_leaves_memory_and_is_rebuilt_as_it_was(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.running()
+    await roaming.station.stop(charge.number, 3_000)
+    await roaming.settled(charge)
+    before = await roaming.local.data(charge.destination)
+    await trio.sleep(300)
+    assert charge.destination not in {each.key for each in roaming.local.context.system}
+    assert await roaming.local.data(charge.destination) == before
+    await roaming.station.meter(charge.number, 9_000)
+    assert (await roaming.local.data(charge.destination)).corrections == 1
+
+
+async def test_deadlines_survive_a_restart(autojump_clock: object, roaming: Roaming) -> None:
+    charge = await roaming.start_asked()
+    await trio.sleep(100)
+    await roaming.down_time(roaming.local, 10)
+    await trio.sleep(30)
+    assert (await roaming.local.data(charge.destination)).state == "StartTxRequested"
+    await trio.sleep(15)
+    assert (await roaming.local.data(charge.destination)).state == "Ready"
+
+
+async def test_a_deadline_that_passed_while_the_node_was_down_is_due_at_once(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.start_asked()
+    await roaming.down_time(roaming.local, 500)
+    await roaming.local.until(charge.destination, "Ready", within_s=2)
+
+
+async def test_the_correlation_id_of_a_request_goes_to_the_other_operator_and_into_the_journal(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.ready()
+    with structlog.contextvars.bound_contextvars(correlation_id="the app's start"):
+        await roaming.start(charge)
+    await roaming.local.until(charge.destination, "StartTxRequested")
+    facts = await roaming.local.journal.load(charge.destination)
+    assert b"the app's start" in facts[1].data
+    answer = await roaming.station.start(charge.name)
+    await roaming.station.stop(answer.transaction_id, 2_000)
+    await roaming.settled(charge)
+    assert len(roaming.back.of(EndTransaction)) == 1
+    cdr: CdrView = await roaming.same_cdr(charge)
+    assert cdr.energy_wh == 1_000
+
+
+async def test_a_stop_that_was_kept_for_a_broken_transaction_says_all_that_the_station_said(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    breaks(line.house, f"local/{number}", monkeypatch)
+    stop = StopTransaction(transaction_id=number, meter_stop_wh=3_000, timestamp=line.house.clock.now(), id_tag=CARD)
+    for _ in range(3):
+        await line.say(stop)
+    (orphan,) = await orphans(line)
+    assert (orphan.station, orphan.kind) == ("CS01", "StopTransaction")
