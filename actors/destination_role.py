@@ -5,14 +5,16 @@ Every look-up is scoped by the peer that asks: another's transaction is answered
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 import msgspec
+import trio
 
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
 from actors.context import Context, Place
 from actors.looks import Look
 from actors.station import Hold, StationLook, holding
-from actors.transaction import DESTINATION
 from statecharts.destination_events import (
     AuthorizationIssued,
     DestinationTransaction,
@@ -45,7 +47,6 @@ IDENTIFIER_CHARS_MAX = 255
 
 MINTING_ATTEMPTS = 5
 OPEN = (S.READY, S.START_TX_REQUESTED, S.TX_RUNNING, S.STOP_TX_REQUESTED)
-NEWEST_LOOKED_AT = 100
 
 
 class DestinationRole:
@@ -53,6 +54,7 @@ class DestinationRole:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._issuing: WeakValueDictionary[tuple[str, str], trio.Lock] = WeakValueDictionary()
 
     async def __call__(self, peer: str, request: DestinationRequest) -> RoamingAnswer:
         _check_identifiers(request)
@@ -81,8 +83,13 @@ class DestinationRole:
             raise refused(400, "no-such-service", f"{place.identity} does not offer {request.service_type}")
         connector = self._connector(request.connector_identifier, place)
         await self._check_station(place, connector)
-        await self._check_quota(peer, request.user_identifier)
-        return await self._issue(peer, request, place, connector)
+        async with self._one_at_a_time(peer, request.user_identifier):
+            await self._check_quota(peer, request.user_identifier)
+            return await self._issue(peer, request, place, connector)
+
+    def _one_at_a_time(self, peer: str, user_identifier: str) -> trio.Lock:
+        """Held from counting a user's authorisations until the next one counts too; gone when nobody waits for it."""
+        return self._issuing.setdefault((peer, user_identifier), trio.Lock())
 
     def _connector(self, text: str | None, place: Place) -> int | None:
         """The connector asked for, None for any. Raises `Refused` (400) for no number, 0 or an unknown one."""
@@ -105,10 +112,7 @@ class DestinationRole:
             raise refused(409, "connector-busy", f"{which} of {place.identity} is in use or out of service")
 
     async def _check_quota(self, peer: str, user_identifier: str) -> None:
-        page = await self._context.ledger.transactions(
-            role=DESTINATION.role, users=(user_identifier,), limit=NEWEST_LOOKED_AT
-        )
-        running = sum(view.pms_identifier == peer and view.state in OPEN for view in page.items)
+        running = await self._context.ledger.count_open(peer, user_identifier, states=OPEN)
         most = self._context.settings.open_authorizations_per_user_max
         if running >= most:
             raise refused(

@@ -79,10 +79,10 @@ class Ledger:
         query = _all_views().where(_VIEWS.local_service == local_service, _VIEWS.final == 0)
         return await self._views(query.order_by(*_NEWEST_FIRST))
 
-    async def count_open(self, peer: str, user: str, *, role: str = "destination") -> int:
-        """How many transactions of a peer's user are not final."""
-        query = select(func.count()).where(_VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.final == 0)
-        return await self._store.read(_number, query.where(_VIEWS.role == role))
+    async def count_open(self, peer: str, user: str, *, states: Collection[str], role: str = "destination") -> int:
+        """How many transactions of a peer's user are in one of these states."""
+        query = select(func.count()).where(_VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.role == role)
+        return await self._store.read(_number, query.where(_VIEWS.state.in_(sorted(states))))
 
     # -- charge records ------------------------------------------------------------------------------------------------
 

@@ -270,9 +270,9 @@ class SourceRole:
             case TransactionProgressUpdate(authorization_identifier=name, transaction_data=content):
                 stream = await self._stream(f"source-authorization/{peer}", name, "authorizationIdentifier")
                 start = request.start_transaction_timestamp
-                if content.authorization_identifier != name:
-                    raise refused(403, "not-this-transaction", "inner and outer authorizationIdentifier differ")
-                return stream, ProgressReported(**common, start_timestamp=start, content=content)
+                return stream, ProgressReported(
+                    **common, authorization_identifier=name, start_timestamp=start, content=content
+                )
             case EndTransaction(authorization_identifier=name):
                 stream = await self._stream(f"source-authorization/{peer}", name, "authorizationIdentifier")
                 return stream, TransactionEnded(**common, message=request)

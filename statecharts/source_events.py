@@ -149,6 +149,9 @@ class ResultNotified(Fact, frozen=True, kw_only=True):
 
 
 class ProgressReported(Fact, frozen=True, kw_only=True):
+    """`authorization_identifier` is the outer one of the message, where it was kept."""
+
+    authorization_identifier: str | None = None
     start_timestamp: datetime
     content: TransactionData
 
@@ -204,7 +207,8 @@ def foreign_content(data: T, content: TransactionData, outer: str) -> bool:
 
 
 def foreign_progress(data: T, event: ProgressReported) -> bool:
-    return foreign_content(data, event.content, event.content.authorization_identifier)
+    outer = event.authorization_identifier or event.content.authorization_identifier
+    return foreign_content(data, event.content, outer)
 
 
 def foreign_end(data: T, event: TransactionEnded) -> bool:
