@@ -298,9 +298,9 @@ _CLAIM_ORPHANS = delete(tables.orphans).where(
     tables.orphans.c.kind == bindparam("what"),
     tables.orphans.c.body == bindparam("content"),
 )
-# An acknowledged delivery stays acknowledged, whatever is said of it later.
+# An acknowledged delivery stays acknowledged, whatever is said of it later. What closes it is one more attempt.
 _CLOSE_DELIVERIES = (
     update(tables.deliveries)
     .where(tables.deliveries.c.id == bindparam("key"), tables.deliveries.c.status != DeliveryStatus.DONE.value)
-    .values(status=bindparam("new"), last_error=bindparam("error"))
+    .values(status=bindparam("new"), last_error=bindparam("error"), attempts=tables.deliveries.c.attempts + 1)
 )

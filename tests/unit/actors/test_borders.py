@@ -8,7 +8,16 @@ import msgspec
 import pytest
 import trio
 
-from statecharts.vocabulary import Authorize, NotifyRequestResult, Refused, RequestStartTransaction, ServiceType
+from statecharts.vocabulary import (
+    Authorize,
+    Declined,
+    NotifyRequestResult,
+    Refusal,
+    Refused,
+    RequestStartTransaction,
+    ServiceType,
+    Unanswered,
+)
 from tests.support.house import open_house
 from tests.support.roaming import HOME, LOCAL, Roaming
 
@@ -58,3 +67,13 @@ async def test_a_local_start_at_a_station_that_is_away_says_so(autojump_clock: o
         with pytest.raises(Refused, match="not connected") as caught:
             await house.operator.start_local("CS01", 1, "CARD0001")
         assert (caught.value.refusal.code, caught.value.refusal.kind) == (409, "station-unavailable")
+
+
+async def test_a_parked_delivery_shows_how_often_it_was_tried_and_why_it_is_parked(roaming: Roaming) -> None:
+    charge = await roaming.running()
+    no = Declined(refusal=Refusal(code=409, kind="peer-refused", message="not mine"))
+    roaming.back.script = [Unanswered(cause="HTTP 503"), no]
+    await roaming.station.stop(charge.number, 2_000)
+    await trio.sleep(60)
+    parked = await roaming.local.operator.parked(HOME)
+    assert [(p["operation"], p["attempts"], p["error"]) for p in parked] == [("EndTransaction", 2, "409: not mine")]
