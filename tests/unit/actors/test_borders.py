@@ -69,7 +69,9 @@ async def test_a_local_start_at_a_station_that_is_away_says_so(autojump_clock: o
         assert (caught.value.refusal.code, caught.value.refusal.kind) == (409, "station-unavailable")
 
 
-async def test_a_parked_delivery_shows_how_often_it_was_tried_and_why_it_is_parked(roaming: Roaming) -> None:
+async def test_a_parked_delivery_shows_how_often_it_was_tried_and_why_it_is_parked(
+    autojump_clock: object, roaming: Roaming
+) -> None:
     charge = await roaming.running()
     no = Declined(refusal=Refusal(code=409, kind="peer-refused", message="not mine"))
     roaming.back.script = [Unanswered(cause="HTTP 503"), no]
