@@ -14,7 +14,7 @@ demo: .venv/.ok  ## two operators, four stations, one roaming transaction; ONCE=
 	@$(BIN)/python node.py demo $(if $(ONCE),--once)
 
 test: .venv/.ok  ## every test, on two cores
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of functions
 	@$(BIN)/ruff check

@@ -26,8 +26,8 @@ from protocols.cli.starter import CannotRun, Starter, outcome_of
 
 POWER_W = 150_000
 METER_INTERVAL_S = 1
-READY_TIMEOUT_S = 60.0
-STORY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 90.0
+STORY_TIMEOUT_S = 120.0
 POLL_S = 0.2
 CHARGED_WH = 150
 """Enough to see the meter run; then the driver's app stops the charge."""
@@ -80,13 +80,17 @@ async def _run(operators: Operators, command: tuple[str, ...], once: bool) -> Vi
             charges[record["id_tag"]] = dict(record)
         timeline.hear(name, record)
 
-    async with ended_by_signals(), open_processes(operators.folder, hear) as processes:
-        async with open_scene(operators, timeline, charges) as scene:
-            await scene.get_ready(processes, command)
-            evidence = await scene.roam()
-            timeline.console.print(evidence.table())
-            summary = evidence.summary()
+    async with (
+        ended_by_signals(),
+        open_processes(operators.folder, hear) as processes,
+        open_scene(operators, timeline, charges) as scene,
+    ):
+        await scene.get_ready(processes, command)
+        evidence = await scene.roam()
+        timeline.console.print(evidence.table())
+        summary = evidence.summary()
         if not once:
+            await scene.get_free()
             typer.echo(guide(operators))
             await trio.sleep_forever()
     return summary
@@ -144,6 +148,11 @@ class Scene:
             await processes.start(station.identity, (*command, *self._station_arguments(station.identity), *options))
         await self._until("the stations are online", self._stations_are_ready)
         note(f"{len(STATIONS)} stations are online")
+
+    async def get_free(self) -> None:
+        """Waits until the driver has left, so that the next one may come."""
+        self.timeline.note("the driver unplugs and leaves")
+        await self._until(f"{ROAMING} is free again", self._stations_are_ready)
 
     def _station_arguments(self, identity: str) -> tuple[str, ...]:
         config = str(self.operators.config_of(LOCAL))
@@ -235,4 +244,6 @@ async def _listens(port: int) -> bool:
 
 
 def _is_ready(station: View) -> bool:
-    return bool(station.get("online")) and station.get("registration") == "Accepted" and bool(station.get("connectors"))
+    """Online and accepted, and free where the roaming driver shall come."""
+    free = station.get("identity") != ROAMING or station.get("connectors") == {"1": "Available"}
+    return bool(station.get("online")) and station.get("registration") == "Accepted" and free

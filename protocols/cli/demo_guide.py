@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from protocols.cli.demo_operators import CARD, HOME, HOST, LOCAL, ROAMING, STATIONS, USER, Operators
 
-_CURL = 'curl -sS -H "Authorization: Bearer $%s"'
+_CURL = 'curl -sS -w "\\n" -H "Authorization: Bearer $%s"'
 _JSON = '-H "Content-Type: application/json" -d'
 _V1, _SV1 = "$HOME_URL/api/v1", "$HOME_URL/rest/mobieurope/source/sv1"
 _WISH = f'{{"user_identifier":"{USER}","destination":"{LOCAL}","local_service_identifier":"{ROAMING}"}}'
@@ -49,7 +49,7 @@ def steps(operators: Operators) -> Iterator[str]:
     yield f"# what both operators hold; the RFID card {CARD} charged without roaming"
     yield f"{_CURL % 'HOME_ROOM'} $HOME_URL/api/v1/operator/cdrs"
     yield f"{_CURL % 'LOCAL_ROOM'} $LOCAL_URL/api/v1/operator/cdrs"
-    yield f"{_CURL % 'LOCAL_ROOM'} $LOCAL_URL/api/v1/operator/transactions?role=local"
+    yield f'{_CURL % "LOCAL_ROOM"} "$LOCAL_URL/api/v1/operator/transactions?role=local"'
     yield "# the same as Motown's apps say it"
     authorize = f"{app} {_JSON} '{_MOTOWN_WISH}' {_SV1}/authorize"
     yield f"AUTH=$({authorize} | {_value_of('authorizationIdentifier')}); echo $AUTH"

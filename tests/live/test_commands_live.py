@@ -105,6 +105,7 @@ def test_a_simulated_station_that_finds_nobody_goes_on_trying_until_it_is_told_t
         assert process.wait(TIMEOUT_S) == 0
 
 
+@pytest.mark.xdist_group("demo")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_ends_its_processes_and_says_so(tmp_path, number):
     with running("demo", "--once", "--folder", tmp_path) as process:
