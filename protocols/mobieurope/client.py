@@ -17,6 +17,7 @@ from functools import cache
 from typing import NamedTuple
 
 import httpx
+import structlog
 import trio
 from lxml import etree
 from structlog.contextvars import get_contextvars
@@ -57,10 +58,19 @@ CORRELATION_HEADER = "X-Correlation-ID"
 _FAULT_STATUSES = frozenset({200, 400, 500})
 _DECLINED_STATUSES = frozenset({400, 404, 405, 413, 415})
 _ALARMING_STATUSES = frozenset({401, 403})
+_IN_WORDS: dict[type[Exception], str] = {
+    httpx.ConnectError: "no connection could be made",
+    httpx.NetworkError: "the connection broke",
+    httpx.RemoteProtocolError: "what came back is no HTTP",
+}
+"""What apps and operators are told; addresses and our libraries' own words are for the log."""
+
 _CLIENT_ERROR = re.compile(r"\s*4[0-9][0-9]\s*")
 _SETTINGS = Settings(
     strict=True, raw_response=True, xml_huge_tree=False, forbid_dtd=True, forbid_entities=True, forbid_external=True
 )
+
+log = structlog.get_logger("mobieurope")
 
 
 class MobiEuropeClient:
@@ -149,7 +159,13 @@ class _Transport:
             raise
         except Exception as error:
             # Whatever httpx, TLS or the stack below them raise: here is the only place that can tell it from our errors
-            raise _NoReply(f"{type(error).__name__}: {error}") from error
+            log.warning("soap call failed", address=address, error=type(error).__name__, reason=printable(str(error)))
+            raise _NoReply(_in_words(error)) from error
+
+
+def _in_words(error: Exception) -> str:
+    said = (words for kind, words in _IN_WORDS.items() if isinstance(error, kind))
+    return next(said, f"the exchange failed with {type(error).__name__}")
 
 
 async def _bounded_body(response: httpx.Response) -> bytes:

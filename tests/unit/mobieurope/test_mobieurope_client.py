@@ -22,6 +22,7 @@ from mobieurope_samples import (
     XML,
     envelope,
 )
+from structlog.testing import capture_logs
 
 from protocols.mobieurope import client as client_module
 from protocols.mobieurope.client import ANSWER_BYTES_MAX, MobiEuropeClient
@@ -218,6 +219,19 @@ async def test_d25_an_error_for_a_status_is_declined_and_bad_coordinates_are_unk
     ).format
     assert isinstance(await told(http(200, envelope(wrapped(service("1.25")))), sent), Answered)
     assert isinstance(await told(http(200, envelope(wrapped(service("north")))), sent), Unanswered)
+
+
+async def test_a_peer_that_is_away_is_told_of_in_words_and_its_address_only_in_the_log() -> None:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+    await listener.aclose()
+    client = MobiEuropeClient(f"http://{address}", USERNAME, PASSWORD, EnergyUnit.WH)
+    with capture_logs() as logs:
+        assert await client.call(START, 5) == Unanswered(cause="no connection could be made")
+    await client.aclose()
+    [line] = [line for line in logs if line["event"] == "soap call failed"]
+    assert address in line["address"]
+    assert line["error"] == "ConnectError"
 
 
 async def test_d22_a_peer_that_never_answers_costs_no_more_than_the_timeout(
