@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from protocols.cli.config import Config
+from protocols.cli.config_types import Identity, IdTag
 from protocols.cli.starter import Starter, WrongUse
 from statecharts.simulated_equipment import BEHAVIOURS, StationPlan
 from statecharts.vocabulary import Value
@@ -105,6 +107,14 @@ def checked_url(url: str) -> str:
     return url
 
 
+def checked(kind: Any, what: str, text: str) -> str:
+    """The text, if it is of this kind of the configuration's values. Raises `WrongUse` in its words."""
+    try:
+        return str(TypeAdapter(kind).validate_python(text))
+    except ValidationError as error:
+        raise WrongUse(f"{what} {text!r} {error.errors()[0]['ctx']['error']}") from None
+
+
 def show_in_words(step: Any) -> None:
     """A step or a charge as a line for people, on stderr."""
     typer.echo(f"{step.at:%H:%M:%S} {step.station} {step.kind}: {step.text}", err=True)
@@ -120,7 +130,7 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
 
     @cli.command()
     def station(
-        identities: Annotated[list[str] | None, typer.Argument(metavar="[IDENTITY]...", show_default=False)] = None,
+        identities: Annotated[list[str] | None, typer.Argument(metavar="IDENTITY", show_default=False)] = None,
         config: Annotated[
             Path | None, typer.Option("--config", "-c", help="A Destination's configuration: stations and address.")
         ] = None,
@@ -145,7 +155,10 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
         """
         if behaviour not in BEHAVIOURS:
             raise WrongUse(f"no behaviour {behaviour}; there are {', '.join(BEHAVIOURS)}")
-        wanted = Wanted((*(identities or ()), *((identity,) if identity else ())), count)
+        names = (*(identities or ()), *((identity,) if identity is not None else ()))
+        wanted = Wanted(tuple(checked(Identity, "the identity", name) for name in names), count)
+        if swipe is not None:
+            checked(IdTag, "the card", swipe)
         habits = Habits(behaviour, power_w, meter_interval_s, seed, swipe)
         plans: Sequence[StationPlan]
         if config is not None:
