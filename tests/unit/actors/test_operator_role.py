@@ -1,0 +1,143 @@
+"""What the operator of a node may see and do, through the counter that REST stands on."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from statecharts.station_vocabulary import CallVerdict, GetConfiguration, RemoteStopTransaction, Reset
+from statecharts.vocabulary import Declined, Refusal, Refused
+from tests.support.house import link, open_house
+from tests.support.roaming import HOME, LOCAL, Roaming
+
+
+async def code_of(work: object) -> int:
+    with pytest.raises(Refused) as caught:
+        await work  # type: ignore[misc]
+    return caught.value.refusal.code
+
+
+async def test_stations_are_shown_as_they_are(autojump_clock: object, roaming: Roaming) -> None:
+    (view,) = await roaming.local.operator.stations()
+    assert (view.identity, view.registration, view.online, view.protocol) == ("CS01", "Accepted", True, "ocpp1.6")
+    assert view.connectors == {"1": "Available", "2": "Available"}
+    await roaming.station.go_offline()
+    await trio.sleep(0.1)
+    (view,) = await roaming.local.operator.stations()
+    assert (view.online, view.protocol) == (False, None)
+
+
+async def test_a_command_reaches_the_station_and_its_outcome_comes_back(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    operator = roaming.local.operator
+    assert (await operator.command_station("CS01", Reset(kind="Soft"))).verdict is CallVerdict.ACCEPTED
+    assert roaming.station.commands == [Reset(kind="Soft")]
+    assert await code_of(operator.command_station("CS99", GetConfiguration())) == 404
+    await roaming.station.go_offline()
+    await trio.sleep(0.1)
+    assert (await operator.command_station("CS01", GetConfiguration())).verdict is CallVerdict.NEVER_SENT
+
+
+async def test_the_operator_stops_a_roaming_charge_and_the_record_is_made(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.running()
+    view = await roaming.local.operator.stop("destination", charge.name)
+    assert view.state == "StopTxRequested"
+    await trio.sleep(0.1)
+    assert roaming.station.commands[-1] == RemoteStopTransaction(transaction_id=charge.number)
+    await roaming.station.stop(charge.number, 5_000, reason="Remote")
+    await roaming.settled(charge)
+    assert (await roaming.same_cdr(charge)).energy_wh == 4_000
+    assert await code_of(roaming.local.operator.stop("destination", charge.name)) in (409, 410)
+    assert await code_of(roaming.home.operator.stop("source", charge.transaction_id)) == 409
+    assert await code_of(roaming.local.operator.stop("destination", "FFFFFFFFFFFF")) == 404
+
+
+async def test_transactions_are_listed_by_role_and_state(autojump_clock: object, roaming: Roaming) -> None:
+    charge = await roaming.ready()
+    operator = roaming.local.operator
+    page = await operator.transactions(role="destination", state="Ready", cursor=None, limit=9)
+    assert [view.authorization_identifier for view in page.items] == [charge.name]
+    assert (await operator.transactions(role="local", state=None, cursor=None, limit=9)).items == ()
+    assert (await operator.transaction("destination", charge.name)).pms_identifier == HOME
+    assert await code_of(operator.transaction("destination", "FFFFFFFFFFFF")) == 404
+
+
+async def test_the_last_open_session_is_the_newest_that_goes_on_else_the_newest(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    operator = roaming.local.operator
+    assert await operator.last_open_session() is None
+    first = await roaming.running()
+    await trio.sleep(1)
+    second = await roaming.ready("2")
+    await trio.sleep(901)
+    shown = await operator.last_open_session()
+    assert shown is not None and shown.authorization_identifier == first.name, "the second has lapsed"
+    await roaming.station.stop(first.number, 5_000)
+    await roaming.settled(first)
+    shown = await operator.last_open_session()
+    assert shown is not None and shown.authorization_identifier == second.name
+
+
+async def test_partners_are_those_of_either_role_and_no_other(
+    autojump_clock: object, nursery: trio.Nursery, roaming: Roaming
+) -> None:
+    async with open_house("FR-002", nursery) as other:
+        link(roaming.local, other)
+        names = [peer.pms_identifier for peer in await roaming.local.operator.peers()]
+        assert names == ["FR-002", HOME]
+    for ask in (
+        roaming.local.operator.block_peer("XX-000", True),
+        roaming.local.operator.parked("XX-000"),
+        roaming.local.operator.replay("XX-000", 1),
+        roaming.local.operator.replay(HOME, 1),
+    ):
+        assert await code_of(ask) == 404
+
+
+async def test_a_peer_is_suspect_then_down_then_up_by_the_deliveries_that_are_due(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.running()
+    roaming.back.down = True
+    await roaming.station.stop(charge.number, 5_000)
+    seen = []
+    for _ in range(10):
+        await trio.sleep(120)
+        (peer,) = await roaming.local.operator.peers()
+        seen.append(peer.state)
+    assert list(dict.fromkeys(seen)) == ["Suspect", "Down"]
+    calls = len(roaming.back.sent)
+    await trio.sleep(300)
+    assert len(roaming.back.sent) <= calls + 1, "no synthetic call asks whether it is there"
+    roaming.back.down = False
+    await roaming.settled(charge, within_s=1_000)
+    (peer,) = await roaming.local.operator.peers()
+    assert peer.state == "Up"
+
+
+async def test_a_dead_letter_of_one_peer_cannot_be_sent_again_in_the_name_of_another(
+    autojump_clock: object, nursery: trio.Nursery, roaming: Roaming
+) -> None:
+    async with open_house("FR-002", nursery) as other:
+        link(other, roaming.local)
+        charge = await roaming.running()
+        no = Declined(refusal=Refusal(code=400, kind="peer-refused", message="no"))
+        roaming.back.script = [no]
+        await roaming.station.stop(charge.number, 5_000)
+        await trio.sleep(1)
+        (letter,) = await roaming.local.operator.parked(HOME)
+        assert await code_of(roaming.local.operator.replay("FR-002", letter["id"])) == 404
+        assert letter["message"]["authorization_identifier"] == charge.name
+
+
+async def test_charge_records_are_shown_as_each_role_holds_them(autojump_clock: object, roaming: Roaming) -> None:
+    charge = await roaming.running()
+    await roaming.station.stop(charge.number, 5_000)
+    await roaming.settled(charge)
+    (received,), (made,) = await roaming.cdrs()
+    assert (received.pms_identifier, received.status) == (LOCAL, "received")
+    assert (made.pms_identifier, made.status) == (HOME, "acknowledged")
