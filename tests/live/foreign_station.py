@@ -33,6 +33,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 RECONNECT_S = 0.1
 RETRY_S = 0.2
 CALL_TIMEOUT_S = 10
+LEAVE_S = 2
 ORDER_BYTES_MAX = 1_000_000
 
 GONE = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError)
@@ -73,7 +74,8 @@ class Station:
         self.meters = dict.fromkeys(range(1, arguments.connectors + 1), 10_000)
         self.charges: dict[int, Charge] = {}
         self.queue: deque[Callable[[ChargePoint], Awaitable[None]]] = deque()
-        self.queued = asyncio.Event()
+        self.queued, self.idle = asyncio.Event(), asyncio.Event()
+        self.idle.set()
         self.wanted = asyncio.Event()
         self.line: Line | None = None
         self.booted = False
@@ -136,6 +138,7 @@ class Station:
                     await asyncio.sleep(RETRY_S)
                 else:
                     self.queue.popleft()
+            self.idle.set()
             self.queued.clear()
             await self.queued.wait()
 
@@ -148,6 +151,7 @@ class Station:
 
     def owe(self, message: Callable[[ChargePoint], Awaitable[None]]) -> None:
         self.queue.append(message)
+        self.idle.clear()
         self.queued.set()
 
     def in_background(self, work: Any) -> None:
@@ -219,6 +223,15 @@ class Station:
                  energy_wh=meter - charge.meter_start, reason=reason, started_at=charge.started_at, at=at)  # fmt: skip
 
         self.owe(say)
+
+    async def leave(self) -> None:
+        """Ends every charge, and waits a little until the central system has heard of it."""
+        for connector in tuple(self.charges):
+            await self.unplug(connector, "Other")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self.idle.wait()
+        tell("left")
 
     async def raw(self, text: str) -> None:
         """Sends something that no station should."""

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.live.charging import Pair
-from tests.live.operators import Operator, Record, Station, make_partners, running, station_of
+from tests.live.operators import Operator, Record, Station, broken, make_partners, running, station_of
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-chaos"), pytest.mark.timeout(180)]
 
@@ -147,6 +147,7 @@ def check_every_charge(pair: Pair, stations: list[Station], views: list[Record])
     for records in (received, made):
         assert sorted((cdr["authorization_identifier"], cdr["energy_wh"]) for cdr in records) == by_station
     assert not local.log("station.orphan")
+    assert not broken(pair)
     assert not local.transactions("local")
     for station in stations:
         calls = [record["id_tag"] for record in station.said("remote_start")]

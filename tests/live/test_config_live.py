@@ -12,7 +12,7 @@ import pytest
 
 from tests.live.operators import EXIT_S, ROOT, Operator
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-roles")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-config")]
 
 
 def run(config: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
@@ -22,14 +21,16 @@ def proxies() -> Iterator[tuple[CuttingProxy, CuttingProxy]]:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory, proxies: tuple[CuttingProxy, CuttingProxy]) -> Iterator[Pair]:
+def session_pair(
+    tmp_path_factory: pytest.TempPathFactory, proxies: tuple[CuttingProxy, CuttingProxy]
+) -> Iterator[Pair]:
+    """The usual pair, with a proxy before each."""
     folder, (to_destination, to_source) = tmp_path_factory.mktemp("cut"), proxies
     home = Operator("NL-MOT", folder / "home", roles=("source",))
     local = Operator("IE-001", folder / "local", roles=("destination",), stations={"CS01": 2})
     to_destination.target_port, to_source.target_port = local.port, home.port
     make_partners(home, local, ports=(to_destination.port, to_source.port))
-    with ExitStack() as stack:
-        stack.enter_context(running(home, local))
+    with running(home, local):
         yield home, local
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.live.charging import Pair, authorized, begun, settled
 from tests.live.operators import Station, station_of
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-killed")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pair")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from tests.live.charging import Pair, begun, record_of, settled
 from tests.live.operators import Station
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-roaming")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pair")]
 
 
 def test_both_operators_hold_the_same_charge_record_with_the_stations_own_energy(pair: Pair, station: Station) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.live.charging import Pair, settled
 from tests.live.operators import Operator, Station, make_partners, running, station_of
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-roles")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pair")]
 
 MOTOWN = "/rest/mobieurope/source/sv1/"
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.live.charging import Pair, begun, settled
-from tests.live.operators import EXIT_S, Operator, Station, running
+from tests.live.operators import EXIT_S, START_S, Operator, Station, running
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-roaming")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pair")]
 
 
 class Watcher:
@@ -56,7 +56,7 @@ def test_sigterm_in_the_middle_of_a_charge_ends_nothing_but_the_node(pair: Pair,
     for operator in pair:
         operator.launch()
     for operator in pair:
-        operator.node.wait_for("node.ready", timeout_s=30)
+        operator.node.wait_for("node.ready", timeout_s=START_S)
     station.wait_for("online", count=2)
     home.request("stop", view["transaction_id"])
     assert settled(pair, station, view)["energy_wh"] == 4_000

@@ -12,7 +12,7 @@ import pytest
 from tests.live.charging import Pair, authorized, begun, settled
 from tests.live.operators import Operator, Record, Station, station_of
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-wire")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pair")]
 
 BODY_BYTES_MAX = 256 * 1024
 SERVICE = "/services/mobiEuropeDestinationService"
@@ -40,9 +40,11 @@ def answered(station: Station, message_id: str) -> list[Any]:
     """The frame that answers this message."""
 
     def is_it(record: Record) -> bool:
-        return record["event"] == "frame" and json.loads(record["text"])[1] == message_id
+        return bool(record["event"] == "frame" and json.loads(record["text"])[1] == message_id)
 
-    return next(json.loads(record["text"]) for record in station.wait_until(lambda: filter(is_it, station.records)))
+    frame, *_ = station.wait_until(lambda: filter(is_it, list(station.records)))
+    answer: list[Any] = json.loads(frame["text"])
+    return answer
 
 
 @pytest.mark.parametrize(
