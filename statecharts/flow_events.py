@@ -151,4 +151,5 @@ def local_events() -> st.SearchStrategy[Event]:
         station_events(),
         st.just(OPENED),
         st.builds(tl.LocalStartRequested, at=_AT, connector_id=st.just(1)),
+        st.builds(NodeRestarted, at=_AT),
     )

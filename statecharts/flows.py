@@ -318,7 +318,10 @@ def destination_flows(draw: st.DrawFn) -> Flow:
 def local_flows(draw: st.DrawFn) -> Flow:
     """Valid lives of a transaction with no roaming partner: never started, or charged."""
     story = _Story(draw, OPENED)
-    if story.choose("card", "operator") == "operator":
+    how = story.choose("card", "operator", "operator", "forgotten")
+    if how == "forgotten":
+        story.tell(NodeRestarted)
+    elif how == "operator":
         story.tell(tl.LocalStartRequested, connector_id=1)
         if story.choose("starts", "starts", "fails") == "fails":
             _fail_at_station(story, "start", AT_STATION.start_s)

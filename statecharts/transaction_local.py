@@ -45,6 +45,7 @@ from statecharts.events import (
     DeadlineReached,
     Effect,
     Event,
+    NodeRestarted,
     StationAnswered,
 )
 from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
@@ -167,6 +168,10 @@ def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     return silent(data, event)
 
 
+def _forgotten(_: T, event: NodeRestarted) -> dict[str, Any]:
+    return {"cause": "the node stopped before the station was asked to start", "changed_at": event.at}
+
+
 # -- the chart ---------------------------------------------------------------------------------------------------------
 
 ALL = tuple(S)
@@ -186,6 +191,7 @@ STATES = (
 ROWS = (
     stay(Opened, S.NEW, when=_unopened),
     repeat(Opened, ALL, note="opened before"),
+    move(NodeRestarted, S.NEW, S.EXPIRED, then=release, note="before it was asked to start"),
     move(LocalStartRequested, S.NEW, S.START_TX_REQUESTED, then=_remote_start),
     repeat(LocalStartRequested, S.START_TX_REQUESTED),
     stay(StationAnswered, S.START_TX_REQUESTED, when=lambda _, e: e.outcome.verdict is CallVerdict.ACCEPTED,
@@ -230,6 +236,7 @@ CHANGES: dict[type[Event], Change] = {
     TransactionStopped: _stopped,
     ConnectorTaken: _connector_taken,
     DeadlineReached: _timed_out,
+    NodeRestarted: _forgotten,
 }
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import trio
 
 from tests.support.books import CARD, STRANGER, ago, book, going_on, local, locals_of, orphans, restarted
+from tests.support.crashes import Blade
 from tests.support.house import EPOCH, StationLine, open_house, place
 
 STUCK = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
@@ -150,6 +151,19 @@ async def test_a_queued_start_older_than_the_charge_that_goes_on_does_not_end_it
     assert await going_on(line) == [running]
     assert (await local(line, running)).state == "TxRunning"
     assert (await local(line, queued)).charge.energy_wh == 3_000
+
+
+async def test_a_start_cut_off_before_its_verdict_is_judged_though_it_is_never_repeated(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery
+) -> None:
+    blade = Blade(line.house, cut_at=1, written=True)
+    with trio.move_on_after(5):
+        await line.start(STRANGER)
+    assert blade.cut.is_set()
+    again = await restarted(line, nursery)
+    (charge,) = (await book(again)).values()
+    assert charge.id_tag_info is not None and charge.id_tag_info.status == "Invalid"
+    assert (await local(again, charge.number)).state == "TxRunning"
 
 
 async def test_a_start_at_a_connector_that_is_not_configured_is_recorded(

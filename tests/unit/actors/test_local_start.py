@@ -9,6 +9,7 @@ from statecharts.ports import TransactionView
 from statecharts.station_vocabulary import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, free, going_on, locals_of, restarted
+from tests.support.crashes import Blade
 from tests.support.house import StationLine
 
 START_S, STOP_S = 150, 120
@@ -69,6 +70,22 @@ async def test_a_start_request_survives_a_restart(
         await begin(again)
     await again.start(CARD.lower())
     assert await state(again, view) == "TxRunning" and again.commands == []
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+async def test_a_start_request_cut_short_by_a_crash_ends_and_frees_the_connector(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery, written: bool
+) -> None:
+    blade = Blade(line.house, written=written)
+    for cut_at in (1, 2, 3):
+        blade.appends, blade.cut_at = 0, cut_at
+        with trio.move_on_after(5):
+            await begin(line)
+        blade.cut_at = None
+        line = await restarted(line, nursery)
+        await trio.sleep(START_S + 1)
+        assert {view.state for view in await locals_of(line.house)} <= {"Expired"}
+        assert await free(line) == (1, 2)
 
 
 async def test_a_station_that_does_not_stop_goes_on_and_may_be_asked_again(
