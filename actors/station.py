@@ -307,15 +307,23 @@ class StationActor(Actor):
             error_code=said.error_code,
             timestamp=said.timestamp,
         )
-        before = self.data.evse(said.connector_id)
-        if evse.CHART.step(before, event).outcome is not Outcome.REPEATED:
-            if evse.surprising(before, event):
-                log.warning("station.surprise", station=self.identity, from_status=before.state, to_status=said.status)
-            await self.record(event)
+        if 0 <= said.connector_id <= self.place.connectors:
+            await self._take_status(event)
+        else:
+            # Not kept: a station that counts on for ever would fill its stream and our memory.
+            log.warning("station.unknown_connector", station=self.identity, connector=said.connector_id)
         charge = self.data.open_on(said.connector_id)
         if charge is not None:
             await self._look_after(charge, said.status, now)
         return Acknowledgement()
+
+    async def _take_status(self, event: StatusReported) -> None:
+        before = self.data.evse(event.connector_id)
+        if evse.CHART.step(before, event).outcome is Outcome.REPEATED:
+            return
+        if evse.surprising(before, event):
+            log.warning("station.surprise", station=self.identity, from_status=before.state, to_status=event.status)
+        await self.record(event)
 
     async def _look_after(self, charge: StationCharge, status: ConnectorStatus, now: datetime) -> None:
         if status is ConnectorStatus.AVAILABLE:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import trio
 
+from statecharts.station_vocabulary import ConnectorStatus
 from statecharts.vocabulary import (
     Authorize,
     Declined,
@@ -18,7 +19,7 @@ from statecharts.vocabulary import (
     ServiceType,
     Unanswered,
 )
-from tests.support.house import open_house
+from tests.support.house import StationLine, open_house
 from tests.support.roaming import HOME, LOCAL, Roaming
 
 ASKED = Authorize(
@@ -79,3 +80,14 @@ async def test_a_parked_delivery_shows_how_often_it_was_tried_and_why_it_is_park
     await trio.sleep(60)
     parked = await roaming.local.operator.parked(HOME)
     assert [(p["operation"], p["attempts"], p["error"]) for p in parked] == [("EndTransaction", 2, "409: not mine")]
+
+
+@pytest.mark.parametrize("connector_id", [-1, 3, 2**31 - 1])
+async def test_a_status_of_a_connector_that_the_station_does_not_have_is_answered_and_not_kept(
+    line: StationLine, connector_id: int
+) -> None:
+    before = await line.house.journal.load("station/CS01")
+    await line.status(connector_id, ConnectorStatus.FAULTED)
+    assert await line.house.journal.load("station/CS01") == before
+    await line.status(0, ConnectorStatus.FAULTED)
+    assert len(await line.house.journal.load("station/CS01")) == len(before) + 1
