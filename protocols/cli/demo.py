@@ -216,7 +216,7 @@ class Scene:
                 await self.app.post(f"{place}/stop")
                 stopped = True
         receipt = await self.app.get(f"{place}/receipt")
-        self.timeline.row(APP, f"◀ receipt: {receipt['energy_wh']} Wh, CDR {receipt['cdr_id']}")
+        self.timeline.row(APP, f"◀ receipt: {receipt['energy_wh']} Wh")
         return await self.app.get(place)
 
     async def _local_runs(self) -> bool:

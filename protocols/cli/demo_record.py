@@ -12,6 +12,13 @@ from protocols.cli.demo_operators import HOME, LOCAL
 
 _SAME_CDR = ("cdr_id", "authorization_identifier", "user_identifier", "local_service_identifier", "energy_wh",
              "start_timestamp", "end_timestamp")  # fmt: skip
+_ROWS = (
+    ("user, idTag", "user_identifier", "id_tag"),
+    ("start", "start_timestamp", "started_at"),
+    ("end", "end_timestamp", "stopped_at"),
+    ("energy, Wh", "energy_wh", "energy_wh"),
+)
+"""What the table compares: its label, the CDR's name for it, the station's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +66,9 @@ class Evidence:
         ours, theirs, station = self.source["cdr"], self.destination["cdr"], self.station
         table = Table(title="The charge record (CDR) as each party holds it", title_justify="left")
         for name in ("", f"{HOME} Source", f"{LOCAL} Destination", "station"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         table.add_row("state", self.source["state"], self.destination["state"], f"ended: {station['reason']}")
         table.add_row("CDR", f"{ours['cdr_id']} ({ours['status']})", f"{theirs['cdr_id']} ({theirs['status']})", "")
-        for name, own in (("user_identifier", "id_tag"), ("start_timestamp", "started_at"),
-                          ("end_timestamp", "stopped_at"), ("energy_wh", "energy_wh")):  # fmt: skip
-            table.add_row(name.replace("_", " "), str(ours[name]), str(theirs[name]), str(station[own]))
+        for label, name, own in _ROWS:
+            table.add_row(label, str(ours[name]), str(theirs[name]), str(station[own]))
         return table

@@ -60,7 +60,7 @@ class Timeline:
     def _line(self, *cells: Text) -> None:
         grid = Table.grid(padding=(0, 1))
         for width in (TIME_WIDTH, *self._widths):
-            grid.add_column(width=width - 1)
+            grid.add_column(width=width - 1, overflow="fold")
         grid.add_row(*cells)
         self.console.print(grid)
 
