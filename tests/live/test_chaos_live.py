@@ -16,7 +16,7 @@ import pytest
 from tests.live.charging import Pair
 from tests.live.operators import Operator, Record, Station, broken, make_partners, running, station_of
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-chaos"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-chaos"), pytest.mark.timeout(240)]
 
 SEED = 20_131
 CHARGES = 20
@@ -24,7 +24,7 @@ KILLS_MIN, KILLS_MAX = 3, 6
 LINES_BETWEEN_KILLS = (10, 40)
 """A node is killed when it has logged so many lines more: at a moment of work, never at a moment of rest."""
 
-CHARGE_S = 60.0
+CHARGE_S = 120.0
 PAUSE_S = 0.1
 """How long an app waits before it looks or asks again."""
 
