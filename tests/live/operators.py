@@ -347,7 +347,7 @@ class Station(Process):
     def __init__(self, operator: Operator, identity: str, *, manual: bool = False) -> None:
         self.identity = identity
         arguments = [str(FOREIGN_STATION), "--url", f"ws://127.0.0.1:{operator.ocpp_port}/ocpp",
-                     "--identity", identity, "--password", operator.station_passwords[identity],
+                     "--identity", identity, f"--password={operator.station_passwords[identity]}",
                      "--connectors", str(operator.stations[identity])]  # fmt: skip
         super().__init__([*arguments, *(["--manual"] if manual else [])], lines_on="stdout")
 
