@@ -17,7 +17,6 @@ from statecharts.charging import (
     StopAsked,
     TransactionStarted,
     TransactionStopped,
-    after_s,
     call_failed,
     doubt_is_over,
     own_stop,
@@ -28,6 +27,7 @@ from statecharts.charging import (
     taken_by_other,
 )
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
+from statecharts.delivery import overdue_at
 from statecharts.destination_events import (
     CHANGES,
     AuthorizationIssued,
@@ -153,7 +153,7 @@ STATES = (
     State(
         S.TX_FINISHED,
         "charging is over, the charge record is on its way",
-        lambda d: after_s(d.overdue_at or d.finished_at, d.deadlines.cdr_overdue_s),
+        lambda d: overdue_at(d.finished_at, d.overdue_at, d.deadlines.cdr_overdue_s),
     ),
     State(S.SETTLED, "the Source has the charge record", final=True),
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
+from statecharts.delivery import overdue_at
 from statecharts.events import AskPeer, BindAlias, DeadlineReached, Deliver, Effect, Event, NodeRestarted
 from statecharts.source_events import (
     CHANGES,
@@ -64,6 +65,10 @@ def _failed_lapsed(data: T, event: ResultNotified) -> bool:
 
 def _declined_lapsed(data: T, event: RequestDeclined) -> bool:
     return is_current(data, event) and _lapsed(data, event)
+
+
+def _keyed(_: T, event: StartRequested | StopRequested) -> bool:
+    return event.idempotency_key is not None
 
 
 def _stop_kept(data: T, _: Event) -> bool:
@@ -120,7 +125,7 @@ def _send_start(_: T, data: T, event: StartRequested) -> Iterator[Effect]:
     yield from _send(data, message, operation.until)
 
 
-def _keep_stop(_: T, data: T, event: StopRequested) -> Iterator[Effect]:
+def _keep_key(_: T, data: T, event: StartRequested | StopRequested) -> Iterator[Effect]:
     yield from _bind_key(data, event)
 
 
@@ -154,7 +159,7 @@ STATES = (
     State(
         S.TX_FINISHED,
         "charging is over, the charge record is awaited",
-        lambda d: after_s(d.overdue_at or d.finished_at, d.deadlines.cdr_overdue_s),
+        lambda d: overdue_at(d.finished_at, d.overdue_at, d.deadlines.cdr_overdue_s),
     ),
     State(S.SETTLED, "the charge record is here", final=True),
 )
@@ -172,6 +177,7 @@ AUTHORIZE_ROWS = (
 
 START_ROWS = (
     move(StartRequested, S.READY, S.START_TX_REQUESTED, then=_send_start),
+    stay(StartRequested, S.START_TX_REQUESTED, when=_keyed, then=_keep_key, note="its key stands for the running one"),
     repeat(StartRequested, S.START_TX_REQUESTED, note="the running operation is returned"),
     refuse(StartRequested, S.EXPIRED, 410, "authorization-expired", "the authorisation was not used in time"),
     refuse(StartRequested, UNDER_WAY, 409, "already-running", "the transaction is running already"),
@@ -188,8 +194,10 @@ START_ROWS = (
 
 STOP_ROWS = (
     refuse(StopRequested, (S.READY, S.EXPIRED), 409, "not-started", "the transaction has not been started"),
+    stay(StopRequested, S.STOP_TX_REQUESTED, when=_keyed, then=_keep_key, note="its key stands for the running one"),
+    stay(StopRequested, S.START_TX_REQUESTED, when=_keyed, then=_keep_key, note="kept; its key stands for it"),
     repeat(StopRequested, S.START_TX_REQUESTED, when=_stop_kept, note="one is kept already"),
-    stay(StopRequested, S.START_TX_REQUESTED, then=_keep_stop, note="kept until it runs"),
+    stay(StopRequested, S.START_TX_REQUESTED, then=_keep_key, note="kept until it runs"),
     move(StopRequested, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=_send_stop),
     repeat(StopRequested, S.STOP_TX_REQUESTED, note="the running operation is returned"),
     refuse(StopRequested, (S.TX_FINISHED, S.SETTLED), 410, "already-finished", "the transaction is over"),

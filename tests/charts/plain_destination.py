@@ -27,6 +27,7 @@ class PlainDestination:
         self.start_wh: int | None = None
         self.readings: list[int] = []
         self.stop_said: tuple[datetime, int] | None = None
+        self.ended_at = now
         self.silent_at = self.stop_until = self.doubt_until = None
         self.records: list[int | None] = []
         self.corrections = 0
@@ -169,7 +170,7 @@ class PlainDestination:
         elif self.state == "StopTxRequested":
             return self._back_to_running()
         elif self.state == "TxFinished":
-            self.until = now + timedelta(seconds=OVERDUE_S)
+            self.until = now + (now - self.ended_at)
         return []
 
     # -- what follows --------------------------------------------------------------------------------------------------
@@ -208,5 +209,5 @@ class PlainDestination:
         return [*starts, *stops, ("end", energy)]
 
     def finished_at(self, now: datetime) -> None:
-        """The charge record is overdue an hour after it was made."""
-        self.until = now + timedelta(seconds=OVERDUE_S)
+        """The charge record is overdue an hour after it was made, and again when it is twice as old."""
+        self.ended_at, self.until = now, now + timedelta(seconds=OVERDUE_S)

@@ -122,3 +122,16 @@ async def test_an_overdue_record_is_flagged_at_the_source_and_never_closed_silen
         assert (view.state, view.flags, view.cdr) == ("TxFinished", ("cdr-overdue",), None)
         roaming.back.down, roaming.back.script = False, []
         await roaming.settled(charge, within_s=1_000)
+
+
+async def test_a_record_that_stays_overdue_costs_few_lines_of_the_journal(
+    autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    async with two_operators(nursery) as roaming:
+        charge = await roaming.running()
+        roaming.back.down = True
+        await roaming.station.stop(charge.number, 5_000)
+        before = len(await roaming.local.journal.load(charge.destination))
+        await trio.sleep(86_400)
+        assert await ledger(roaming) == {"ended": 1, "overdue": 1}
+        assert len(await roaming.local.journal.load(charge.destination)) - before == 5
