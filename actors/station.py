@@ -7,6 +7,7 @@ wait in the connection's own queue, so that a transaction that is being told of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 import structlog
+import trio
 
 from actors.actor import Actor
 from actors.charges import Charges
@@ -220,8 +222,11 @@ class StationActor(Actor):
         await self.record(Disconnected(at=self.clock.now()))
         log.info("station.offline", station=self.identity)
 
-    async def command(self, command: StationCommand) -> CallOutcome:
-        """Sends a command, at most once, and waits for what became of it; not a turn, may be called by anybody."""
+    async def command(self, command: StationCommand, until: datetime | None = None) -> CallOutcome:
+        """Sends a command, at most once, and waits for what became of it; not a turn, may be called by anybody.
+
+        One that still waits its turn at `until` is never sent: no start may come after it was told to have failed.
+        """
         connection = self.connection
         if connection is None:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause="the station is not connected")
@@ -231,7 +236,10 @@ class StationActor(Actor):
         if rejected or (remote and registered != RegistrationStatus.ACCEPTED):
             # OCPP 1.6 section 4.2: nothing to a rejected station, no RemoteStart or RemoteStop before it was accepted.
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
-        outcome = await connection.call(command)
+        outcome = CallOutcome(verdict=CallVerdict.UNKNOWN, cause="no answer in time")
+        within_s = math.inf if until is None else (until - self.clock.now()).total_seconds()
+        with trio.move_on_after(max(0.0, within_s)):
+            outcome = await connection.call(command)
         log.info(
             "station.command", station=self.identity, command=type(command).__name__, verdict=outcome.verdict.value
         )

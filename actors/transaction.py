@@ -44,6 +44,9 @@ from statecharts.transaction_local import LocalTransaction
 from statecharts.transaction_local import S as LocalState
 from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, refused
 
+NAME_CHARS_MAX = 64
+"""An authorizationIdentifier has 8 or 12 characters in MOBI.Europe; partners' longer ones are borne with."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -281,17 +284,19 @@ class TransactionActor(Actor, Generic[D]):
     async def _command_station(self, effect: CommandStation) -> None:
         station = self.context.system.actor(f"station/{effect.station}")
         assert isinstance(station, StationActor)
-        outcome = await station.command(effect.command)
+        outcome = await station.command(effect.command, until=self.deadline())
         answered = StationAnswered(at=self.clock.now(), purpose=effect.purpose, outcome=outcome)
         await self.context.system.ask(self.key, answered)
 
 
 def _authorization_event(outcome: PeerOutcome, at: datetime) -> Event:
     match outcome:
-        case Answered(answer=AuthorizeAnswer(authorization_identifier=name)) if name:
+        case Answered(answer=AuthorizeAnswer(authorization_identifier=name)) if 0 < len(name) <= NAME_CHARS_MAX:
             return AuthorizationGranted(at=at, authorization_identifier=name)
         case Answered():
-            refusal = Refusal(code=502, kind="no-identifier", message="the other operator named no authorisation")
+            refusal = Refusal(
+                code=502, kind="no-identifier", message="the other operator named no authorisation that can be used"
+            )
         case Declined(refusal=refusal):
             pass
         case _:

@@ -15,6 +15,9 @@ from statecharts.vocabulary import Value
 UNLEARNED = -1
 """The number in a StopTransaction whose StartTransaction was never answered."""
 
+DOUBTED = "doubted"
+"""Flag of a charge that may be over without a word."""
+
 ENERGY_ABSURD_WH = 1_000_000
 """More than this in one charge (1 MWh, a truck's battery) is flagged: a meter that reset or wrapped, not a car."""
 
@@ -230,9 +233,14 @@ def started_late(data: Charging, event: TransactionStarted) -> dict[str, Any]:
     return {"charge": begun(data.charge, event), "flags": flagged(data, "late-start"), "changed_at": event.at}
 
 
+def undoubted(data: Charging) -> tuple[str, ...]:
+    """The flags without the doubt that the station has just dispelled; that it was once silent stays."""
+    return tuple(flag for flag in data.flags if flag != DOUBTED)
+
+
 def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
     """The newest reading; the register never falls, and an older reading that comes late changes nothing."""
-    alive = {"heard_at": event.at, "doubted_until": None, "changed_at": event.at}
+    alive = {"heard_at": event.at, "doubted_until": None, "flags": undoubted(data), "changed_at": event.at}
     charge = data.charge
     known = max((m for m in (charge.meter_last_wh, charge.meter_start_wh) if m is not None), default=None)
     if event.meter_wh is None or (known is not None and event.meter_wh < known):
@@ -250,7 +258,7 @@ def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
         reason=event.reason,
         estimated=False,
     )
-    said, flags = (event.timestamp, event.meter_stop_wh), flagged(data, *charge.flags)
+    said, flags = (event.timestamp, event.meter_stop_wh), (*undoubted(data), *charge.flags)
     return {"charge": charge, "stop_said": said, "finished_at": event.at, "flags": flags, "changed_at": event.at}
 
 
@@ -276,7 +284,7 @@ def reconciled(data: Charging, event: Event, reason: str) -> dict[str, Any]:
 
 def doubted(data: Charging, event: StationDoubted) -> dict[str, Any]:
     until = data.doubted_until or after_s(event.at, data.deadlines.reconcile_s)
-    return {"doubted_until": until, "flags": flagged(data, "doubted"), "changed_at": event.at}
+    return {"doubted_until": until, "flags": flagged(data, DOUBTED), "changed_at": event.at}
 
 
 def silent(data: Charging, event: Event) -> dict[str, Any]:
@@ -286,7 +294,7 @@ def silent(data: Charging, event: Event) -> dict[str, Any]:
 
 
 def confirmed(data: Charging, event: StationConfirmed) -> dict[str, Any]:
-    return {"doubted_until": None, "heard_at": event.at, "changed_at": event.at}
+    return {"doubted_until": None, "flags": undoubted(data), "heard_at": event.at, "changed_at": event.at}
 
 
 # -- guards and effects of both charts ---------------------------------------------------------------------------------

@@ -95,6 +95,10 @@ class SourceTransaction(Value, frozen=True, kw_only=True):
     def lapses_at(self) -> datetime:
         return after_s(self.granted_at or self.created_at, self.deadlines.authorization_s)
 
+    def pending(self, kind: str) -> bool:
+        """Whether a result of this kind of request is awaited."""
+        return any(o.kind == kind and o.status == "pending" for o in self.operations)
+
     def operation(self, kind: str) -> Operation | None:
         """The newest start or stop."""
         return next((o for o in reversed(self.operations) if o.kind == kind), None)
@@ -255,10 +259,14 @@ def _open(data: T, kind: str, identifier: str, at: datetime) -> dict[str, Any]:
 
 
 def _start(data: T, event: StartRequested) -> dict[str, Any]:
+    if data.pending("start"):
+        return {}
     return _open(data, "start", event.request_identifier, event.at)
 
 
 def _stop(data: T, event: StopRequested) -> dict[str, Any]:
+    if data.pending("stop") or data.stop_kept:
+        return {}
     if data.state == S.START_TX_REQUESTED:
         return {"stop_kept": event.request_identifier, "changed_at": event.at}
     return _open(data, "stop", event.request_identifier, event.at)

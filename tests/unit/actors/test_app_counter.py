@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from statecharts.ports import AuthorizationRequest, TransactionView
-from statecharts.vocabulary import Authorize, Location, Refused
+from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
+from statecharts.vocabulary import Authorize, Location, Refused, RequestStartTransaction
 from tests.support.house import APP, place
 from tests.support.roaming import LOCAL, Roaming, two_operators
 
@@ -91,3 +92,40 @@ async def test_a_stream_ends_when_the_node_drains_though_the_transaction_changes
     roaming.home.context.changes.publish(charge.source, msgspec.structs.replace(first, version=first.version + 1))
     with trio.fail_after(1):
         assert [view async for view in changes] == []
+
+
+async def test_a_key_sent_with_a_start_that_runs_already_starts_nothing_once_that_has_failed(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    view = await roaming.home.source.authorize(APP, ASKED)
+    stream, source = f"source/{view.transaction_id}", roaming.home.source
+    first = await source.start(APP, view.transaction_id, "first")
+    again = await source.start(APP, view.transaction_id, "second")
+    assert again.request_identifier == first.request_identifier
+    await roaming.home.until(stream, "Ready")
+    assert (await source.start(APP, view.transaction_id, "second")).state == "Ready"
+    assert len(roaming.there.of(RequestStartTransaction)) == 1
+
+
+async def test_a_start_that_still_waits_its_turn_at_its_deadline_is_never_sent(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    sent = []
+
+    async def busy(command: StationCommand) -> CallOutcome:
+        await trio.sleep(7_200)
+        sent.append(command)
+        return CallOutcome(verdict=CallVerdict.ACCEPTED)
+
+    roaming.station.call = busy  # type: ignore[method-assign]
+    view = await roaming.home.source.authorize(APP, ASKED)
+    await roaming.home.source.start(APP, view.transaction_id, None)
+    await roaming.local.until(f"destination/{view.authorization_identifier}", "StartTxRequested")
+    await roaming.home.until(f"source/{view.transaction_id}", "Ready")
+    await trio.sleep(9_000)
+    assert sent == []
+
+
+async def test_an_authorisation_of_absurd_length_is_not_taken(autojump_clock: object, roaming: Roaming) -> None:
+    roaming.local.ids.minted = ["A" * 5_000]
+    assert await refusal_of(roaming.home.source.authorize(APP, ASKED)) == (502, "no-identifier")

@@ -147,3 +147,13 @@ async def test_a_reboot_alone_does_not_end_a_roaming_charge(autojump_clock: obje
     await again.stop(charge.number, 5_000)
     await roaming.settled(charge)
     assert (await roaming.same_cdr(charge)).energy_wh == 4_000
+
+
+async def test_a_stop_that_comes_after_the_free_connector_is_no_doubtful_one(
+    autojump_clock: object, line: StationLine
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.status(1, ConnectorStatus.AVAILABLE)
+    await line.stop(number, 1_700)
+    data = await local(line, number)
+    assert (data.state, data.charge.energy_wh, data.flags) == ("Settled", 700, ())
