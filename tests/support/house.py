@@ -94,7 +94,8 @@ Handle = Callable[[RoamingRequest], Any]
 class LinkedClient:
     """A `PeerClient` that walks into the partner's doors. `script` answers first: an outcome each, None lets it pass.
 
-    `sent` is every request in its order, `sent_at` when each left. A partner that is `down` never answers.
+    `sent` is every request in its order, `sent_at` when each left. A partner that is `down` never
+    answers, one that is slow answers after `slow_s` seconds.
     """
 
     def __init__(self, own: str, destination: Any, source: Any) -> None:
@@ -104,6 +105,7 @@ class LinkedClient:
         self.script: list[PeerOutcome | None] = []
         self.reply_lost: list[bool] = []
         self.down = False
+        self.slow_s = 0.0
 
     async def call(self, request: RoamingRequest, timeout_s: float) -> PeerOutcome:
         self.sent.append(request)
@@ -116,6 +118,7 @@ class LinkedClient:
         if scripted is not None:
             return scripted
         outcome = await self._walk_in(request)
+        await trio.sleep(self.slow_s)
         lost = self.reply_lost.pop(0) if self.reply_lost else False
         return Unanswered(cause="the reply was lost") if lost else outcome
 

@@ -54,7 +54,7 @@ async def ask(
 
 async def refusal(roaming: Roaming, *args: str | None, **more: object) -> Refusal:
     with pytest.raises(Refused) as caught:
-        await ask(roaming, *args, **more)  # type: ignore[arg-type]
+        await ask(roaming, *args, **more)
     return caught.value.refusal
 
 

@@ -140,7 +140,7 @@ class Life:
             message = client.sent[which % len(client.sent)]
             door = self.roaming.local.destination if client is self.roaming.there else self.roaming.home.source
             try:
-                await door(HOME if isinstance(message, DestinationRequest) else LOCAL, message)  # type: ignore[operator]
+                await door(HOME if isinstance(message, DestinationRequest) else LOCAL, message)
             except Refused as no:
                 assert no.refusal.code < 500, no
 

@@ -13,7 +13,7 @@ from tests.support.roaming import HOME, LOCAL, Roaming
 
 async def code_of(work: object) -> int:
     with pytest.raises(Refused) as caught:
-        await work  # type: ignore[misc]
+        await work
     return caught.value.refusal.code
 
 
@@ -50,7 +50,7 @@ async def test_the_operator_stops_a_roaming_charge_and_the_record_is_made(
     await roaming.station.stop(charge.number, 5_000, reason="Remote")
     await roaming.settled(charge)
     assert (await roaming.same_cdr(charge)).energy_wh == 4_000
-    assert await code_of(roaming.local.operator.stop("destination", charge.name)) in (409, 410)
+    assert await code_of(roaming.local.operator.stop("destination", charge.name)) == 409
     assert await code_of(roaming.home.operator.stop("source", charge.transaction_id)) == 409
     assert await code_of(roaming.local.operator.stop("destination", "FFFFFFFFFFFF")) == 404
 

@@ -217,6 +217,7 @@ async def test_revoked_credentials_keep_what_is_owed(
     autojump_clock: object, nursery: trio.Nursery, roaming: Roaming
 ) -> None:
     charge = await roaming.running()
+    await trio.sleep(1)
     client = roaming.local.sources.pop(HOME)
     await roaming.local.restart(nursery)
     await roaming.station.come_online(boot=False)
