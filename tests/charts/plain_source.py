@@ -27,6 +27,7 @@ class PlainSource:
         self.heard: datetime | None = None
         self.energy: int | None = None
         self.record: object = None
+        self.ended_at = now
 
     @property
     def deadline(self) -> datetime | None:
@@ -96,7 +97,7 @@ class PlainSource:
         if self.kinds.get(name) == "start" and self.state in BEFORE:
             return self._run(now)
         if self.kinds.get(name) == "stop" and was_pending:
-            self.state, self.until = "TxFinished", now + timedelta(seconds=OVERDUE_S)
+            self.state, self.ended_at, self.until = "TxFinished", now, now + timedelta(seconds=OVERDUE_S)
         return []
 
     def progress(self, energy: int, ours: bool, now: datetime) -> Out | int:
@@ -131,7 +132,7 @@ class PlainSource:
         elif self.state == "TxRunning":
             self.heard = now
         elif self.state == "TxFinished":
-            self.until = now + timedelta(seconds=OVERDUE_S)
+            self.until = now + (now - self.ended_at)
         else:
             self._fail(now)
         return []

@@ -17,14 +17,22 @@ def authorized(home: Operator, local: Operator, station: Station, connector: int
 
 
 def begun(pair: Pair, station: Station, connector: int = 1) -> Record:
-    """A transaction that is charging, at the station and to both operators."""
+    """A transaction that is charging, at the station and to both operators, with nothing owed between them."""
     home, local = pair
     view = authorized(home, local, station, connector)
     name = view["authorization_identifier"]
     home.request("start", view["transaction_id"])
     station.wait_for("started", id_tag=name, status="Accepted")
     local.until("destination", name, "TxRunning")
-    return home.until("source", view["transaction_id"], "TxRunning")
+    running = home.until("source", view["transaction_id"], "TxRunning")
+    local.until_true(lambda: owed(local), lambda count: count == 0)
+    return running
+
+
+def owed(operator: Operator) -> int:
+    """How many messages this operator still owes its partners."""
+    peers = operator.desk.get("/api/v1/operator/peers").json()["items"]
+    return sum(peer["pending_deliveries"] for peer in peers)
 
 
 def record_of(operator: Operator, role: str, name: str) -> Record:
