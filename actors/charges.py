@@ -22,7 +22,7 @@ from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, 
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
-from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, StopKept, is_older
+from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, MeterKept, StationCharge, StopKept, is_older
 from statecharts.station_vocabulary import (
     IdTagAnswer,
     IdTagInfo,
@@ -197,7 +197,7 @@ class Charges:
         """Meter values go to the charge that they name, else to the one that their connector and their time mean.
 
         Those that name none and fit none are the meter of an idle connector, or with connector 0 the station's main
-        meter (OCPP 1.6 section 4.7, errata 3.16): no charge's, and no orphans.
+        meter (OCPP 1.6 section 4.7, errata 3.16): no charge's and no orphans, kept with the station.
         """
         now, number = self._station.clock.now(), values.transaction_id
         newest = newest_register(values.samples)
@@ -209,7 +209,9 @@ class Charges:
         read = MeterRead(at=now, timestamp=at, meter_wh=meter_wh, samples=values.samples)
         if charge is not None and await self.tell(charge, read):
             return Acknowledgement()
-        if charge is not None or number is not None:
+        if charge is None and number is None:
+            await self._station.record(MeterKept(at=now, values=values))
+        else:
             await self._keep(values)
         return Acknowledgement()
 

@@ -13,7 +13,7 @@ from actors.records import LedgerEntry, Orphan
 from actors.rows import checked, document_of, instant, micros, orphan_of, raw
 from actors.store import Store
 from statecharts.ports import CdrView, Page, TransactionView
-from statecharts.vocabulary import refused
+from statecharts.vocabulary import EndTransaction, refused
 
 NAMESAKES_SHOWN_MAX = 100
 
@@ -22,6 +22,8 @@ Query = Select[*tuple[Any, ...]]
 
 _VIEWS = tables.transactions.c
 _CDRS = tables.ledger.c
+_OWED = tables.deliveries.c
+CHARGE_RECORD = EndTransaction.__name__
 _NEWEST_FIRST = _VIEWS.created_at.desc(), _VIEWS.stream.desc()
 
 
@@ -104,10 +106,13 @@ class Ledger:
     async def counts(self, peer: str, *, role: str | None = None) -> dict[str, int]:
         """The charge records with a peer: `ended` is all of them; then `acknowledged`, `corrected`, and each status.
 
-        `delivered`, `overdue` and `parked` are always there, with 0 where no record has that status.
+        `delivered` are those of ours that were sent at least once, `acknowledged` those that the peer has for certain;
+        `overdue` and `parked` are always there, with 0 where no record has that status.
         """
         which = _CDRS.peer == peer if role is None else and_(_CDRS.peer == peer, _CDRS.role == role)
-        return await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.status))
+        counts = await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.status))
+        sent = select(func.count()).where(_OWED.peer == peer, _OWED.operation == CHARGE_RECORD, _OWED.attempts > 0)
+        return {**counts, "delivered": await self._store.read(_number, sent)}
 
     # -- orphans -------------------------------------------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ _SUMS = ("ended", "acknowledged", "corrected")
 
 
 def _counts(connection: Connection, query: Select[str, int, int, int]) -> dict[str, int]:
-    counts = dict.fromkeys((*_SUMS, "delivered", "overdue", "parked"), 0)
+    counts = dict.fromkeys((*_SUMS, "overdue", "parked"), 0)
     for status, ended, acknowledged, corrected in connection.execute(query):
         counts["ended"] += ended
         counts["acknowledged"] += acknowledged

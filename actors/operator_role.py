@@ -110,15 +110,16 @@ class OperatorRole:
 
     # -- partners ------------------------------------------------------------------------------------------------------
 
-    @property
-    def _partners(self) -> tuple[str, ...]:
-        return tuple(sorted({*self._context.destinations, *self._context.sources}))
+    async def _partners(self) -> tuple[str, ...]:
+        """Whom we deal with, and whom we still owe something though they are in the configuration no more."""
+        owed = await self._context.outbox.peers_with_pending()
+        return tuple(sorted({*self._context.destinations, *self._context.sources, *owed}))
 
     async def peers(self) -> tuple[PeerView, ...]:
-        return tuple([await self._peer_view(peer) for peer in self._partners])
+        return tuple([await self._peer_view(peer) for peer in await self._partners()])
 
     async def _peer_view(self, peer: str) -> PeerView:
-        if peer not in self._partners:
+        if peer not in await self._partners():
             raise refused(404, "unknown-peer", f"{peer[:60]!r} is no partner of ours")
         data: Peer = await self._context.system.ask(f"peer/{peer}", Look())
         counts = await self._context.outbox.counts(peer)

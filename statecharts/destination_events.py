@@ -36,6 +36,9 @@ from statecharts.events import Command, DeadlineReached, Event, Fact, StationAns
 from statecharts.station_vocabulary import CallVerdict
 from statecharts.vocabulary import EndTransaction, ServiceType, TransactionData, TransactionStatus, Value
 
+REQUESTS_MAX = 64
+"""Start and stop requests, each under a name of its own, that one transaction takes from its Source."""
+
 
 class S(StrEnum):
     """Names as Motown's users know them, and three that its session had no word for."""
@@ -129,6 +132,10 @@ class DeliveryEnded(Fact, frozen=True, kw_only=True):
 # -- what each event changes -------------------------------------------------------------------------------------------
 
 T = DestinationTransaction
+
+
+def too_many_requests(data: T, _: StartRequested | StopRequested) -> bool:
+    return len(data.requests) >= REQUESTS_MAX
 
 
 def known_request(data: T, event: StartRequested | StopRequested) -> bool:

@@ -30,6 +30,7 @@ from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.delivery import overdue_at
 from statecharts.destination_events import (
     CHANGES,
+    REQUESTS_MAX,
     AuthorizationIssued,
     DeliveryEnded,
     DestinationTransaction,
@@ -40,6 +41,7 @@ from statecharts.destination_events import (
     late_start,
     name_taken,
     progress_due,
+    too_many_requests,
     transaction_data,
     wrong_place,
 )
@@ -160,11 +162,15 @@ STATES = (
 
 NOT_RUNNING = "the transaction is not running"
 NAME_TAKEN = "another request of this transaction has this requestIdentifier"
+TOO_MANY = f"one transaction takes no more than {REQUESTS_MAX} requests"
 ASKED_ROWS = (
     move(AuthorizationIssued, S.NEW, S.READY),
     move(DeadlineReached, S.READY, S.EXPIRED, then=release),
     repeat(StartRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StartRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a stop request"),
+    refuse(
+        StartRequested, ALL[1:], 429, "too-many-requests", TOO_MANY, when=too_many_requests, note="too many"
+    ),
     move(StartRequested, S.READY, S.START_TX_REQUESTED, then=_remote_start),
     stay(StartRequested, S.START_TX_REQUESTED, note="another request: told the one outcome"),
     stay(StartRequested, UNDER_WAY, then=_notify, note="another request: it runs already"),
@@ -172,6 +178,9 @@ ASKED_ROWS = (
     repeat(StopRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StopRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a start request"),
     refuse(StopRequested, (S.READY, S.START_TX_REQUESTED, S.EXPIRED), 409, "not-running", NOT_RUNNING),
+    refuse(
+        StopRequested, ALL[1:], 429, "too-many-requests", TOO_MANY, when=too_many_requests, note="too many"
+    ),
     move(StopRequested, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=remote_stop),
     stay(StopRequested, S.STOP_TX_REQUESTED, note="another request: told the one outcome"),
     refuse(StopRequested, OVER, 410, "already-finished", "the transaction is over"),

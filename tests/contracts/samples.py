@@ -64,6 +64,6 @@ def entry(cdr_id: str = "IE-001/0A1B2C3D4E5F", role: str = "destination", **more
         start_timestamp=NOON,
         end_timestamp=after(3600),
         energy_wh=more.pop("energy_wh", 11_000),
-        status=more.pop("status", "delivered"),
+        status=more.pop("status", "pending"),
     )
     return LedgerEntry(role=role, cdr=cdr, ended_at=more.pop("ended_at", NOON), **more)

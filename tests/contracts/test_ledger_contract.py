@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from actors.journal import Journal
 from actors.ledger import Ledger, _place
-from actors.records import Orphan, StreamCorrupt
+from actors.outbox import Outbox
+from actors.records import DeliveryClosed, DeliveryStatus, Orphan, StreamCorrupt
 from statecharts.vocabulary import Refused
-from tests.contracts.samples import NOON, after, append, entry, view
+from tests.contracts.samples import NOON, after, append, delivery, entry, view
 
 
 async def put(journal: Journal, *numbers: int, final: bool = False, role: str = "source", **more: object) -> None:
@@ -124,7 +125,7 @@ async def test_open_transactions_are_counted_per_peers_user_and_found_per_place(
 
 async def test_a_charge_record_is_shown_as_its_last_append_left_it(journal: Journal, ledger: Ledger) -> None:
     await journal.append(append("destination/1", ledger=(entry("IE-001/A", status="overdue"),)))
-    newer = entry("IE-001/A", status="delivered", acknowledged_at=after(9), corrections=1)
+    newer = entry("IE-001/A", status="acknowledged", acknowledged_at=after(9), corrections=1)
     await journal.append(append("destination/1", 1, ledger=(newer,)))
     assert await ledger.cdr("destination", "IE-001/A") == newer.cdr
     assert await ledger.entry("destination", "IE-001/A") == newer
@@ -149,10 +150,17 @@ async def test_the_ledger_counts_every_record_of_a_peer(journal: Journal, ledger
         entry("IE-001/5", status="ended", peer="FR-002"),
         entry("IE-001/6", role="source"),
     )
-    await journal.append(append("destination/1", ledger=records))
+    owed = tuple(delivery(f"end/{number}", "NL-MOT", transaction="destination/1") for number in range(3))
+    ids = [
+        each.id for each in (await journal.append(append("destination/1", ledger=records, deliveries=owed))).deliveries
+    ]
+    await Outbox(journal.store).record_attempt(ids[0], 1, after(60), "no answer")
+    done = DeliveryClosed(id=ids[1], status=DeliveryStatus.DONE)
+    await journal.append(append("destination/1", 1, closed=(done,)))
     assert await ledger.counts("NL-MOT", role="destination") == {
         "ended": 4,
-        "delivered": 1,
+        "pending": 1,
+        "delivered": 2,
         "acknowledged": 2,
         "overdue": 1,
         "parked": 1,

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 import trio
 
+from statecharts.station import MeterKept
 from statecharts.station_vocabulary import MeterSample, MeterValues
 from statecharts.vocabulary import Acknowledgement, TransactionProgressUpdate
 from tests.support.books import CARD, STRANGER, ago, going_on, local, orphans
@@ -82,13 +83,16 @@ async def test_readings_that_name_an_unknown_charge_are_kept_as_orphans(
     assert [values.transaction_id for values in kept] == [-1, 4711]
 
 
-async def test_the_meter_of_an_idle_connector_or_of_the_whole_station_is_no_orphan(
+async def test_the_meter_of_an_idle_connector_or_of_the_whole_station_is_kept_and_no_orphan(
     autojump_clock: object, line: StationLine
 ) -> None:
     number = (await line.start(CARD)).transaction_id
     await read(line, 70_000, connector_id=0)
     await read(line, 80_000, connector_id=2)
     assert await orphans(line) == ()
+    stream = await line.house.journal.load(f"station/{line.identity}")
+    kept = [msgspec.json.decode(fact.data, type=MeterKept).values for fact in stream if fact.type == "MeterKept"]
+    assert [(values.connector_id, values.samples[0].value) for values in kept] == [(0, "70000"), (2, "80000")]
     assert (await local(line, number)).charge.meter_last_wh is None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
-from statecharts.vocabulary import Authorize, AuthorizeAnswer, RequestStartTransaction, ServiceType
+from statecharts.destination_events import REQUESTS_MAX
+from statecharts.vocabulary import Authorize, AuthorizeAnswer, Refused, RequestStartTransaction, ServiceType
 from tests.support.house import House, StationLine, link, open_house
 
 
@@ -37,3 +39,25 @@ async def test_a_request_identifier_used_for_two_transactions_costs_neither_its_
             await station.stop(answer.transaction_id, 1_900)
             ended = await local.until(f"destination/{name}", "TxFinished")
             assert ended.charge.energy_wh == 900
+
+
+async def test_a_transaction_takes_only_so_many_requests_and_ends_all_the_same(
+    autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    async with open_house("NL-MOT", nursery) as home, open_house("IE-001", nursery) as local:
+        link(home, local)
+        station = StationLine(local, "CS01")
+        await station.come_online()
+        name = await _authorize(local, "NL-MOT", "1")
+        starts = [
+            RequestStartTransaction(request_identifier=f"r{number}", authorization_identifier=name)
+            for number in range(REQUESTS_MAX + 1)
+        ]
+        for start in starts[:-1]:
+            await local.destination("NL-MOT", start)
+        with pytest.raises(Refused, match="429"):
+            await local.destination("NL-MOT", starts[-1])
+        await local.destination("NL-MOT", starts[0])
+        answer = await station.start(name)
+        await station.stop(answer.transaction_id, 1_900)
+        assert (await local.until(f"destination/{name}", "TxFinished")).charge.energy_wh == 900

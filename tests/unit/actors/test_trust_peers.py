@@ -225,6 +225,8 @@ async def test_revoked_credentials_keep_what_is_owed(
     await trio.sleep(86_400)
     counts = await roaming.local.context.outbox.counts(HOME)
     assert {status.value: count for status, count in counts.items() if count} == {"done": 1, "pending": 1}
+    (shown,) = await roaming.local.operator.peers()
+    assert (shown.pms_identifier, shown.pending_deliveries) == (HOME, 1)
     roaming.local.sources[HOME] = client
     await roaming.local.restart(nursery)
     await roaming.settled(charge, within_s=1_000)
