@@ -168,9 +168,7 @@ ASKED_ROWS = (
     move(DeadlineReached, S.READY, S.EXPIRED, then=release),
     repeat(StartRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StartRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a stop request"),
-    refuse(
-        StartRequested, ALL[1:], 429, "too-many-requests", TOO_MANY, when=too_many_requests, note="too many"
-    ),
+    refuse(StartRequested, ALL[1:], 429, "too-many-requests", TOO_MANY, when=too_many_requests, note="too many"),
     move(StartRequested, S.READY, S.START_TX_REQUESTED, then=_remote_start),
     stay(StartRequested, S.START_TX_REQUESTED, note="another request: told the one outcome"),
     stay(StartRequested, UNDER_WAY, then=_notify, note="another request: it runs already"),
@@ -178,9 +176,7 @@ ASKED_ROWS = (
     repeat(StopRequested, ALL[1:], when=known_request, note="the same request"),
     refuse(StopRequested, ALL[1:], 409, "name-taken", NAME_TAKEN, when=name_taken, note="named like a start request"),
     refuse(StopRequested, (S.READY, S.START_TX_REQUESTED, S.EXPIRED), 409, "not-running", NOT_RUNNING),
-    refuse(
-        StopRequested, ALL[1:], 429, "too-many-requests", TOO_MANY, when=too_many_requests, note="too many"
-    ),
+    refuse(StopRequested, ALL[1:], 429, "too-many-requests", TOO_MANY, when=too_many_requests, note="too many"),
     move(StopRequested, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=remote_stop),
     stay(StopRequested, S.STOP_TX_REQUESTED, note="another request: told the one outcome"),
     refuse(StopRequested, OVER, 410, "already-finished", "the transaction is over"),
