@@ -266,6 +266,11 @@ class Charges:
             charge = self._station.data.charges[charge.number]
         return await self._ask(charge.transaction, event) is not None
 
+    async def only_silent(self, charge: StationCharge) -> bool:
+        """Whether the transaction of this charge doubts that it goes on, and only because it heard nothing of it."""
+        data = await self._ask(charge.transaction, Look())
+        return data is not None and data.only_silent
+
     async def _ask(self, transaction: str, message: Event | Look) -> Any | None:
         """The transaction's answer; None if it is broken, which must not take its station down with it.
 

@@ -102,6 +102,11 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAfter:
+    """Charges that nothing was heard of for long go on, if the station is there and shows them as going on."""
+
+
+@dataclass(frozen=True, slots=True)
 class StationLook:
     """A station as others see it. `connectors` are all it should have; `free` those where a charge may start."""
 
@@ -173,6 +178,8 @@ class StationActor(Actor):
                 return self._hold(message)
             case Release(transaction=transaction):
                 await self.charges.let_go(transaction)
+            case LookAfter():
+                await self._look_after_silent()
             case Look():
                 return self._look()
         return None
@@ -214,6 +221,7 @@ class StationActor(Actor):
             self.context.system.spawn(older.close, *NEWEST_WINS)
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
         log.info("station.online", station=self.identity, protocol=connection.protocol)
+        self.context.system.tell(self.key, LookAfter())
 
     async def _went(self, connection: StationConnection) -> None:
         if connection is not self.connection:
@@ -338,3 +346,12 @@ class StationActor(Actor):
             await self.charges.tell(charge, StationDoubted(at=now, reason="the connector is available"))
         elif status in CHARGES_GO_ON:
             await self.charges.tell(charge, StationConfirmed(at=now))
+
+    async def _look_after_silent(self) -> None:
+        """A station need not meter, and reports a status only when it changes: what it last showed still holds."""
+        if self.connection is None:
+            return
+        for charge in [charge for charge in self.data.charges.values() if charge.open]:
+            shown = self.data.evse(charge.start.connector_id).state
+            if shown in CHARGES_GO_ON and await self.charges.only_silent(charge):
+                await self.charges.tell(charge, StationConfirmed(at=self.clock.now()))

@@ -19,7 +19,7 @@ from actors.durable import fact_of, read_fact
 from actors.looks import Look
 from actors.peer import Closing, Progress, Wake
 from actors.records import Alias, AliasTaken, Append, DeliveryClosed, LedgerEntry, NewDelivery
-from actors.station import Hold, Release, StationActor
+from actors.station import Hold, LookAfter, Release, StationActor
 from statecharts import transaction_destination, transaction_local, transaction_source, views
 from statecharts.chart import Chart, D, Decision, Outcome
 from statecharts.delivery import Parcel
@@ -33,6 +33,7 @@ from statecharts.events import (
     Deliver,
     Effect,
     Event,
+    LookAfterCharge,
     NodeRestarted,
     ReleaseConnector,
     SendProgress,
@@ -274,6 +275,8 @@ class TransactionActor(Actor, Generic[D]):
                     self.context.system.spawn(self._command_station, effect)
                 case ReleaseConnector(station=station):
                     self.context.system.tell(f"station/{station}", Release(self.key))
+                case LookAfterCharge(station=station):
+                    self.context.system.tell(f"station/{station}", LookAfter())
 
     async def _ask_peer(self, effect: AskPeer) -> None:
         client = self.context.destinations.get(effect.peer)

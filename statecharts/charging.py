@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from statecharts.events import Command, CommandStation, Effect, Event, Fact, ReleaseConnector, StationAnswered
+from statecharts.events import (
+    Command,
+    CommandStation,
+    Effect,
+    Event,
+    Fact,
+    LookAfterCharge,
+    ReleaseConnector,
+    StationAnswered,
+)
 from statecharts.station_vocabulary import CallVerdict, MeterSample, RemoteStopTransaction
 from statecharts.vocabulary import Value
 
@@ -161,12 +170,14 @@ class Charging(Value, frozen=True, kw_only=True):
         return self.doubted_until or after_s(self.heard_at, self.deadlines.silence_s)
 
     @property
+    def only_silent(self) -> bool:
+        """Whether the charge is in doubt for no other reason than that nothing was heard of it."""
+        return self.doubted_until is not None and DOUBTED not in self.flags
+
+    @property
     def stop_deadline(self) -> datetime:
         assert self.stop_until is not None
         return min(self.stop_until, self.doubted_until) if self.doubted_until else self.stop_until
-
-
-C = TypeVar("C", bound=Charging)
 
 
 def after_s(start: datetime | None, seconds: float) -> datetime:
@@ -320,6 +331,10 @@ def remote_stop(_: Charging, data: Charging, __: Event) -> Iterator[Effect]:
 
 def release(_: Charging, data: Charging, __: Event) -> Iterator[Effect]:
     yield ReleaseConnector(station=data.station)
+
+
+def look_after(_: Charging, data: Charging, __: Event) -> Iterator[Effect]:
+    yield LookAfterCharge(station=data.station)
 
 
 CHARGE_CHANGES: Mapping[type[Event], Callable[[Any, Any], Mapping[str, Any]]] = {

@@ -88,6 +88,12 @@ class ReleaseConnector(Effect, frozen=True, kw_only=True):
     station: str
 
 
+class LookAfterCharge(Effect, frozen=True, kw_only=True):
+    """Live: nothing was heard of the charge for long; its station may show that it goes on (`StationConfirmed`)."""
+
+    station: str
+
+
 class StationAnswered(Fact, frozen=True, kw_only=True):
     """What became of a command sent to the station; `purpose` is the one it was sent with."""
 

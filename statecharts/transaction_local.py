@@ -24,6 +24,7 @@ from statecharts.charging import (
     call_failed,
     doubt_is_over,
     flagged,
+    look_after,
     metered,
     own_stop,
     reconciled,
@@ -221,7 +222,7 @@ ROWS = (
     stay(StationConfirmed, UNDER_WAY, when=lambda d, _: d.doubted_until is not None, note="doubt is over"),
     repeat(StationConfirmed, ALL),
     move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, then=release, note="reconciled"),
-    stay(DeadlineReached, S.TX_RUNNING, note="silent: reconcile deadline armed"),
+    stay(DeadlineReached, S.TX_RUNNING, then=look_after, note="silent: reconcile deadline armed, station looked at"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, note="no stop"),
 )  # fmt: skip
 

@@ -102,6 +102,38 @@ async def test_long_silence_raises_doubt_and_then_ends(autojump_clock: object, l
     assert (await local(line, number)).charge.estimated and await going_on(line) == []
 
 
+@pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "SuspendedEVSE"])
+async def test_a_parked_car_that_meters_nothing_for_days_is_no_ended_charge(
+    autojump_clock: object, line: StationLine, status: str
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.status(1, ConnectorStatus(status))
+    await trio.sleep(3.5 * SILENCE_S)
+    data = await local(line, number)
+    assert (data.state, data.doubted_until, data.flags) == ("TxRunning", None, ("silent",))
+
+
+async def test_a_silent_station_is_asked_when_it_is_back(autojump_clock: object, line: StationLine) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.status(1, ConnectorStatus.CHARGING)
+    await line.go_offline()
+    await trio.sleep(SILENCE_S + RECONCILE_S / 2)
+    assert (await local(line, number)).doubted_until is not None
+    await line.come_online(boot=False)
+    await trio.sleep(RECONCILE_S)
+    assert (await local(line, number)).state == "TxRunning"
+
+
+async def test_what_a_connector_showed_before_a_boot_proves_nothing(autojump_clock: object, line: StationLine) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.status(1, ConnectorStatus.CHARGING)
+    await boot(line)
+    await line.go_offline()
+    await line.come_online(boot=False)
+    await trio.sleep(RECONCILE_S + 1)
+    assert (await local(line, number)).charge.estimated
+
+
 async def test_the_true_stop_of_a_reconciled_charge_is_a_correction(autojump_clock: object, line: StationLine) -> None:
     number = (await line.start(CARD)).transaction_id
     await boot(line)
