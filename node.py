@@ -25,6 +25,7 @@ import trio
 from actors.records import StoreError
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Role
+from protocols.cli.folders import alone_in
 from protocols.cli.listeners import listen, tls_context
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
@@ -104,7 +105,6 @@ class Node:
         from actors.journal import open_journal
         from actors.population import revive
 
-        self.config.data_dir.mkdir(parents=True, exist_ok=True)
         async with (
             open_journal(journal_url(self.config), clock=self.clock) as journal,
             self._clients() as (destinations, sources),
@@ -371,7 +371,9 @@ class Starter:
         set_up_logs(config.log.format, config.log.level)
         for key, reason in config.warnings():
             log.warning("config.warning", key=key, reason=reason)
-        outcome_of(run_until_signal, Node(config), reasons=(StoreError,))
+        # Two nodes on one journal would deliver everything twice.
+        with alone_in(config.data_dir, f"data_dir: another node runs on {config.data_dir}"):
+            outcome_of(run_until_signal, Node(config), reasons=(StoreError,))
 
     def simulate(self, plans: Sequence[StationPlan], tell: Callable[[Value], None]) -> None:
         set_up_logs("console", "warning")

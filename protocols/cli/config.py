@@ -63,7 +63,9 @@ class Config(BaseSettings):
 
     pms_identifier: PmsIdentifier = Field(description="our own pmsIdentifier: `NL-MOT`")
     roles: tuple[Role, ...] = Field(min_length=1, description="`source` (our users roam), `destination` (our stations)")
-    data_dir: Path = Field(default=Path("data"), description="folder of the journal; made when it is missing")
+    data_dir: Path = Field(
+        default=Path("data"), description="folder of the journal, of one node alone; made when it is missing"
+    )
     energy_unit: EnergyUnit = Field(default=EnergyUnit.WH, description="unit of energy towards peers, `Wh` or `kWh`")
     allow_plain_http: bool = Field(default=False, description="lets peers be reached without TLS beyond this machine")
     unknown_stations: Literal["reject"] = Field(

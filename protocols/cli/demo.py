@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 import trio
@@ -22,6 +21,7 @@ from protocols.cli.demo_operators import HOME, LOCAL, RFID, ROAMING, STATIONS, U
 from protocols.cli.demo_processes import Processes, open_processes
 from protocols.cli.demo_record import Evidence
 from protocols.cli.demo_timeline import APP, WIDTH, Timeline
+from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, Starter, outcome_of
 
 POWER_W = 150_000
@@ -38,7 +38,8 @@ def play(starter: Starter, folder: Path, once: bool) -> None:
 
     Raises `CannotRun` with the reason if anything fails, takes too long or differs between the parties.
     """
-    with alone_in(folder):
+    taken = f"another demo runs in {folder}: give this one its own with node.py demo --folder"
+    with alone_in(folder, taken):
         operators = Operators(folder.resolve(), free_ports(), Secrets.fresh(starter.fresh_bytes))
         operators.write()
         summary = outcome_of(partial(_run, operators, starter.command, once))
@@ -46,25 +47,6 @@ def play(starter: Starter, folder: Path, once: bool) -> None:
         raise CannotRun("interrupted before the charge record was there; everything has ended")
     if once:
         typer.echo(msgspec.json.encode(summary))
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Makes the folder and keeps other demos out of it. Raises `CannotRun`."""
-    with _lock_in(folder) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CannotRun(f"another demo runs in {folder}: give this one its own with --folder") from error
-        yield
-
-
-def _lock_in(folder: Path) -> TextIO:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / ".lock").open("w")
-    except OSError as error:
-        raise CannotRun(f"{folder} cannot be written: {error.strerror}") from error
 
 
 async def _run(operators: Operators, command: tuple[str, ...], once: bool) -> View | None:

@@ -76,6 +76,22 @@ def test_a_port_that_is_taken_is_named_and_nothing_runs(config):
     assert port in ended.stderr and "Traceback" not in ended.stderr
 
 
+def test_a_second_node_on_the_same_journal_is_refused_and_the_first_goes_on(config, tmp_path):
+    with running("run", "--config", config) as first:
+        read_until(first, "node.ready")
+        second = node("run", "--config", config)
+        assert first.poll() is None
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1] == f"node.py: data_dir: another node runs on {tmp_path}/data"
+    assert "node.ready" not in second.stderr and "Traceback" not in second.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_named_without_a_traceback(config):
+    ended = node("run", "--config", config, ROAMNODE_DATA_DIR="/proc/roamnode")
+    assert ended.returncode == 1
+    assert "node.py: /proc/roamnode cannot be written: " in ended.stderr and "Traceback" not in ended.stderr
+
+
 def test_a_journal_is_checked_and_an_altered_one_is_named(config, tmp_path):
     missing = node("check-journal", "--config", config)
     assert missing.returncode == 1 and "there is no journal" in missing.stderr

@@ -16,13 +16,14 @@ import trio
 from rich.console import Console
 
 from protocols.cli.config import load_config
-from protocols.cli.demo import alone_in, play
+from protocols.cli.demo import play
 from protocols.cli.demo_api import Api
 from protocols.cli.demo_guide import guide, steps
 from protocols.cli.demo_operators import HOME, LOCAL, RFID, STATIONS, USER, Operators, Ports, Secrets, free_ports
 from protocols.cli.demo_processes import LINE_BYTES_MAX, lines_of, open_processes
 from protocols.cli.demo_record import Evidence
 from protocols.cli.demo_timeline import DESTINATION, Timeline, node_line, station_line
+from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, outcome_of
 from statecharts.simulated_equipment import BEHAVIOURS
 
@@ -89,18 +90,8 @@ def test_the_guide_is_shell_that_names_every_step(operators):
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path):
-    with (
-        alone_in(tmp_path / "demo"),
-        pytest.raises(CannotRun, match=r"another demo runs in .*--folder"),
-        alone_in(tmp_path / "demo"),
-    ):
-        pass
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(CannotRun, match="file"), alone_in(tmp_path / "file" / "demo"):
-        pass
+    with alone_in(tmp_path, ""), pytest.raises(CannotRun, match=r"another demo runs in .*--folder"):
+        play(None, tmp_path, once=True)
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import trio
 import trustme
 
 from protocols.cli.config_sections import Http
+from protocols.cli.folders import alone_in
 from protocols.cli.listeners import listen, tls_context
 from protocols.cli.starter import CannotRun, outcome_of
 
@@ -68,3 +69,17 @@ def test_with_a_certificate_it_speaks_tls_1_2_or_newer(tmp_path):
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     context = tls_context(Http(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"))
     assert context is not None and context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_a_folder_is_for_one_at_a_time(tmp_path):
+    folder = tmp_path / "new" / "data"
+    with alone_in(folder, "taken"), pytest.raises(CannotRun, match=r"^taken$"), alone_in(folder, "taken"):
+        pytest.fail("two are in it")
+    with alone_in(folder, "taken"):
+        assert folder.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotRun, match="file"), alone_in(tmp_path / "file" / "data", "taken"):
+        pytest.fail("it is in a file")
