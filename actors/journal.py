@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select
 from actors import audit, tables
 from actors.commits import Committer, Outcome
 from actors.head import HeadFile
-from actors.records import Append, Appended, DeliveryStatus, Fact, StoreUnavailable, StreamCorrupt
+from actors.records import Append, Appended, Fact, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
 from actors.store import RunSync, Store
 from statecharts.ports import Clock
@@ -132,10 +132,6 @@ class Journal:
         """The streams of all transactions of a role (source, destination, local) that are not final, oldest first."""
         return await self.store.read(_live_streams, role)
 
-    async def streams_with_pending_deliveries(self) -> tuple[str, ...]:
-        """The transactions that still owe a message to a peer."""
-        return await self.store.read(_streams_with_pending_deliveries)
-
     async def run(self) -> None:
         """Commits what waits, until cancelled; then refuses what still does."""
         with self._receiver:
@@ -173,12 +169,6 @@ def _live_streams(connection: Connection, role: str) -> tuple[str, ...]:
     views = tables.transactions.c
     query = select(views.stream).where(views.role == role, views.final == 0).order_by(views.created_at, views.stream)
     return tuple(connection.scalars(query))
-
-
-def _streams_with_pending_deliveries(connection: Connection) -> tuple[str, ...]:
-    deliveries = tables.deliveries.c
-    query = select(deliveries.transaction).where(deliveries.status == DeliveryStatus.PENDING.value).distinct()
-    return tuple(connection.scalars(query.order_by(deliveries.transaction)))
 
 
 def _notice_loss(connection: Connection, store: Store, head_file: HeadFile | None) -> None:

@@ -76,11 +76,6 @@ class Ledger:
             query = query.where(_VIEWS.final == 0)
         return _first(await self._views(query.order_by(*_NEWEST_FIRST).limit(1)))
 
-    async def open_at(self, local_service: str) -> tuple[TransactionView, ...]:
-        """The transactions at a local service that are not final, newest first."""
-        query = _all_views().where(_VIEWS.local_service == local_service, _VIEWS.final == 0)
-        return await self._views(query.order_by(*_NEWEST_FIRST))
-
     async def count_open(self, peer: str, user: str, *, states: Collection[str], role: str = "destination") -> int:
         """How many transactions of a peer's user are in one of these states."""
         query = select(func.count()).where(_VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.role == role)

@@ -44,10 +44,6 @@ class Outbox:
                 await self.park(row["id"], "this delivery does not match its checksum: it was altered on the disk")
         return tuple(delivery_of(row) for row in rows if intact(tables.deliveries, row))
 
-    async def earlier(self, delivery: Delivery) -> tuple[Delivery, ...]:
-        """The open deliveries of the same transaction to the same peer that were owed before this one."""
-        return await self._store.read(_earlier, delivery)
-
     async def record_attempt(self, delivery_id: int, attempts: int, next_at: datetime, error: str | None) -> None:
         """Notes that a delivery was tried for the `attempts`-th time, why it is not over, and when to try again."""
         values = {"attempts": attempts, "next_at": micros(next_at), "last_error": error}
@@ -93,11 +89,6 @@ def _pending(connection: Connection, peer: str, limit: int, now_us: int) -> list
     alive = or_(_OWED.expires_at.is_(None), _OWED.expires_at > now_us)
     query = _deliveries().where(_OWED.peer == peer, _PENDING, alive).order_by(_OWED.next_at, _OWED.id).limit(limit)
     return sorted(connection.execute(query).mappings(), key=lambda row: int(row["id"]))
-
-
-def _earlier(connection: Connection, delivery: Delivery) -> tuple[Delivery, ...]:
-    same = (_OWED.transaction == delivery.transaction) & (_OWED.peer == delivery.peer)
-    return tuple(_read(connection, _deliveries().where(same, _PENDING, _OWED.id < delivery.id).order_by(_OWED.id)))
 
 
 def _parked(connection: Connection, peer: str, limit: int) -> tuple[Delivery, ...]:

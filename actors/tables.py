@@ -102,7 +102,6 @@ transactions = Table(
     Index("transactions_role_final_created", "role", "final", "created_at", "stream"),
     Index("transactions_user_created", "user", "created_at", "stream"),
     Index("transactions_peer_user_final", "peer", "user", "final"),
-    Index("transactions_local_service_final", "local_service", "final"),
     Index("transactions_authorization", "authorization_identifier", "created_at", "stream"),
 )
 

@@ -11,9 +11,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 from ocpp import exceptions as ocpp
 
-MESSAGE_ID_CHARS_MAX = 36
-"""What we send keeps to the specification; a longer id of others does no harm and is echoed."""
 RECEIVED_ID_CHARS_MAX = 128
+"""OCPP-J 1.6 section 4.1.4 allows 36; a longer id of others does no harm and is echoed."""
 DESCRIPTION_CHARS_MAX = 255
 UNKNOWN_MESSAGE_ID = "-1"
 """Stands for an id that could not be read (OCPP 2.0.1 part 4, 4.2.3, which answers what 1.6 leaves open)."""

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Engine
 
 from actors import tables
 from actors.journal import Journal
+from actors.outbox import Outbox
 from actors.records import (
     Alias,
     AliasTaken,
@@ -89,7 +90,7 @@ async def test_a_writer_that_is_behind_or_ahead_is_told_and_writes_nothing(journ
         with pytest.raises(StreamConflict, match="source/1 ends at seq 2"):
             await journal.append(append("source/1", seq, "c", deliveries=(delivery("lost"),)))
     assert len(await journal.load("source/1")) == 2
-    assert await journal.streams_with_pending_deliveries() == ()
+    assert await Outbox(journal.store).peers_with_pending() == ()
 
 
 async def test_a_hundred_writers_at_once_each_keep_their_own_stream(journal: Journal) -> None:
@@ -131,7 +132,7 @@ async def test_a_taken_alias_fails_its_append_whole_and_no_other_of_the_commit(j
     assert bad.alias == ALIAS
     assert await journal.load("source/2") == ()
     assert await journal.find(ALIAS.scope, ALIAS.name) == "source/1"
-    assert await journal.streams_with_pending_deliveries() == ()
+    assert await Outbox(journal.store).peers_with_pending() == ()
 
 
 async def test_of_two_claims_of_one_alias_in_one_commit_one_wins(journal: Journal) -> None:
@@ -196,7 +197,7 @@ async def test_opened_again_it_goes_on_where_it_ended(backend: Backend, tmp_path
         await journal.append(append("source/1", 1, "b"))
         assert [each.data for each in await journal.load("source/1")] == [b'"a"', b'"b"']
         assert await journal.find(ALIAS.scope, ALIAS.name) == "source/1"
-        assert await journal.streams_with_pending_deliveries() == ("source/1",)
+        assert await Outbox(journal.store).peers_with_pending() == ("IE-001",)
         assert await journal.check() == ()
 
 

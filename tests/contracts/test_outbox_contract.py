@@ -87,24 +87,12 @@ async def test_a_command_is_never_given_after_its_time_and_a_fact_always(journal
     assert await outbox.counts(IE) == {"pending": 1, "done": 0, "parked": 0, "lapsed": 1}
 
 
-async def test_earlier_deliveries_are_those_of_the_same_transaction_and_peer(journal: Journal, outbox: Outbox) -> None:
-    first, second, end = await owe(journal, "first", "second", "end")
-    await owe(journal, "foreign", stream="source/2")
-    await owe(journal, "elsewhere", peer="NL-MOT")
-    assert await outbox.earlier(end) == (first, second)
-    await outbox.park(first.id, "404")
-    assert await outbox.earlier(end) == (second,)
-    assert await outbox.earlier(second) == ()
-
-
-async def test_peers_and_streams_with_something_owed_are_known(journal: Journal, outbox: Outbox) -> None:
+async def test_peers_with_something_owed_are_known(journal: Journal, outbox: Outbox) -> None:
     await owe(journal, "a", stream="source/2", peer="NL-MOT")
     (owed,) = await owe(journal, "b")
     assert await outbox.peers_with_pending() == (IE, "NL-MOT")
-    assert await journal.streams_with_pending_deliveries() == ("source/1", "source/2")
     await outbox.park(owed.id, "400")
     assert await outbox.peers_with_pending() == ("NL-MOT",)
-    assert await journal.streams_with_pending_deliveries() == ("source/2",)
 
 
 async def test_an_altered_delivery_is_parked_and_holds_back_no_other(journal: Journal, outbox: Outbox) -> None:

@@ -110,7 +110,6 @@ def upgrade() -> None:
     )
     op.create_index("transactions_authorization", "transactions", ["authorization_identifier", "created_at", "stream"])
     op.create_index("transactions_created", "transactions", ["created_at", "stream"])
-    op.create_index("transactions_local_service_final", "transactions", ["local_service", "final"])
     op.create_index("transactions_peer_user_final", "transactions", ["peer", "user", "final"])
     op.create_index("transactions_role_created", "transactions", ["role", "created_at", "stream"])
     op.create_index("transactions_role_final_created", "transactions", ["role", "final", "created_at", "stream"])
