@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from statecharts.events import (
     ReleaseConnector,
     StationAnswered,
 )
+from statecharts.moments import after_s
 from statecharts.station_vocabulary import CallVerdict, MeterSample, RemoteStopTransaction
 from statecharts.vocabulary import Value
 
@@ -180,12 +181,6 @@ class Charging(Value, frozen=True, kw_only=True):
         return min(self.stop_until, self.doubted_until) if self.doubted_until else self.stop_until
 
 
-def after_s(start: datetime | None, seconds: float) -> datetime:
-    """That many seconds after `start`, which must be known."""
-    assert start is not None
-    return start + timedelta(seconds=seconds)
-
-
 def flagged(data: Charging, *flags: str) -> tuple[str, ...]:
     """The flags with these added, each once."""
     return data.flags + tuple(flag for flag in flags if flag not in data.flags)
@@ -242,6 +237,11 @@ def started(data: Charging, event: TransactionStarted) -> dict[str, Any]:
 def started_late(data: Charging, event: TransactionStarted) -> dict[str, Any]:
     """The start of a charge that has ended already: what was missing is filled in, for the operator to see."""
     return {"charge": begun(data.charge, event), "flags": flagged(data, "late-start"), "changed_at": event.at}
+
+
+def meter_never_falls(before: Charging, after: Charging, _: Event) -> bool:
+    was, now = before.charge.meter_last_wh, after.charge.meter_last_wh
+    return was is None or (now is not None and now >= was)
 
 
 def undoubted(data: Charging) -> tuple[str, ...]:

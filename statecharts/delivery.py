@@ -64,14 +64,6 @@ def backoff_s(attempts: int, jitter: float, *, base_s: float, cap_s: float) -> f
     return full * (1.0 - jitter / 2)
 
 
-def overdue_at(finished_at: datetime, noted_at: datetime | None, overdue_s: float) -> datetime:
-    """When a charge record that is still on its way is overdue; once that was noted, when it is twice as old.
-
-    So a partner that is away for a month costs ten lines of the journal per record, not seven hundred.
-    """
-    return finished_at + (timedelta(seconds=overdue_s) if noted_at is None else 2 * (noted_at - finished_at))
-
-
 def next_wake(rows: Iterable[tuple[datetime, R]]) -> datetime | None:
     """When the next row becomes ready; None where nothing is pending."""
     return min((at for at, _ in rows), default=None)

@@ -20,7 +20,6 @@ from statecharts.charging import (
     StopAsked,
     TransactionStarted,
     TransactionStopped,
-    after_s,
     flagged,
     metered,
     reconciled,
@@ -33,6 +32,7 @@ from statecharts.charging import (
 )
 from statecharts.chart import Change
 from statecharts.events import Command, DeadlineReached, Event, Fact, StationAnswered
+from statecharts.moments import after_s
 from statecharts.station_vocabulary import CallVerdict
 from statecharts.vocabulary import EndTransaction, ServiceType, TransactionData, TransactionStatus, Value
 

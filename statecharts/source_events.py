@@ -5,7 +5,7 @@ The chart itself is in `transaction_source`.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 
 from statecharts.chart import Change
 from statecharts.events import Command, DeadlineReached, Event, Fact, NodeRestarted
+from statecharts.moments import after_s
 from statecharts.ports import AuthorizationRequest
 from statecharts.vocabulary import (
     EndTransaction,
@@ -167,11 +168,6 @@ class TransactionEnded(Fact, frozen=True, kw_only=True):
 # -- what an event says about what is known ----------------------------------------------------------------------------
 
 T = SourceTransaction
-
-
-def after_s(start: datetime | None, seconds: float) -> datetime:
-    assert start is not None
-    return start + timedelta(seconds=seconds)
 
 
 def key_scope(kind: str, app: str) -> str:

@@ -20,6 +20,7 @@ from statecharts.charging import (
     call_failed,
     doubt_is_over,
     look_after,
+    meter_never_falls,
     own_stop,
     release,
     remote_stop,
@@ -28,7 +29,6 @@ from statecharts.charging import (
     taken_by_other,
 )
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
-from statecharts.delivery import overdue_at
 from statecharts.destination_events import (
     CHANGES,
     REQUESTS_MAX,
@@ -56,6 +56,7 @@ from statecharts.events import (
     SendProgress,
     StationAnswered,
 )
+from statecharts.moments import overdue_at
 from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
 from statecharts.vocabulary import NotifyRequestResult, TransactionProgressUpdate
 
@@ -227,18 +228,13 @@ ENDING_ROWS = (
 )
 
 
-def _energy_never_falls(before: T, after: T, _: Event) -> bool:
-    was, now = before.charge.meter_last_wh, after.charge.meter_last_wh
-    return was is None or (now is not None and now >= was)
-
-
 def _starts_at_most_once_each(data: T) -> bool:
     return data.remote_starts <= sum(r.kind == "start" for r in data.requests)
 
 
 CONTRACTS = (
     Contract("times are aware", before=lambda _, event: event.at.tzinfo is not None),
-    Contract("the meter never falls", after=_energy_never_falls),
+    Contract("the meter never falls", after=meter_never_falls),
     Contract("no more RemoteStarts than start requests", always=_starts_at_most_once_each),
     Contract("a charge record is made exactly at the end", always=lambda d: (d.end is not None) == (d.state in OVER)),
     Contract("the charge record never changes", after=lambda b, a, _: b.end is None or a.end == b.end),

@@ -20,11 +20,11 @@ from statecharts.charging import (
     StopAsked,
     TransactionStarted,
     TransactionStopped,
-    after_s,
     call_failed,
     doubt_is_over,
     flagged,
     look_after,
+    meter_never_falls,
     metered,
     own_stop,
     reconciled,
@@ -49,6 +49,7 @@ from statecharts.events import (
     NodeRestarted,
     StationAnswered,
 )
+from statecharts.moments import after_s
 from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
 
 
@@ -241,14 +242,9 @@ CHANGES: dict[type[Event], Change] = {
 }
 
 
-def _meter_never_falls(before: T, after: T, _: Event) -> bool:
-    was, now = before.charge.meter_last_wh, after.charge.meter_last_wh
-    return was is None or (now is not None and now >= was)
-
-
 CONTRACTS = (
     Contract("times are aware", before=lambda _, event: event.at.tzinfo is not None),
-    Contract("the meter never falls", after=_meter_never_falls),
+    Contract("the meter never falls", after=meter_never_falls),
     Contract("settled has an end", always=lambda d: (d.finished_at is not None) == (d.state == S.SETTLED)),
 )
 

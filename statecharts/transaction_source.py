@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
-from statecharts.delivery import overdue_at
 from statecharts.events import AskPeer, BindAlias, DeadlineReached, Deliver, Effect, Event, NodeRestarted
+from statecharts.moments import after_s, overdue_at
 from statecharts.source_events import (
     CHANGES,
     AuthorizationGranted,
@@ -27,7 +27,6 @@ from statecharts.source_events import (
     StartRequested,
     StopRequested,
     TransactionEnded,
-    after_s,
     foreign_end,
     foreign_progress,
     is_current,
