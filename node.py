@@ -26,7 +26,7 @@ from actors.records import StoreError
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Role
 from protocols.cli.folders import alone_in
-from protocols.cli.listeners import listen, tls_context
+from protocols.cli.listeners import listen, tls_context, trust_in
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
 from protocols.cli.version import version
@@ -127,14 +127,16 @@ class Node:
 
         async with AsyncExitStack() as stack:
             made: list[dict[str, PeerClient]] = []
-            for peers in (self.destinations, self.sources):
+            roles = ((self.config.destinations, self.destinations), (self.config.sources, self.sources))
+            for rows, peers in roles:
                 clients: dict[str, PeerClient] = {}
-                for entry in peers.entries:
+                for row, entry in zip(rows, peers.entries, strict=True):
                     client = MobiEuropeClient(
                         entry.url,
                         entry.username,
                         entry.password,
                         self.config.energy_unit,
+                        verify=trust_in(row),
                         destination_url=entry.url,
                         source_url=entry.url,
                     )
@@ -292,7 +294,8 @@ class Node:
         )
         nursery.start_soon(self._close_stations, server)
         scheme = "wss" if tls else "ws"
-        return [f"{scheme}://{config.host}:{port}/ocpp" for port in server.ports]
+        ports = dict.fromkeys(each.socket.getsockname()[1] for each in sockets)
+        return [f"{scheme}://{config.host}:{port}/ocpp" for port in ports]
 
     async def _close_stations(self, server: StationServer) -> None:
         await self.draining.wait()

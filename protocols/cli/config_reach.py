@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 def reach_problems(config: Config, places: Places) -> list[Problem]:
     """Addresses without TLS, ports taken twice, certificates that do not fit, a data folder that cannot be."""
-    return [*_addresses(config, places), *_ports(config), *_certificates(config), *_data_dir(config.data_dir)]
+    return [
+        *_addresses(config, places),
+        *_ports(config),
+        *_certificates(config),
+        *_authorities(config, places),
+        *_data_dir(config.data_dir),
+    ]
 
 
 def reach_warnings(config: Config) -> list[Problem]:
@@ -81,6 +87,17 @@ def _fitting(name: str, certificate: Path, key: Path) -> Iterator[Problem]:
         yield Problem(f"{name}.tls_certificate", f"cannot be used with this tls_key: {error.reason or 'not PEM'}")
     except OSError as error:
         yield Problem(f"{name}.tls_certificate", f"cannot be read: {error.strerror}")
+
+
+def _authorities(config: Config, places: Places) -> Iterator[Problem]:
+    for key, peer in (row for table in ("destinations", "sources") for row in places.rows(config, table)):
+        if peer.tls_authorities is not None:
+            try:
+                ssl.create_default_context(cafile=peer.tls_authorities)
+            except ssl.SSLError as error:
+                yield Problem(f"{key}.tls_authorities", f"holds no certificate: {error.reason or 'not PEM'}")
+            except OSError as error:
+                yield Problem(f"{key}.tls_authorities", f"cannot be read: {error.strerror}")
 
 
 def _data_dir(folder: Path) -> Iterator[Problem]:

@@ -151,6 +151,9 @@ class Peer(Section):
         default=None, description="user name that we present there, else our `pms_identifier`"
     )
     password: Secret = Field(description="password that we present there, 16 bytes or more")
+    tls_authorities: FilePath | None = Field(
+        default=None, description="PEM file of the authorities that vouch for its certificate, else the public ones"
+    )
     incoming_username: Username | None = Field(
         default=None, description="user name that it presents here, else its own name"
     )

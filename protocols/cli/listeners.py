@@ -1,4 +1,4 @@
-"""The sockets that a configuration names, with their TLS."""
+"""The sockets that a configuration names, with their TLS; and whose certificates a partner may show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 
 import trio
 
-from protocols.cli.config_sections import Listener
+from protocols.cli.config_sections import Listener, Peer
 from protocols.cli.starter import CannotRun
 
 
@@ -26,3 +26,10 @@ def tls_context(listener: Listener) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(listener.tls_certificate, listener.tls_key)
     return context
+
+
+def trust_in(peer: Peer) -> ssl.SSLContext | bool:
+    """What vouches for the certificate that this peer shows us: its own authorities alone, or True, the public ones."""
+    if peer.tls_authorities is None:
+        return True
+    return ssl.create_default_context(cafile=peer.tls_authorities)

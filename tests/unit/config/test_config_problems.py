@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from protocols.cli import config as config_module
 from protocols.cli.config import Config, ConfigError, load_config
+from protocols.cli.listeners import trust_in
 
 SECRET = "never-show-this-secret"
 WHOLE = "must be a whole number"
@@ -392,3 +393,18 @@ def test_nonsense_gives_problems_and_nothing_else(values):
             load_config(None, {})
         except ConfigError as error:
             assert all(problem.key and problem.reason for problem in error.problems)
+
+
+def test_the_authorities_of_a_partner_are_taken(load, text, tmp_path):
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    config = load(text, {"ROAMNODE_DESTINATIONS__0__TLS_AUTHORITIES": str(tmp_path / "ca.pem")})
+    trust = trust_in(config.destinations[0])
+    assert isinstance(trust, ssl.SSLContext) and len(trust.get_ca_certs()) == 1
+    assert trust_in(config.sources[0]) is True
+
+
+def test_authorities_that_are_not_pem_are_named(problems, text, tmp_path):
+    (tmp_path / "ca.pem").write_text("not PEM")
+    ((key, reason),) = problems(text, {"ROAMNODE_SOURCES__0__TLS_AUTHORITIES": str(tmp_path / "ca.pem")}).items()
+    assert key == "sources.0.tls_authorities"
+    assert reason.startswith("holds no certificate: ")
