@@ -111,9 +111,13 @@ class LinkedClient:
         self.sent.append(request)
         self.sent_at.append(trio.current_time())
         await trio.lowlevel.checkpoint()
+        with trio.move_on_after(timeout_s):
+            return await self._answered(request)
+        return Unanswered(cause="timeout")
+
+    async def _answered(self, request: RoamingRequest) -> PeerOutcome:
         if self.down:
-            await trio.sleep(timeout_s)
-            return Unanswered(cause="timeout")
+            await trio.sleep_forever()
         scripted = self.script.pop(0) if self.script else None
         if scripted is not None:
             return scripted
@@ -155,6 +159,8 @@ class StationLine:
         self.closed: tuple[int, str] | None = None
 
     async def call(self, command: StationCommand) -> CallOutcome:
+        if self.closed is not None:
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"closed with {self.closed}")
         self.commands.append(command)
         await trio.lowlevel.checkpoint()
         verdict = self.verdicts.pop(0) if self.verdicts else CallVerdict.ACCEPTED

@@ -1,0 +1,130 @@
+"""What every `StationConnection` keeps to: a WebSocket on loopback, and the line that tests hold in their hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from protocols.ocpp.client import open_central_system
+from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.ports import StationConnection
+from statecharts.station_vocabulary import (
+    CallVerdict,
+    ClearCache,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+    StationCommand,
+)
+from tests.support.house import StationLine, open_house
+
+COMMANDS = (RemoteStartTransaction(id_tag="0A1B2C3D4E5F", connector_id=1), RemoteStopTransaction(transaction_id=7))
+
+
+class Central:
+    """Directory and door of a central system with one station."""
+
+    def __init__(self) -> None:
+        self.connections: list[StationConnection] = []
+        self.online = trio.Event()
+
+    def knows(self, identity: str) -> bool:
+        return identity == "CS01"
+
+    def authenticate(self, identity: str, password: bytes | None) -> bool:
+        return self.knows(identity)
+
+    async def connected(self, identity: str, connection: StationConnection) -> None:
+        self.connections.append(connection)
+        self.online.set()
+
+    async def reported(self, identity: str, connection: StationConnection, report: Any) -> Any:
+        raise AssertionError(f"the station was to report nothing, and said {report}")
+
+    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+        """Nothing to take back."""
+
+
+Answers = list[str]
+Heard = list[StationCommand]
+Open = Callable[[Answers, Heard], AbstractAsyncContextManager[StationConnection]]
+
+
+@asynccontextmanager
+async def websocket(answers: Answers, heard: Heard) -> AsyncIterator[StationConnection]:
+    central = Central()
+
+    async def station(url: str) -> None:
+        async with open_central_system(url, "CS01", None, epoch="s") as end:
+            while True:
+                try:
+                    incoming = await end.next_command()
+                except OSError:
+                    return
+                heard.append(incoming.command)
+                await incoming.answer(answers.pop(0))
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            serve = partial(serve_stations, listeners, directory=central, door=central, epochs=lambda: "c")
+            server: StationServer = await nursery.start(serve)
+            nursery.start_soon(station, f"ws://127.0.0.1:{server.ports[0]}/ocpp")
+            await central.online.wait()
+            yield central.connections[0]
+            await server.close_all()
+
+
+@asynccontextmanager
+async def by_hand(answers: Answers, heard: Heard) -> AsyncIterator[StationConnection]:
+    async with trio.open_nursery() as nursery:
+        async with open_house("IE-001", nursery) as house:
+            line = StationLine(house, "CS01")
+            line.commands = heard
+            line.verdicts = [CallVerdict[answer.upper()] for answer in answers]
+            yield line
+        nursery.cancel_scope.cancel()
+
+
+every_connection = pytest.mark.parametrize("opened", [websocket, by_hand])
+
+
+@every_connection
+async def test_it_says_what_it_speaks(opened: Open) -> None:
+    async with opened([], []) as connection:
+        assert connection.protocol == "ocpp1.6"
+
+
+@every_connection
+@pytest.mark.parametrize("answer", ["Accepted", "Rejected"])
+async def test_a_command_ends_as_the_station_answers_it(opened: Open, answer: str) -> None:
+    heard: Heard = []
+    async with opened([answer], heard) as connection:
+        outcome = await connection.call(COMMANDS[0])
+    assert outcome.verdict is CallVerdict[answer.upper()]
+    assert heard == [COMMANDS[0]]
+
+
+@every_connection
+async def test_later_callers_wait_in_order(opened: Open) -> None:
+    heard: Heard = []
+    async with opened(["Accepted", "Rejected"], heard) as connection, trio.open_nursery() as nursery:
+        for command in COMMANDS:
+            nursery.start_soon(connection.call, command)
+            await trio.testing.wait_all_tasks_blocked(0.001)
+    assert heard == list(COMMANDS)
+
+
+@every_connection
+async def test_a_command_after_the_end_was_never_sent(opened: Open) -> None:
+    heard: Heard = []
+    async with opened([], heard) as connection:
+        await connection.close(1000, "a newer connection took over")
+        outcome = await connection.call(ClearCache())
+    assert outcome.verdict is CallVerdict.NEVER_SENT
+    assert heard == []
