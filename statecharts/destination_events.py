@@ -63,7 +63,10 @@ class PeerRequest(Value, frozen=True, kw_only=True):
 
 
 class DestinationTransaction(Charging, frozen=True, kw_only=True):
-    """Everything the Destination knows of one transaction; `id` is the authorizationIdentifier, and the idTag."""
+    """Everything the Destination knows of one transaction; `id` is the authorizationIdentifier, and the idTag.
+
+    `connectors_tried` are those for which a RemoteStart may have reached the station.
+    """
 
     state: str = S.NEW
     id: str = ""
@@ -74,6 +77,7 @@ class DestinationTransaction(Charging, frozen=True, kw_only=True):
     connector_asked: int | None = None
     requests: tuple[PeerRequest, ...] = ()
     remote_starts: int = 0
+    connectors_tried: tuple[int, ...] = ()
     progress_at: datetime | None = None
     overdue_at: datetime | None = None
     end: EndTransaction | None = None
@@ -152,9 +156,10 @@ def kind_of(event: StartRequested | StopRequested) -> str:
 
 
 def wrong_place(data: T, event: TransactionStarted) -> bool:
-    """Whether the idTag was used at another connector than the one it is for."""
-    expected = data.connector_id or data.connector_asked
-    return expected is not None and event.connector_id != expected
+    """Whether the idTag was used at a connector that it is not for; a start that failed for us may still come late."""
+    asked = () if data.connector_asked is None else (data.connector_asked,)
+    expected = data.connectors_tried or asked
+    return bool(expected) and event.connector_id not in expected
 
 
 def late_start(data: T, event: TransactionStarted) -> bool:
@@ -187,8 +192,9 @@ def _start(data: T, event: StartRequested) -> dict[str, Any]:
     if data.state != S.START_TX_REQUESTED or data.waiting("start"):
         return fresh
     until = after_s(event.at, data.deadlines.start_s)
+    tried = (*data.connectors_tried, event.connector_id)
     start = {"connector_id": event.connector_id, "start_until": until, "remote_starts": data.remote_starts + 1}
-    return {**fresh, **start, "cause": None}
+    return {**fresh, **start, "connectors_tried": tried, "cause": None}
 
 
 def _stop(data: T, event: StopRequested) -> dict[str, Any]:
@@ -210,8 +216,10 @@ def _answered(data: T, event: StationAnswered) -> dict[str, Any]:
     cause = answer_cause(event)
     if event.purpose == "stop":
         return {**news, "requests": told(data, "stop", False), "cause": cause, "stop_until": None}
-    sent = data.remote_starts - (verdict is CallVerdict.NEVER_SENT)
-    return {**news, "requests": told(data, "start", False), "cause": cause, "remote_starts": sent, "connector_id": None}
+    failed: dict[str, Any] = {"requests": told(data, "start", False), "cause": cause, "connector_id": None}
+    if verdict is CallVerdict.NEVER_SENT:
+        failed |= {"remote_starts": data.remote_starts - 1, "connectors_tried": data.connectors_tried[:-1]}
+    return {**news, **failed}
 
 
 def answer_cause(event: StationAnswered) -> str:

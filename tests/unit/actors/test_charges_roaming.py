@@ -10,6 +10,7 @@ from statecharts.station_vocabulary import (
     CallVerdict,
     ConnectorStatus,
     IdTagAnswer,
+    IdTagStatus,
     RemoteStartTransaction,
 )
 from statecharts.vocabulary import EndTransaction, NotifyRequestResult, Refused, RequestStartTransaction
@@ -268,3 +269,16 @@ async def test_a_local_charge_runs_beside_a_roaming_one(autojump_clock: object, 
     await roaming.settled(charge)
     assert (await roaming.same_cdr(charge)).energy_wh == 2_000
     assert (await local(roaming.station, number)).charge.energy_wh == 2_000
+
+
+async def test_a_late_start_counts_only_where_the_station_was_asked_to_start(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.start_asked(await roaming.ready(connector=None))
+    await roaming.local.until(charge.destination, "Ready")
+    (command,) = roaming.station.commands
+    assert isinstance(command, RemoteStartTransaction) and command.connector_id == 1
+    elsewhere = await roaming.station.start(charge.name, connector_id=2)
+    assert elsewhere.id_tag_info.status is IdTagStatus.INVALID
+    assert (await roaming.station.start(charge.name, connector_id=1)).id_tag_info.status is IdTagStatus.ACCEPTED
+    assert (await roaming.local.data(charge.destination)).state == "TxRunning"
