@@ -50,7 +50,7 @@ def steps(operators: Operators) -> Iterator[str]:
     yield f"{_CURL % 'HOME_ROOM'} $HOME_URL/api/v1/operator/cdrs"
     yield f"{_CURL % 'LOCAL_ROOM'} $LOCAL_URL/api/v1/operator/cdrs"
     yield f'{_CURL % "LOCAL_ROOM"} "$LOCAL_URL/api/v1/operator/transactions?role=local"'
-    yield "# the same as Motown's apps say it"
+    yield "# the same as Motown's apps say it, once the driver has left: ten seconds after the stop"
     authorize = f"{app} {_JSON} '{_MOTOWN_WISH}' {_SV1}/authorize"
     yield f"AUTH=$({authorize} | {_value_of('authorizationIdentifier')}); echo $AUTH"
     yield f"{app} {_JSON} {_MOTOWN_REQUEST} {_SV1}/requestStartTransaction"

@@ -10,7 +10,10 @@ import structlog
 
 def set_up_logs(form: str, level: str) -> None:
     """`form` is json or console, `level` the least severe one written. stdout belongs to the command."""
-    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    colors = sys.stderr.isatty()  # escape codes are noise in a file
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=colors)
+    if form == "json":
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

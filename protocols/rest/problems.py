@@ -20,6 +20,7 @@ from quart_trio.wrappers import TrioResponse as Response
 from structlog.contextvars import bind_contextvars, get_contextvars
 from werkzeug.exceptions import HTTPException
 
+from protocols.http import BODY_BYTES_MAX
 from statecharts.vocabulary import Refusal, Refused, Value
 
 PROBLEM_TYPE = "application/problem+json"
@@ -78,7 +79,16 @@ def http_status(refusal: Refusal) -> int:
 def _of_http(error: HTTPException) -> Problem:
     status = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
-    return Problem(status, _slug(status), error.description or phrase(status), headers=headers)
+    detail = _DETAILS.get(status) or error.description or phrase(status)
+    return Problem(status, _slug(status), detail, headers=headers)
+
+
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method; Allow names those it takes.",
+    413: f"The body is longer than {BODY_BYTES_MAX} bytes.",
+}
+"""What a client can do about it, where werkzeug's words speak to someone at a browser."""
 
 
 def _slug(status: int) -> str:

@@ -74,6 +74,7 @@ def test_a_port_that_is_taken_is_named_and_nothing_runs(config):
         ended = node("run", "--config", config, ROAMNODE_OCPP__PORT=port)
     assert ended.returncode in (1, 2)
     assert port in ended.stderr and "Traceback" not in ended.stderr
+    assert "config.warning" in ended.stderr and "\x1b" not in ended.stderr  # no colours in a pipe
 
 
 def test_a_second_node_on_the_same_journal_is_refused_and_the_first_goes_on(config, tmp_path):

@@ -130,7 +130,7 @@ async def test_an_oversized_body_is_a_413_and_one_at_the_limit_is_read() -> None
     assert (await world.ask("POST", AUTHORIZATIONS, data=fits, headers=JSON)).status_code == 201
     response = await world.ask("POST", AUTHORIZATIONS, data=fits + b" ", headers=JSON)
     assert response.status_code == 413
-    await problem_of(response)
+    assert (await problem_of(response))["detail"] == f"The body is longer than {BODY_BYTES_MAX} bytes."
 
 
 async def test_another_media_type_is_a_415() -> None:
