@@ -11,7 +11,8 @@ from rich.text import Text
 
 from protocols.cli.demo_operators import HOME, LOCAL, RFID
 
-WIDTH, WIDTH_MIN = 132, 72
+WIDTH, WIDTH_MIN = 168, 72
+"""Of the timeline, in characters: at the widest every step fits into one line."""
 TIME_WIDTH = 8
 COLUMNS = ("app", f"{HOME} Source", f"{LOCAL} Destination", "station")
 APP, SOURCE, DESTINATION, STATION = range(4)
@@ -34,7 +35,7 @@ class Timeline:
 
     def _column_widths(self) -> tuple[int, ...]:
         width = max(WIDTH_MIN, min(self.console.width, WIDTH)) - TIME_WIDTH
-        return (width * 21 // 100, width * 28 // 100, width * 28 // 100, width * 23 // 100)
+        return (width * 23 // 100, width * 27 // 100, width * 27 // 100, width * 23 // 100)
 
     @property
     def seconds(self) -> float:

@@ -22,7 +22,7 @@ from protocols.cli.demo_guide import guide, steps
 from protocols.cli.demo_operators import HOME, LOCAL, RFID, STATIONS, USER, Operators, Ports, Secrets, free_ports
 from protocols.cli.demo_processes import LINE_BYTES_MAX, lines_of, open_processes
 from protocols.cli.demo_record import Evidence
-from protocols.cli.demo_timeline import DESTINATION, Timeline, node_line, station_line
+from protocols.cli.demo_timeline import APP, DESTINATION, SOURCE, STATION, WIDTH, Timeline, node_line, station_line
 from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, outcome_of
 from statecharts.simulated_equipment import BEHAVIOURS
@@ -190,6 +190,21 @@ def test_a_step_of_a_station_is_told_if_it_belongs_to_a_charge(record, told):
 def test_the_rfid_station_does_not_drown_the_rest_in_meter_values():
     message = {"samples": [{"value": "41"}]}
     assert station_line({"station": RFID, "kind": "sent", "text": "MeterValues", "message": message}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (APP, "◀ Ready, authorisation 633C7585E2A2"),
+        (SOURCE, f"⇒ {LOCAL} RequestStartTransaction: Answered"),
+        (DESTINATION, f"⇒ {HOME} NotifyRequestResult: Answered"),
+        (STATION, "CS02 Authorizing → AwaitingCable"),
+    ],
+)
+def test_every_step_fits_into_one_line_where_there_is_room(text):
+    out = io.StringIO()
+    Timeline(Console(file=out, width=WIDTH), lambda: 0.0).row(*text)
+    assert len(out.getvalue().splitlines()) == 1
 
 
 @pytest.mark.parametrize("width", [20, 80, 132, 300])
