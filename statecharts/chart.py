@@ -300,7 +300,8 @@ class Chart(Generic[D]):
                 )
 
     def _wrong_state(self, data: D, event: Event) -> Refusal:
-        message = f"{type(event).__name__} is not possible while the {self.name} is {data.state}"
+        asked = "".join(f" {c.lower()}" if c.isupper() else c for c in type(event).__name__).strip()
+        message = f"not possible while the {self.name} is {data.state}: {asked}"
         return Refusal(code=409, kind="wrong-state", message=message)
 
 

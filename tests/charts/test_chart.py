@@ -100,7 +100,7 @@ def test_a_command_without_a_row_is_refused_with_a_sentence():
     decision = door(*TAKEN).step(Door(), Open(at=NOW))
     assert decision.refusal is not None
     assert (decision.outcome, decision.refusal.code, decision.fact) == (Outcome.REFUSED, 409, None)
-    assert decision.refusal.message == "Open is not possible while the door is Shut"
+    assert decision.refusal.message == "not possible while the door is Shut: open"
 
 
 def test_the_first_row_whose_guard_holds_is_taken():
