@@ -216,7 +216,7 @@ class Node:
         if config.peers_port is None:
             self._mount_soap(app, context)
         else:
-            soap = self._rest_less_app()
+            soap = self._peers_app()
             self._mount_soap(soap, context)
             own = await listen("http.peers", config, config.peers_port)
             peers = await nursery.start(partial(serve, soap, own))
@@ -240,14 +240,10 @@ class Node:
             version=version(),
         )
 
-    def _rest_less_app(self) -> Any:
-        from quart_trio import QuartTrio
+    def _peers_app(self) -> Any:
+        from protocols.rest.app import make_bare_app
 
-        from protocols.http import BODY_BYTES_MAX
-
-        app = QuartTrio("roamnode-peers", static_folder=None)
-        app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
-        return app
+        return make_bare_app("roamnode-peers", self.ids.request_identifier)
 
     def _mount_soap(self, app: Any, context: Context) -> None:
         from actors.destination_role import DestinationRole
@@ -294,8 +290,7 @@ class Node:
         )
         nursery.start_soon(self._close_stations, server)
         scheme = "wss" if tls else "ws"
-        ports = dict.fromkeys(each.socket.getsockname()[1] for each in sockets)
-        return [f"{scheme}://{config.host}:{port}/ocpp" for port in ports]
+        return [f"{scheme}://{config.host}:{port}/ocpp" for port in dict.fromkeys(server.ports)]
 
     async def _close_stations(self, server: StationServer) -> None:
         await self.draining.wait()

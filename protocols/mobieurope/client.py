@@ -159,8 +159,16 @@ class _Transport:
             raise
         except Exception as error:
             # Whatever httpx, TLS or the stack below them raise: here is the only place that can tell it from our errors
-            log.warning("soap call failed", address=address, error=type(error).__name__, reason=printable(str(error)))
+            log.warning("soap call failed", address=address, error=type(error).__name__, reason=_reason(error))
             raise _NoReply(_in_words(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What was said first along the causes: httpx hides what TLS complained of behind an empty text."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return printable(str(cause or type(error).__name__))
 
 
 def _in_words(error: Exception) -> str:

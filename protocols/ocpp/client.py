@@ -199,9 +199,15 @@ async def _open_stream(address: SplitResult, ssl_context: ssl.SSLContext | None,
     secure = address.scheme == "wss"
     host, port = address.hostname or "", address.port or (443 if secure else 80)
     with trio.move_on_after(limits.handshake_timeout_s):
-        if secure:
-            return await trio.open_ssl_over_tcp_stream(host, port, ssl_context=ssl_context, https_compatible=True)
-        return await trio.open_tcp_stream(host, port)
+        if not secure:
+            return await trio.open_tcp_stream(host, port)
+        stream = await trio.open_ssl_over_tcp_stream(host, port, ssl_context=ssl_context, https_compatible=True)
+        try:
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(stream)
+            raise ConnectionRefused(f"no TLS with {address.netloc}: {error.__cause__ or error}") from error
+        return stream
     raise ConnectionRefused(f"no connection to {address.netloc} within {limits.handshake_timeout_s:g} s")
 
 

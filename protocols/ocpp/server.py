@@ -152,8 +152,8 @@ class StationServer:
     @property
     def ports(self) -> tuple[int, ...]:
         """The TCP ports listened on."""
-        sockets = [listener.socket for listener in self._listeners if isinstance(listener, trio.SocketListener)]
-        return tuple(socket.getsockname()[1] for socket in sockets)
+        plain = [each.transport_listener if isinstance(each, trio.SSLListener) else each for each in self._listeners]
+        return tuple(each.socket.getsockname()[1] for each in plain if isinstance(each, trio.SocketListener))
 
     async def close_all(self, code: int = CloseCode.SERVICE_RESTART, reason: str = "the node restarts") -> None:
         """Accepts no more, closes every connection with this code, and ends within the bounded time of a drain."""
@@ -182,6 +182,10 @@ class StationServer:
         self._streams += 1
         try:
             await self._serve_stream(socket, _address(stream))
+        except* (OSError, trio.BrokenResourceError) as broken:
+            # Whoever looks for open ports breaks off so, in the middle of TLS.
+            reason = broken.exceptions[0].__cause__ or broken.exceptions[0]
+            self._log.info("ocpp.connection_broken", address=_address(stream), reason=str(reason))
         except* Exception as failures:
             self._log.error("ocpp.connection_failed", exc_info=failures)
         finally:

@@ -36,10 +36,7 @@ def make_app(
     Destination's Motown API. Other services may be registered onto the app: tokens are checked per blueprint, while
     correlation ids, problem+json and the limits of bodies hold for all.
     """
-    app = QuartTrio("roamnode", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=BODY_BYTES_MAX, BODY_TIMEOUT=BODY_TIMEOUT_S)
-    app.url_map.converters.update(identifier=IdentifierConverter, number=NumberConverter)
-    register_problems(app, new_correlation_id)
+    app = make_bare_app("roamnode", new_correlation_id)
     auth = BearerAuth(tokens)
     if apps is not None:
         app.register_blueprint(apps_blueprint(apps, auth, draining))
@@ -48,6 +45,15 @@ def make_app(
     if dv1:
         app.register_blueprint(dv1_blueprint(operators, auth, pms_identifier))
     _add_health(app, draining, version)
+    return app
+
+
+def make_bare_app(name: str, new_correlation_id: Callable[[], str]) -> QuartTrio:
+    """An app without routes, for a listener of its own: correlation ids, problem documents and limits as everywhere."""
+    app = QuartTrio(name, static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=BODY_BYTES_MAX, BODY_TIMEOUT=BODY_TIMEOUT_S)
+    app.url_map.converters.update(identifier=IdentifierConverter, number=NumberConverter)
+    register_problems(app, new_correlation_id)
     return app
 
 

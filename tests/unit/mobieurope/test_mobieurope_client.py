@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -323,3 +324,11 @@ async def test_a_peer_with_other_addresses_is_called_there() -> None:
         await client.call(request, 5)
     assert asked == ["http://peer.test/pms/destination/v1"] * 5 + ["http://peer.test/pms/source/v1"] * 3
     await client.aclose()
+
+
+def test_what_tls_complains_of_is_told_where_httpx_hides_it() -> None:
+    hidden = httpx.ConnectError("")
+    hidden.__cause__ = trio.BrokenResourceError()
+    hidden.__cause__.__cause__ = ssl.SSLError("certificate verify failed")
+    assert "certificate verify failed" in client_module._reason(hidden)
+    assert client_module._reason(httpx.ReadTimeout("")) == "ReadTimeout"

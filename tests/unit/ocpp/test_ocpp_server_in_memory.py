@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import ssl
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import trio
 import trio.testing
 import trustme
 from ocpp_worlds import Directory, Door, MemoryListener
+from structlog.testing import capture_logs
 
 from protocols.ocpp.client import ConnectionRefused, StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
@@ -217,3 +219,23 @@ async def test_stations_come_over_tls() -> None:
             await station.call(Heartbeat())
         await door.offline.wait()
     assert door.reports == [Heartbeat()]
+
+
+async def test_tls_that_does_not_fit_is_named_at_once_by_the_station_and_is_no_error_of_the_listener() -> None:
+    authority = trustme.CA()
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server_side)
+    listeners = await trio.open_ssl_over_tcp_listeners(0, server_side, host="127.0.0.1", https_compatible=True)
+    with capture_logs() as lines:
+        async with central_in_memory(listeners[0], Door()) as server:
+            url = f"wss://localhost:{server.ports[0]}/ocpp"
+            with pytest.raises(ConnectionRefused, match="certificate verify failed"):
+                async with open_central_system(url, "CS01", None, epoch="s"):
+                    pass
+            scan = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
+            async with scan:
+                await scan.send_all(b"GET / HTTP/1.1\r\n\r\n")
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await scan.receive_some()
+    said = [(line["event"], line["log_level"]) for line in lines]
+    assert said == [("ocpp.connection_broken", "info")] * 2

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from protocols.http import BODY_BYTES_MAX
 from protocols.rest import auth
+from protocols.rest.app import make_bare_app
 from protocols.rest.auth import FAILURE_WINDOW_S, FAILURES_MAX, FailureLimiter
 from statecharts.vocabulary import refused
 from tests.unit.rest.fakes import READY, World
@@ -307,3 +308,9 @@ async def test_no_query_gives_a_500(path: str, query: dict[str, str]) -> None:
     client = World(READY).app.test_client()
     response = await client.get(path, query_string=query, headers={"Authorization": "Bearer operator-token"})
     assert response.status_code < 500
+
+
+async def test_a_listener_of_its_own_for_partners_has_problem_documents_too():
+    response = await make_bare_app("peers", lambda: "c-1").test_client().get("/nothing")
+    assert (response.status_code, response.content_type) == (404, "application/problem+json")
+    assert response.headers["X-Correlation-ID"] == "c-1"
