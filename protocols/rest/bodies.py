@@ -27,6 +27,7 @@ RadiusM = Annotated[int, Meta(ge=1, le=20_100_000)]
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 ERROR_PATH = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$(?P<field>.*)`)?$", re.DOTALL)
 MISSING_FIELD = re.compile(r"^Object missing required field `(?P<name>.+)`$")
+UNKNOWN_FIELD = re.compile(r"^Object contains unknown field `(?P<name>.+)`$", re.DOTALL)
 
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -105,10 +106,11 @@ def invalid(error: msgspec.ValidationError) -> Problem:
 def _reason_and_field(complaint: str) -> tuple[str, str]:
     parts = ERROR_PATH.match(complaint)
     reason, field = (parts["reason"], (parts["field"] or "").lstrip(".")) if parts else (complaint, "")
-    missing = MISSING_FIELD.match(reason)
-    if missing is None:
-        return reason, field
-    return "is missing", f"{field}.{missing['name']}" if field else missing["name"]
+    for pattern, said in ((MISSING_FIELD, "is missing"), (UNKNOWN_FIELD, "is not known here")):
+        found = pattern.match(reason)
+        if found is not None:
+            return said, f"{field}.{found['name']}" if field else found["name"]
+    return reason, field
 
 
 def checked_location(latitude: Decimal, longitude: Decimal) -> Location:
