@@ -9,34 +9,40 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
 from statecharts.station_vocabulary import ConnectorStatus
 from statecharts.vocabulary import Value
 
-A, B, C, D = (
+A, B, C, D, E, F, G, H, J = (
     ConnectorStatus.AVAILABLE,
     ConnectorStatus.PREPARING,
     ConnectorStatus.CHARGING,
     ConnectorStatus.SUSPENDED_EV,
+    ConnectorStatus.SUSPENDED_EVSE,
+    ConnectorStatus.FINISHING,
+    ConnectorStatus.RESERVED,
+    ConnectorStatus.UNAVAILABLE,
+    ConnectorStatus.FAULTED,
 )
-E, F, G = ConnectorStatus.SUSPENDED_EVSE, ConnectorStatus.FINISHING, ConnectorStatus.RESERVED
-H, I = ConnectorStatus.UNAVAILABLE, ConnectorStatus.FAULTED  # noqa: E741 - the specification's letters
+"""The rows of the specification's table under its own letters, but for its I, which reads like a 1: here J."""
 
 UNKNOWN = "Unknown"
 
 EXPECTED: dict[ConnectorStatus, tuple[ConnectorStatus, ...]] = {
-    A: (B, C, D, E, G, H, I),
-    B: (A, C, D, E, F, I),
-    C: (A, D, E, F, H, I),
-    D: (A, C, E, F, H, I),
-    E: (A, C, D, F, H, I),
-    F: (A, B, H, I),
-    G: (A, B, H, I),
-    H: (A, B, C, D, E, I),
-    I: (A, B, C, D, E, F, G, H),
+    A: (B, C, D, E, G, H, J),
+    B: (A, C, D, E, F, J),
+    C: (A, D, E, F, H, J),
+    D: (A, C, E, F, H, J),
+    E: (A, C, D, F, H, J),
+    F: (A, B, H, J),
+    G: (A, B, H, J),
+    H: (A, B, C, D, E, J),
+    J: (A, B, C, D, E, F, G, H),
 }
-"""OCPP 1.6 section 4.9: which status may follow which. Rows A to I, in the specification's letters."""
+"""OCPP 1.6 section 4.9: which status may follow which."""
 
 
 class StatusReported(Fact, frozen=True, kw_only=True):
@@ -102,9 +108,5 @@ def step(data: Evse, event: Event) -> Evse:
     """The connector after this report."""
     after = CHART.step(data, event).data
     if isinstance(event, StatusReported) and surprising(data, event):
-        return Evse(**{**_fields(after), "surprises": data.surprises + 1})
+        return msgspec.structs.replace(after, surprises=data.surprises + 1)
     return after
-
-
-def _fields(data: Evse) -> dict[str, Any]:
-    return {name: getattr(data, name) for name in data.__struct_fields__}
