@@ -20,7 +20,7 @@ from protocols.mobieurope.envelope import BadEnvelope
 from protocols.mobieurope.guard import FAILURES_WINDOW_S, Guard, TooManyFailures
 from protocols.mobieurope.messages import Call, Codec, Reply
 from statecharts.ports import DestinationDoor, PeerDirectory, SourceDoor
-from statecharts.vocabulary import Authorize, EnergyUnit, Refused, RoamingAnswer, RoamingRequest, refused
+from statecharts.vocabulary import EnergyUnit, Refused, RoamingAnswer
 
 BODY_BYTES_MAX = 256 * 1024
 BODY_TIMEOUT_S = 30.0
@@ -143,18 +143,12 @@ class _Service:
 
     async def _answered(self, call: Call, peer: str) -> Reply:
         try:
-            _check_sender(peer, call.request)
             return call.answer(await self._door(peer, call.request))
         except Refused as error:
             refusal = error.refusal
             said = {"code": refusal.code, "kind": refusal.kind, "reason": refusal.message}
             log.info("soap request declined", peer=peer, call=repr(call), **said)
             return call.refuse(refusal)
-
-
-def _check_sender(peer: str, sent: RoamingRequest) -> None:
-    if isinstance(sent, Authorize) and sent.pms_identifier != peer:
-        raise refused(403, "wrong-peer", f"These are the credentials of {peer}, not of {sent.pms_identifier}.")
 
 
 async def _body() -> tuple[bytes, str | None]:

@@ -40,7 +40,7 @@ HELD_OFF: dict[str, tuple[str, ...]] = {
     ),
     "D3 nobody is authenticated": (
         f"{SOAP}/test_mobieurope_server.py::test_d3_a_stranger_is_refused_before_the_body_is_parsed",
-        f"{SOAP}/test_mobieurope_server.py::test_d3_the_sender_of_an_authorize_must_be_the_authenticated_peer",
+        f"{SOAP}/test_mobieurope_server.py::test_d3_the_door_decides_whether_the_sender_of_an_authorize_is_the_authenticated_peer",
         f"{ACTORS}/test_trust_peers.py::test_the_pms_identifier_must_be_the_authenticated_peer",
         f"{ACTORS}/test_trust_peers.py::test_a_source_answers_about_anothers_transaction_as_about_none",
         f"{REST}/test_rest_sv1.py::test_d3_no_token_is_a_401_in_motown_s_shape",

@@ -30,6 +30,7 @@ from protocols.mobieurope.contract import destination_contract, source_contract
 from protocols.mobieurope.guard import CLAIMS_MAX, FAILURES_MAX, FAILURES_WINDOW_S, Failures
 from statecharts.vocabulary import (
     Answered,
+    Authorize,
     AuthorizeAnswer,
     Declined,
     LocalServicesAnswer,
@@ -89,10 +90,16 @@ async def test_d3_a_stranger_is_refused_before_the_body_is_parsed(
     assert node.door.passed == []
 
 
-async def test_d3_the_sender_of_an_authorize_must_be_the_authenticated_peer() -> None:
-    node = Node()
-    response = await node.post(envelope(authorize_xml(pmsIdentifier="NL-OTH")))
-    assert (response.status_code, node.door.passed) == (200, [])
+async def test_d3_the_door_decides_whether_the_sender_of_an_authorize_is_the_authenticated_peer() -> None:
+    def decide(request: RoamingRequest) -> RoamingAnswer:
+        raise refused(403, "not-you", "pmsIdentifier NL-OTH is not the authenticated peer")
+
+    door = Door(decide)
+    response = await Node(destination=door).post(envelope(authorize_xml(pmsIdentifier="NL-OTH")))
+    ((peer, passed),) = door.passed
+    assert isinstance(passed, Authorize)
+    assert (peer, passed.pms_identifier) == (PEER, "NL-OTH")
+    assert response.status_code == 200
     assert "<errorCode>403</errorCode>" in response.text
 
 
