@@ -35,6 +35,8 @@ def session_pair(
 
 
 def facts(operator: Operator, transaction: str, event_type: str) -> int:
+    """How often this fact was recorded; at least once is waited for, as a log comes a little after its answer."""
+    operator.node.wait_for("transaction.event", transaction=transaction, event_type=event_type)
     return len(operator.log("transaction.event", transaction=transaction, event_type=event_type))
 
 

@@ -105,7 +105,8 @@ def test_one_correlation_id_from_the_app_to_the_stations_frame(pair: Pair, stati
     settled(pair, station, view)
     for correlation_id, action in (("drive-1", "RemoteStartTransaction"), ("drive-2", "RemoteStopTransaction")):
         for operator in (home, local):
-            assert operator.log("transaction.event", correlation_id=correlation_id), operator.name
+            operator.node.wait_for("transaction.event", correlation_id=correlation_id)
+        local.node.wait_for("ocpp.call", correlation_id=correlation_id)
         (call,) = local.log("ocpp.call", correlation_id=correlation_id)
         assert call["action"] == action
 
@@ -117,6 +118,7 @@ def test_one_correlation_id_from_the_app_to_the_stations_frame(pair: Pair, stati
         (b'{"user_identifier": 7}', 400, "invalid-request"),
         (b" " * (BODY_BYTES_MAX + 1), 413, None),
     ],
+    ids=["malformed", "wrong", "oversized"],
 )
 def test_a_bad_body_of_an_app_gets_a_problem_document(pair: Pair, body: bytes, status: int, kind: str | None) -> None:
     home, _ = pair
@@ -126,6 +128,7 @@ def test_a_bad_body_of_an_app_gets_a_problem_document(pair: Pair, body: bytes, s
     problem = answer.json()
     assert problem["correlation_id"] == headers["X-Correlation-ID"]
     assert kind in (None, problem["kind"])
+    home.node.wait_for("request refused", correlation_id=headers["X-Correlation-ID"])
     assert len(home.log("request refused", correlation_id=headers["X-Correlation-ID"])) == 1
     assert home.stranger.get("/health").status_code == 200
 
