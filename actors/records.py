@@ -106,6 +106,21 @@ class Orphan(Value, frozen=True, kw_only=True):
     id: int | None = None
 
 
+class Snapshot(Value, frozen=True, kw_only=True):
+    """What an actor was after fact `seq` of its stream. `form` names the shape of `data`: another shape is not read."""
+
+    seq: int
+    form: str
+    data: bytes
+
+
+class History(Value, frozen=True, kw_only=True):
+    """A stream as its actor loads it: the newest snapshot of the wanted form, if there is one, and the facts after it."""
+
+    facts: tuple[Fact, ...]
+    snapshot: Snapshot | None = None
+
+
 class Append(Value, frozen=True, kw_only=True):
     """Everything one turn makes durable, in one transaction; `after_seq` is the last seq its writer knows of it.
 

@@ -95,8 +95,11 @@ transactions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("position", BigInteger, nullable=False, server_default="0", info=OPEN),
     _checksum(),
     PrimaryKeyConstraint("stream", name="transactions_key"),
+    Index("transactions_position", "position"),
+    Index("transactions_state_created", "state", "created_at", "stream"),
     Index("transactions_created", "created_at", "stream"),
     Index("transactions_role_created", "role", "created_at", "stream"),
     Index("transactions_role_final_created", "role", "final", "created_at", "stream"),
@@ -143,4 +146,76 @@ losses = Table(
     Column("reason", Text, nullable=False),
     _checksum(),
     PrimaryKeyConstraint("position", "noticed_at", name="losses_key"),
+)
+
+# What a stream's actor was after `seq`, and the checksum of the fact there: the next fact is chained to it. `form`
+# says which shape of data this is; a release with another shape reads the facts again.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("tip", LargeBinary, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("stream", name="snapshots_key"),
+)
+
+# Facts that left the journal, compressed, `first_seq` to `last_seq` of a stream; `tip` is the checksum of the last.
+archive = Table(
+    "archive",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("tip", LargeBinary, nullable=False),
+    Column("archived_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("stream", "last_seq", name="archive_key"),
+)
+
+meter_values = Table(
+    "meter_values",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("station", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _checksum(),
+    Index("meter_values_station_at", "station", "at"),
+    Index("meter_values_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("actor", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("message_type", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("actor", name="quarantine_key"),
+)
+
+# The first answer that an app got under an Idempotency-Key.
+answers = Table(
+    "answers",
+    metadata,
+    Column("app", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("app", "key", name="answers_key"),
+    Index("answers_at", "at"),
 )

@@ -240,6 +240,13 @@ class Page(Value, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
+class Change(Value, frozen=True, kw_only=True):
+    """A transaction as it stands since `position`, the place in the journal of the fact that made it so."""
+
+    position: int
+    transaction: TransactionView
+
+
 class LocalServicesFound(Value, frozen=True, kw_only=True):
     """Local services of all Destinations asked, nearest first, and why some did not answer (pmsIdentifier -> cause)."""
 
