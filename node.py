@@ -13,7 +13,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from actors.records import StoreError
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Role
 from protocols.cli.folders import alone_in
-from protocols.cli.listeners import listen, tls_context, trust_in
+from protocols.cli.listeners import trust_in
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
 from protocols.cli.version import version
@@ -34,7 +34,7 @@ from protocols.cli.version import version
 if TYPE_CHECKING:
     from actors.context import Context
     from actors.simulated_line import Connect
-    from protocols.ocpp.server import StationServer
+    from protocols.serving import Addresses, Servers
     from statecharts.ports import PeerClient
     from statecharts.simulated_equipment import StationPlan
     from statecharts.vocabulary import Value
@@ -71,15 +71,6 @@ class SystemIds:
 # -- composition -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a node that has started listens."""
-
-    http: list[str]
-    peers: list[str]
-    ocpp: list[str]
-
-
 class Node:
     """A node made from its configuration; `run` serves until `drain` is called."""
 
@@ -113,7 +104,7 @@ class Node:
             context = self._context(actors, journal, destinations, sources)
             await revive(context)
             async with trio.open_nursery() as servers:
-                addresses = await self._serve(servers, context)
+                addresses = await self._servers(context).start(servers)
                 task_status.started(addresses)
                 await self.draining.wait()
                 context.changes.drain()
@@ -203,98 +194,31 @@ class Node:
         }
         return {**stations, **parking}
 
-    # -- servers -------------------------------------------------------------------------------------------------------
-
-    async def _serve(self, nursery: trio.Nursery, context: Context) -> Addresses:
-        from protocols.http import HttpLimits, serve_http
-
-        config, limits = self.config.http, HttpLimits(connections_max=self.config.http.connections_max)
-        serve = partial(serve_http, draining=self.draining, limits=limits, tls=tls_context(config))
-        app = self._rest_app(context)
-        listeners = await listen("http", config, config.port)
-        peers: list[str] = []
-        if config.peers_port is None:
-            self._mount_soap(app, context)
-        else:
-            soap = self._peers_app()
-            self._mount_soap(soap, context)
-            own = await listen("http.peers", config, config.peers_port)
-            peers = await nursery.start(partial(serve, soap, own))
-        http: list[str] = await nursery.start(partial(serve, app, listeners))
-        ocpp = await self._serve_stations(nursery, context) if self.config.plays(Role.DESTINATION) else []
-        return Addresses(http=http, peers=peers or http, ocpp=ocpp)
-
-    def _rest_app(self, context: Context) -> Any:
+    def _servers(self, context: Context) -> Servers:
+        from actors.destination_role import DestinationRole
         from actors.operator_role import OperatorRole
         from actors.source_role import SourceRole
-        from protocols.rest.app import make_app
-
-        return make_app(
-            pms_identifier=self.config.pms_identifier,
-            apps=SourceRole(context) if self.config.plays(Role.SOURCE) else None,
-            operators=OperatorRole(context),
-            tokens=self.tokens,
-            new_correlation_id=self.ids.request_identifier,
-            draining=self.draining,
-            dv1=self.config.plays(Role.DESTINATION),
-            version=version(),
-        )
-
-    def _peers_app(self) -> Any:
-        from protocols.rest.app import make_bare_app
-
-        return make_bare_app("roamnode-peers", self.ids.request_identifier)
-
-    def _mount_soap(self, app: Any, context: Context) -> None:
-        from actors.destination_role import DestinationRole
-        from actors.source_role import SourceRole
-        from protocols.mobieurope.server import register_services
-        from statecharts.vocabulary import EnergyUnit
-
-        # Energy that comes without a unit is Wh, as Motown reads it; our own unit is only for what we send.
-        register = partial(
-            register_services,
-            app,
-            energy_unit=EnergyUnit.WH,
-            new_correlation_id=self.ids.request_identifier,
-            public_url=self.config.http.public_url,
-        )
-        if self.config.plays(Role.DESTINATION):
-            register(destination=DestinationRole(context), source=None, peers=self.sources)
-        if self.config.plays(Role.SOURCE):
-            register(destination=None, source=SourceRole(context), peers=self.destinations)
-
-    async def _serve_stations(self, nursery: trio.Nursery, context: Context) -> list[str]:
         from actors.station_role import StationRole
-        from protocols.ocpp.limits import Limits
-        from protocols.ocpp.server import serve_stations
+        from protocols.serving import Directories, Doors, Servers
 
-        config = self.config.ocpp
-        tls = tls_context(config)
-        sockets = await listen("ocpp", config, config.port)
-        listeners: Any = [trio.SSLListener(each, tls) for each in sockets] if tls else sockets
-        limits = Limits(
-            connections_max=config.connections_max,
-            call_timeout_s=config.call_timeout_s,
-            ping_interval_s=config.ping_interval_s,
+        source = SourceRole(context) if self.config.plays(Role.SOURCE) else None
+        is_destination = self.config.plays(Role.DESTINATION)
+        doors = Doors(
+            operators=OperatorRole(context),
+            apps=source,
+            source=source,
+            destination=DestinationRole(context) if is_destination else None,
+            stations=StationRole(context) if is_destination else None,
         )
-        server: StationServer = await nursery.start(
-            partial(
-                serve_stations,
-                listeners,
-                directory=self.stations,
-                door=StationRole(context),
-                epochs=partial(secrets.token_hex, 6),
-                limits=limits,
-            )
+        return Servers(
+            self.config,
+            doors,
+            Directories(self.tokens, self.stations, self.sources, self.destinations),
+            draining=self.draining,
+            version=version(),
+            new_id=self.ids.request_identifier,
+            new_epoch=partial(secrets.token_hex, 6),
         )
-        nursery.start_soon(self._close_stations, server)
-        scheme = "wss" if tls else "ws"
-        return [f"{scheme}://{config.host}:{port}/ocpp" for port in dict.fromkeys(server.ports)]
-
-    async def _close_stations(self, server: StationServer) -> None:
-        await self.draining.wait()
-        await server.close_all()
 
 
 def journal_url(config: Config) -> str:

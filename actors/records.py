@@ -115,7 +115,7 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
 
 class History(Value, frozen=True, kw_only=True):
-    """A stream as its actor loads it: the newest snapshot of the wanted form, if there is one, and the facts after it."""
+    """A stream as its actor loads it: the newest snapshot of the wanted form, if any, and the facts after it."""
 
     facts: tuple[Fact, ...]
     snapshot: Snapshot | None = None

@@ -1,7 +1,7 @@
 """Every bound of a node in one place: what may grow no further than where, in which unit, and why there.
 
 Code takes its limits from here, the configuration overrides those that an operator may wish to change, and `Watermarks`
-remember the highest value that was seen of each: both stand in `/metrics`, and docs/bounds.md is written from this page.
+remember the highest value that was seen of each: both stand in `/metrics`; docs/bounds.md shows this page.
 """
 
 from __future__ import annotations

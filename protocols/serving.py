@@ -1,0 +1,156 @@
+"""Everything of a node that listens: which door stands behind which port, and where that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import trio
+
+from protocols.cli.config import Config
+from protocols.cli.listeners import listen, tls_context
+from protocols.http import HttpLimits, serve_http
+from protocols.mobieurope.server import register_services
+from protocols.ocpp.limits import Limits
+from protocols.ocpp.server import StationServer, serve_stations
+from protocols.rest.app import make_app, make_bare_app
+from statecharts.ports import (
+    AppDoor,
+    DestinationDoor,
+    OperatorDoor,
+    PeerDirectory,
+    SourceDoor,
+    StationDirectory,
+    StationDoor,
+    Tokens,
+)
+from statecharts.vocabulary import EnergyUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a node that has started listens."""
+
+    http: list[str]
+    peers: list[str]
+    ocpp: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What stands behind the ports; None where the node does not play the role that it belongs to."""
+
+    operators: OperatorDoor
+    apps: AppDoor | None
+    source: SourceDoor | None
+    destination: DestinationDoor | None
+    stations: StationDoor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Who may knock: `sources` at our Destination's service, `destinations` at our Source's."""
+
+    tokens: Tokens
+    stations: StationDirectory
+    sources: PeerDirectory
+    destinations: PeerDirectory
+
+
+class Servers:
+    """The listening side of one node. `draining` ends it: what is under way is served, then `start`'s nursery is free.
+
+    `new_id` gives a fresh correlation id; `new_epoch` a text of at most 24 characters, never the same twice.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        doors: Doors,
+        directories: Directories,
+        *,
+        draining: trio.Event,
+        version: str,
+        new_id: Callable[[], str],
+        new_epoch: Callable[[], str],
+    ) -> None:
+        self._config, self._doors, self._directories = config, doors, directories
+        self._draining, self._version, self._new_id, self._new_epoch = draining, version, new_id, new_epoch
+
+    async def start(self, nursery: trio.Nursery) -> Addresses:
+        """Opens every port and serves it in `nursery`. Raises `CannotRun`, naming the key of a taken port."""
+        config = self._config.http
+        app = self._rest_app()
+        listeners = await listen("http", config, config.port)
+        peers: list[str] = []
+        if config.peers_port is None:
+            self._mount_services(app)
+        else:
+            soap = make_bare_app("roamnode-peers", self._new_id)
+            self._mount_services(soap)
+            peers = await self._serve(nursery, soap, await listen("http.peers", config, config.peers_port))
+        http = await self._serve(nursery, app, listeners)
+        ocpp = await self._serve_stations(nursery, self._doors.stations) if self._doors.stations else []
+        return Addresses(http=http, peers=peers or http, ocpp=ocpp)
+
+    async def _serve(self, nursery: trio.Nursery, app: Any, listeners: list[trio.SocketListener]) -> list[str]:
+        config = self._config.http
+        limits = HttpLimits(connections_max=config.connections_max)
+        serve = partial(serve_http, draining=self._draining, limits=limits, tls=tls_context(config))
+        addresses: list[str] = await nursery.start(partial(serve, app, listeners))
+        return addresses
+
+    def _rest_app(self) -> Any:
+        return make_app(
+            pms_identifier=self._config.pms_identifier,
+            apps=self._doors.apps,
+            operators=self._doors.operators,
+            tokens=self._directories.tokens,
+            new_correlation_id=self._new_id,
+            draining=self._draining,
+            dv1=self._doors.destination is not None,
+            version=self._version,
+        )
+
+    def _mount_services(self, app: Any) -> None:
+        # Energy that comes without a unit is Wh, as Motown reads it; our own unit is only for what we send.
+        register = partial(
+            register_services,
+            app,
+            energy_unit=EnergyUnit.WH,
+            new_correlation_id=self._new_id,
+            public_url=self._config.http.public_url,
+        )
+        if self._doors.destination is not None:
+            register(destination=self._doors.destination, source=None, peers=self._directories.sources)
+        if self._doors.source is not None:
+            register(destination=None, source=self._doors.source, peers=self._directories.destinations)
+
+    async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
+        config = self._config.ocpp
+        tls = tls_context(config)
+        sockets = await listen("ocpp", config, config.port)
+        listeners: Any = [trio.SSLListener(each, tls) for each in sockets] if tls else sockets
+        limits = Limits(
+            connections_max=config.connections_max,
+            call_timeout_s=config.call_timeout_s,
+            ping_interval_s=config.ping_interval_s,
+        )
+        serve = partial(
+            serve_stations,
+            listeners,
+            directory=self._directories.stations,
+            door=door,
+            epochs=self._new_epoch,
+            limits=limits,
+        )
+        server: StationServer = await nursery.start(serve)
+        nursery.start_soon(self._close_stations, server)
+        scheme = "wss" if tls else "ws"
+        return [f"{scheme}://{config.host}:{port}/ocpp" for port in dict.fromkeys(server.ports)]
+
+    async def _close_stations(self, server: StationServer) -> None:
+        await self._draining.wait()
+        await server.close_all()
