@@ -91,7 +91,6 @@ class Committer:
         with self._store.transaction() as connection:
             batch = _Batch(connection, self._tips, self._newest(connection))
             outcomes = write(batch, appends)
-            batch.finish()
         self._remember(batch)
         return [batch.appended(outcome) if isinstance(outcome, _Written) else outcome for outcome in outcomes]
 
@@ -151,6 +150,7 @@ class _Batch:
         connection = self.connection
         if rows.journal:
             connection.execute(_INSERT_FACTS, rows.journal)
+            self._learn_positions()
         if rows.deliveries:
             numbered = connection.execute(_INSERT_DELIVERIES, rows.deliveries)
             ids = {message_id: number for number, message_id in numbered}
@@ -163,10 +163,11 @@ class _Batch:
             connection.execute(_CLAIM_ORPHANS, rows.claimed)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
-        _replace(connection, tables.transactions, ("stream",), rows.transactions)
+        placed = [{**row, "position": self.tips[row["stream"]].position} for row in rows.transactions]
+        _replace(connection, tables.transactions, ("stream",), placed)
 
-    def finish(self) -> None:
-        """Learns which positions the new facts were given."""
+    def _learn_positions(self) -> None:
+        """Which positions the facts just written were given."""
         for position, stream, seq, checksum in self.connection.execute(_NEW_FACTS, {"after": self.newest.position}):
             self._positions[stream, seq] = position
             self.newest = Head(position, checksum)
@@ -209,7 +210,7 @@ def _one_by_one(batch: _Batch, appends: Sequence[Append]) -> list[_Written | Exc
 
 
 def _alone(batch: _Batch, append: Append) -> _Written | Exception:
-    before = dict(batch.tips)
+    tips, newest = dict(batch.tips), batch.newest
     try:
         with batch.connection.begin_nested():
             rows = Rows()
@@ -219,7 +220,7 @@ def _alone(batch: _Batch, append: Append) -> _Written | Exception:
     except Exception as error:
         if is_outage(error):
             raise
-        batch.tips = before
+        batch.tips, batch.newest = tips, newest
         return _explained(batch.connection, append, error)
 
 

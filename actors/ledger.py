@@ -12,7 +12,7 @@ from actors import tables
 from actors.records import LedgerEntry, Orphan
 from actors.rows import checked, document_of, instant, micros, orphan_of, raw
 from actors.store import Store
-from statecharts.ports import CdrView, Page, TransactionView
+from statecharts.ports import CdrView, Change, Page, TransactionView
 from statecharts.vocabulary import EndTransaction, refused
 
 NAMESAKES_SHOWN_MAX = 100
@@ -75,6 +75,29 @@ class Ledger:
         if only_open:
             query = query.where(_VIEWS.final == 0)
         return _first(await self._views(query.order_by(*_NEWEST_FIRST).limit(1)))
+
+    async def changes_since(
+        self,
+        position: int,
+        *,
+        limit: int,
+        stream: str | None = None,
+        role: str | None = None,
+        users: Collection[str] | None = None,
+    ) -> tuple[Change, ...]:
+        """The transactions that changed after this place in the journal, as they stand now, in the order of their
+        newest change; None stands for any stream, any role, every user.
+
+        Whoever asks again with the position of the last one misses nothing: each later change has a higher one.
+        """
+        query = _matching(role, None, users).where(_VIEWS.position > position)
+        if stream is not None:
+            query = query.where(_VIEWS.stream == stream)
+        return await self._store.read(_changes, query.order_by(_VIEWS.position, _VIEWS.stream).limit(limit))
+
+    async def newest_position(self) -> int:
+        """The place in the journal of the newest change of any transaction; 0 before the first."""
+        return await self._store.read(_number, select(func.max(_VIEWS.position)))
 
     async def count_open(self, peer: str, user: str, *, states: Collection[str], role: str = "destination") -> int:
         """How many transactions of a peer's user are in one of these states."""
@@ -168,6 +191,13 @@ _COUNTED = (
 def _rows(connection: Connection, query: Query) -> list[tuple[str, TransactionView]]:
     rows = connection.execute(query).mappings()
     return [(row["stream"], document_of(tables.transactions, row, TransactionView)) for row in rows]
+
+
+def _changes(connection: Connection, query: Query) -> tuple[Change, ...]:
+    return tuple(
+        Change(position=row["position"], transaction=document_of(tables.transactions, row, TransactionView))
+        for row in connection.execute(query).mappings()
+    )
 
 
 def _ledger_entries(connection: Connection, query: Query) -> tuple[LedgerEntry, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.journal import Journal
 from actors.ledger import Ledger, _place
 from actors.outbox import Outbox
-from actors.records import DeliveryClosed, DeliveryStatus, Orphan, StreamCorrupt
+from actors.records import Alias, AliasTaken, Append, DeliveryClosed, DeliveryStatus, Orphan, StreamCorrupt
 from statecharts.vocabulary import Refused
 from tests.contracts.samples import NOON, after, append, delivery, entry, view
 
@@ -114,6 +115,66 @@ async def test_open_transactions_are_counted_per_peers_user(journal: Journal, le
     assert await ledger.count_open("NL-MOT", "bert", states=("Expired",)) == 0
     assert await ledger.count_open("FR-002", "anna", states=(state,)) == 1
     assert await ledger.count_open("FR-002", "anna", states=(state,), role="source") == 0
+
+
+async def test_changes_come_in_the_order_of_the_journal_each_transaction_once_as_it_stands(
+    journal: Journal, ledger: Ledger
+) -> None:
+    await put(journal, 1, 2, 3, state="Ready")
+    await put(journal, 1, state="TxRunning")
+    changes = await ledger.changes_since(0, limit=10)
+    assert [(each.transaction.transaction_id, each.transaction.state) for each in changes] == [
+        ("2", "Ready"),
+        ("3", "Ready"),
+        ("1", "TxRunning"),
+    ]
+    facts = {stream: (await journal.load(f"source/{stream}"))[-1].position for stream in ("1", "2", "3")}
+    assert {each.transaction.transaction_id: each.position for each in changes} == facts
+    assert await ledger.newest_position() == facts["1"]
+
+
+async def test_changes_are_read_on_from_where_the_last_page_ended(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, *range(1, 6))
+    await put(journal, 6, user_identifier="bert")
+    await put(journal, 7, role="destination")
+    seen, position = [], 0
+    while page := await ledger.changes_since(position, role="source", users=["anna"], limit=2):
+        seen += [each.transaction.transaction_id for each in page]
+        position = page[-1].position
+    assert seen == ["1", "2", "3", "4", "5"]
+    (only,) = await ledger.changes_since(0, stream="source/6", limit=5)
+    assert only.transaction.user_identifier == "bert"
+    assert await ledger.changes_since(only.position, stream="source/6", limit=5) == ()
+
+
+async def test_what_is_appended_without_a_fact_keeps_its_place(journal: Journal, ledger: Ledger) -> None:
+    await put(journal, 1, 2)
+    before = await ledger.changes_since(0, limit=5)
+    await journal.append(Append(stream="source/1", after_seq=1, facts=(), view=view(1)))
+    assert await ledger.changes_since(0, limit=5) == before
+
+
+async def test_a_bad_append_beside_them_does_not_move_the_places_of_others(journal: Journal, ledger: Ledger) -> None:
+    await journal.append(append("source/9", aliases=(Alias(scope="s", name="taken"),)))
+    outcomes: list[str] = []
+
+    async def add(number: int, *aliases: Alias) -> None:
+        try:
+            await journal.append(append(f"source/{number}", view=view(number), aliases=aliases))
+        except AliasTaken:
+            outcomes.append(f"{number} refused")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(add, 1)
+        nursery.start_soon(add, 2, Alias(scope="s", name="taken"))
+        nursery.start_soon(add, 3)
+    assert outcomes == ["2 refused"]
+    places = {each.transaction.transaction_id: each.position for each in await ledger.changes_since(0, limit=5)}
+    assert places == {
+        "1": (await journal.load("source/1"))[-1].position,
+        "3": (await journal.load("source/3"))[-1].position,
+    }
+    assert await journal.check() == ()
 
 
 # -- charge records ----------------------------------------------------------------------------------------------------

@@ -75,10 +75,11 @@ def believable(truth: dict[str, tuple[Fact, ...]], found: dict[str, object]) -> 
 async def test_no_flipped_bit_anywhere_in_the_file_is_ever_read_as_a_value(tmp_path: Path) -> None:
     truth = await filled(tmp_path)
     whole = (tmp_path / "journal.db").read_bytes()
+    in_use = [place for place, byte in enumerate(whole) if byte]  # pages of empty tables are mostly zeros
     random = Random(14)
     noticed = 0
     for number in range(60):
-        place, bit = random.randrange(len(whole)), random.randrange(8)
+        place, bit = random.choice(in_use), random.randrange(8)
         folder = with_flipped(tmp_path / str(number), whole, place, bit)
         try:
             async with opening(folder) as journal:
