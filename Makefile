@@ -3,9 +3,10 @@
 PY ?= python3.11
 BIN := .venv/bin
 ONCE ?=
+ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check charts lock
+.PHONY: help demo test check bench charts lock
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -23,6 +24,9 @@ check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of
 	@$(BIN)/python node.py charts --check
 	@$(BIN)/python -m pytest -q tests/unit/test_house.py
 	@$(BIN)/python -m tests.support.sizes
+
+bench: .venv/.ok  ## measure the node, as docs/performance.md tells; ONLY="commits starts" measures some
+	@$(BIN)/python -m tests.bench $(ONLY)
 
 charts: .venv/.ok  ## write docs/charts.md and docs/configuration.md anew
 	@$(BIN)/python node.py charts

@@ -172,6 +172,7 @@ class Operator:
     folder: Path
     roles: tuple[str, ...] = ("source", "destination")
     stations: dict[str, int] = field(default_factory=dict)
+    users: tuple[str, ...] = ("anna",)
     partners: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     lives: list[Process] = field(default_factory=list)
@@ -213,7 +214,7 @@ class Operator:
         for name, values in self.settings.items():
             tables[name] = {**tables.get(name, {}), **values}
         rows: list[tuple[str, dict[str, Any]]] = [
-            ("users", {"identifier": "anna", "id_tags": ["04A1B2C3D4"]}),
+            *(("users", {"identifier": u, "id_tags": ["04A1B2C3D4"] if u == "anna" else []}) for u in self.users),
             ("apps", {"name": "app", "token": self.app_token, "users": ["*"]}),
             ("operators", {"name": "desk", "token": self.operator_token}),
         ]

@@ -1,0 +1,42 @@
+"""Durable facts a second: a hundred actors, each of whom waits for its last fact, on the real journal."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import trio
+
+from actors.journal import Journal, open_journal
+from tests.bench.measures import Figure
+from tests.contracts.samples import StoppedClock, append
+
+ACTORS = 100
+FACTS_EACH = 100
+ROUNDS = 5
+TEXT = "x" * 250
+
+
+async def figures() -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
+        async with open_journal(f"sqlite:///{Path(folder) / 'journal.db'}", clock=StoppedClock()) as journal:
+            await _round(journal, "warm")
+            rates = [await _round(journal, str(number)) for number in range(ROUNDS)]
+    facts = ROUNDS * ACTORS * FACTS_EACH
+    return [Figure(figure="commits_per_s", value=round(median(rates)), unit="facts/s", goal=">= 8,000", n=facts)]
+
+
+async def _round(journal: Journal, name: str) -> float:
+    """Facts a second of one round."""
+
+    async def actor(stream: str) -> None:
+        for seq in range(FACTS_EACH):
+            await journal.append(append(stream, seq, TEXT))
+
+    begun = perf_counter()
+    async with trio.open_nursery() as nursery:
+        for number in range(ACTORS):
+            nursery.start_soon(actor, f"station/{name}-{number}")
+    return ACTORS * FACTS_EACH / (perf_counter() - begun)

@@ -1,0 +1,86 @@
+"""Real `node.py run` processes to be measured: configured as an operator would, their log in a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.bench.measures import cpu_s
+from tests.live.operators import ROOT, Operator, make_partners
+
+START_S = 30.0
+END_S = 15.0
+LOOK_AGAIN_S = 0.005
+
+
+class Node:
+    """One operator's node; `operator` has its ports, tokens and configuration."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+        self.log_file = operator.folder / "node.log"
+
+    def launch(self) -> None:
+        """Starts the process and does not wait for it."""
+        self.operator.folder.mkdir(parents=True, exist_ok=True)
+        self.operator.config_file.write_text(self.operator.configuration(), encoding="utf-8")
+        command = [sys.executable, "node.py", "run", "-c", str(self.operator.config_file)]
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, stderr=log)
+
+    def wait_until_ready(self) -> None:
+        """Returns once the node says so. Raises RuntimeError with its log where it does not."""
+        deadline = time.monotonic() + START_S
+        while not self.said("node.ready"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.operator.name} did not start:\n{self.log_file.read_text()}")
+            time.sleep(LOOK_AGAIN_S)
+
+    def said(self, word: str) -> int:
+        """How many times a word stands in its log."""
+        return self.log_file.read_bytes().count(word.encode())
+
+    @property
+    def cpu_s(self) -> float:
+        """The processor time it has used so far."""
+        return cpu_s(self._process.pid)
+
+    def end(self) -> None:
+        """Drains and ends the process."""
+        self._process.terminate()
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def two_operators(
+    folder: Path, stations: dict[str, int], users: tuple[str, ...] = ("anna",), **settings: dict[str, Any]
+) -> tuple[Node, Node]:
+    """A Source with these users and a Destination with these stations; `settings` go over both configurations."""
+    home = Operator("NL-MOT", folder / "home", roles=("source",), users=users, settings=settings)
+    local = Operator("IE-001", folder / "local", roles=("destination",), stations=stations, settings=settings)
+    make_partners(home, local)
+    return Node(home), Node(local)
+
+
+@contextmanager
+def running(*nodes: Node) -> Iterator[None]:
+    """These nodes, started together and ended for certain."""
+    started: list[Node] = []
+    try:
+        for node in nodes:
+            node.launch()
+            started.append(node)
+        for node in nodes:
+            node.wait_until_ready()
+        yield
+    finally:
+        for node in started:
+            node.end()
