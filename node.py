@@ -30,6 +30,7 @@ from protocols.cli.listeners import trust_in
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
 from protocols.cli.version import version
+from statecharts.bounds import Watermarks
 
 if TYPE_CHECKING:
     from actors.context import Context
@@ -80,6 +81,7 @@ class Node:
         self.config = config
         self.clock, self.ids = WallClock(), SystemIds()
         self.draining = trio.Event()
+        self.watermarks = Watermarks()
         salts = partial(secrets.token_bytes, 16)
         self.stations = ConfiguredStations(config.station_entries(salts))
         self.destinations = Peers(config.destination_entries(salts))
@@ -139,9 +141,10 @@ class Node:
     def _context(self, nursery: trio.Nursery, journal: Any, destinations: Any, sources: Any) -> Context:
         from actors.context import Context
         from actors.population import populate
+        from actors.quarantine import Quarantine
         from actors.system import System
 
-        system = System(nursery, self.clock)
+        system = System(nursery, self.clock, Quarantine(journal.store), self.watermarks)
         context = Context(
             settings=self._settings(),
             clock=self.clock,

@@ -7,6 +7,7 @@ on a reply of its own, so an asker that goes away (a client that hangs up) cance
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +16,10 @@ from typing import Any
 import structlog
 import trio
 
+from statecharts.bounds import MAILBOX, Watermarks
+from statecharts.events import Event
 from statecharts.ports import Clock
 from statecharts.vocabulary import Refused, refused
-
-MAILBOX_MAX = 256
-"""Messages that wait for one actor; the next sender is told to come back (503)."""
 
 RETRY_S = 1.0
 """How long an actor waits before it tries again what it could not do because the store or a neighbour was away."""
@@ -78,15 +78,24 @@ class Envelope:
 
 
 class Actor:
-    """Base of every actor. Subclasses give `load` and `turn`, and `deadline` with `due` where time matters to them."""
+    """Base of every actor. Subclasses give `load` and `turn`, and `deadline` with `due` where time matters to them.
 
-    def __init__(self, key: str, clock: Clock) -> None:
+    `rested` is set for the first load of one that slept: nothing was under way that could have been lost. `ready` is
+    set once it has loaded and done what was due, or has left. `events` are the messages that can be written down and
+    handed over again later; whoever sends any other repeats it by itself.
+    """
+
+    events: Mapping[str, type[Event]] = {}
+
+    def __init__(self, key: str, clock: Clock, watermarks: Watermarks) -> None:
         self.key = key
         self.clock = clock
-        self.waiting_max = 0
         self.in_hand: Envelope | None = None
+        self.rested = False
+        self.ready = trio.Event()
+        self._watermarks = watermarks
         self._due_not_before = -math.inf
-        self._sender, self._receiver = trio.open_memory_channel[Envelope](MAILBOX_MAX)
+        self._sender, self._receiver = trio.open_memory_channel[Envelope](MAILBOX.limit)
 
     # -- for everybody -------------------------------------------------------------------------------------------------
 
@@ -111,8 +120,8 @@ class Actor:
         try:
             self._sender.send_nowait(envelope)
         except trio.WouldBlock:
-            raise refused(503, "busy", f"{self.key} has {MAILBOX_MAX} messages waiting; try again later") from None
-        self.waiting_max = max(self.waiting_max, self.waiting)
+            raise refused(503, "busy", f"{self.key} has {MAILBOX.limit} messages waiting; try again later") from None
+        self._watermarks.saw(MAILBOX, self.waiting)
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
@@ -131,16 +140,20 @@ class Actor:
         return None
 
     def may_rest(self) -> bool:
-        """Whether the actor may leave memory: it is rebuilt from its journal on its next message."""
+        """Whether the actor may leave memory: it is rebuilt from its journal on its next message or deadline."""
         return False
 
     # -- one life ------------------------------------------------------------------------------------------------------
 
-    async def run(self, idle_s: float) -> None:
-        """Loads, then takes turns; returns once the actor may rest and nothing has come for `idle_s` seconds."""
+    async def run(self, rest_after_s: float) -> None:
+        """Loads, then takes turns; returns once the actor may rest and nothing has come for so many seconds."""
         await self._load()
+        self.rested = False
+        if self._seconds_to_deadline() <= 0:
+            await self._be_due()
+        self.ready.set()
         while True:
-            due_s, rest_s = self._seconds_to_deadline(), idle_s if self.may_rest() else math.inf
+            due_s, rest_s = self._seconds_to_deadline(), rest_after_s if self.may_rest() else math.inf
             with trio.move_on_after(min(due_s, rest_s)) as waiting:
                 self.in_hand = await self._receiver.receive()
             if not waiting.cancelled_caught:
@@ -202,6 +215,12 @@ class Actor:
         if envelope is not None and envelope.reply is not None:
             envelope.reply.fail(error)
         return envelope
+
+    def leave(self) -> None:
+        """Takes no more messages. Whoever still holds on to this actor fails loudly: no message is lost in silence."""
+        assert not self.waiting
+        self._receiver.close()
+        self.ready.set()
 
     def refuse_waiting(self, error: Refused) -> None:
         """Tells everybody who waits that no answer will come."""

@@ -12,6 +12,7 @@ from actors.ledger import Ledger
 from actors.numbers import Numbers
 from actors.outbox import Outbox
 from actors.system import System
+from statecharts.bounds import Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.ports import Clock, IdentityService, Ids, PeerClient
 from statecharts.source_events import SourceDeadlines
@@ -71,6 +72,11 @@ class Context:
     def __post_init__(self) -> None:
         store = self.journal.store
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store), Numbers(store)
+
+    @property
+    def watermarks(self) -> Watermarks:
+        """The node's."""
+        return self.system.watermarks
 
     def station_place(self, identity: str) -> Place:
         """Where this station is. One that is configured no more has no connectors: its charges come to their end."""

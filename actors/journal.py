@@ -132,6 +132,10 @@ class Journal:
         """The streams of all transactions of a role (source, destination, local) that are not final, oldest first."""
         return await self.store.read(_live_streams, role)
 
+    async def streams_in(self, state: str) -> tuple[str, ...]:
+        """The streams of all transactions in this state, whatever their role, oldest first."""
+        return await self.store.read(_streams_in, state)
+
     async def run(self) -> None:
         """Commits what waits, until cancelled; then refuses what still does."""
         with self._receiver:
@@ -168,6 +172,12 @@ def _find(connection: Connection, scope: str, name: str) -> str | None:
 def _live_streams(connection: Connection, role: str) -> tuple[str, ...]:
     views = tables.transactions.c
     query = select(views.stream).where(views.role == role, views.final == 0).order_by(views.created_at, views.stream)
+    return tuple(connection.scalars(query))
+
+
+def _streams_in(connection: Connection, state: str) -> tuple[str, ...]:
+    views = tables.transactions.c
+    query = select(views.stream).where(views.state == state).order_by(views.created_at, views.stream)
     return tuple(connection.scalars(query))
 
 

@@ -77,7 +77,8 @@ class PeerActor(Actor):
     """One partner. Turns take `Wake`, `Progress`, `Look`, `Replay` and the events of its chart."""
 
     def __init__(self, key: str, context: Context) -> None:
-        super().__init__(key, context.clock)
+        super().__init__(key, context.clock, context.watermarks)
+        self.events = CHART.events
         self.context = context
         self.peer = key.partition("/")[2]
         self.data = Peer()

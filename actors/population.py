@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
+import structlog
+
 from actors.context import Context
 from actors.peer import PeerActor
 from actors.station import StationActor
 from actors.transaction import KINDS, TransactionActor
+from statecharts.destination_events import S as DestinationState
+
+HOLDING = DestinationState.START_TX_REQUESTED
+"""The state in which a transaction, roaming or local, holds a connector on which nothing goes on yet."""
+
+log = structlog.get_logger(__name__)
 
 
 def populate(context: Context) -> None:
@@ -20,12 +28,22 @@ def populate(context: Context) -> None:
 
 
 async def revive(context: Context) -> None:
-    """Wakes whatever was under way when the node stopped: its deadlines and deliveries go on."""
+    """Wakes whatever was under way when the node stopped: its deadlines and deliveries go on.
+
+    Returns once nothing can be served wrongly any more: connectors that are held for a start must be known before
+    another one asks for them. All others are woken in the background, a bounded number at a time; a message for one
+    that has not been woken yet simply wakes it.
+    """
+    await context.system.recall()
+    await context.system.wake(await context.journal.streams_in(HOLDING))
+    context.system.spawn(_revive_the_rest, context)
+
+
+async def _revive_the_rest(context: Context) -> None:
+    partners = sorted({*context.destinations, *context.sources, *await context.outbox.peers_with_pending()})
+    await context.system.wake(f"peer/{peer}" for peer in partners)
     for role in KINDS:
-        for stream in await context.journal.live_streams(role):
-            context.system.actor(stream)
-    for place in context.places.values():
-        if place.connectors:
-            context.system.actor(f"station/{place.identity}")
-    for peer in {*context.destinations, *context.sources, *await context.outbox.peers_with_pending()}:
-        context.system.actor(f"peer/{peer}")
+        await context.system.wake(await context.journal.live_streams(role))
+    # Last, because theirs can wait: the station comes by itself. A crash may have left a charge without its verdict.
+    await context.system.wake(f"station/{place.identity}" for place in context.places.values() if place.connectors)
+    log.info("node.revived", actors=repr(context.system))

@@ -139,7 +139,7 @@ class StationActor(Actor):
     """One station; see the module's docstring. `place` says where it is and how many connectors it has."""
 
     def __init__(self, key: str, place: Place, context: Context) -> None:
-        super().__init__(key, context.clock)
+        super().__init__(key, context.clock, context.watermarks)
         self.context = context
         self.place = place
         self.identity = place.identity

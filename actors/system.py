@@ -1,30 +1,29 @@
 """The registry of actors and what keeps them alive.
 
-Actors are made on their first message and found by their key ("station/CS01"). One that fails is rebuilt from its
-journal, its neighbours notice nothing; one that fails again and again is put in quarantine: its messages are refused,
-the one that broke it is kept for the operator, and the node lives on.
+Actors are made on their first message and found by their key ("station/CS01"). What becomes of one that fails or has
+nothing to do stands in `policies.POLICIES`, and nowhere else. One that fails is rebuilt from its journal, its
+neighbours notice nothing; one that fails again and again is put in quarantine: its messages are refused, what broke it
+is kept for the operator, and the node lives on. One that has nothing to do leaves memory, and only its key is kept
+until its deadline.
 """
 
 from __future__ import annotations
 
 import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
 import trio
 
-from actors.actor import ASK_TIMEOUT_S, Actor, correlated, current_correlation_id
+from actors.actor import ASK_TIMEOUT_S, RETRY_S, Actor, correlated, current_correlation_id
+from actors.policies import POLICIES, Policy
+from actors.quarantine import Quarantine, case_of
+from actors.sleepers import Sleepers
+from statecharts.bounds import WAKING, Watermarks
 from statecharts.ports import Clock
 from statecharts.vocabulary import Refused, refused
-
-RESTARTS_MAX = 5
-RESTARTS_WINDOW_S = 60.0
-"""More than RESTARTS_MAX failures within this time, and an actor is put in quarantine."""
-
-IDLE_S = 60.0
-"""An actor that may rest leaves memory after this long without a message."""
 
 DRAIN_POLL_S = 0.01
 
@@ -32,6 +31,11 @@ BROKEN = ("internal", "quarantined")
 """The kinds of refusal that say that an actor itself is broken: what it was told will not be done by asking again."""
 
 log = structlog.get_logger(__name__)
+
+
+def is_broken(no: Refused) -> bool:
+    """Whether an actor said no because it is itself broken."""
+    return no.refusal.kind in BROKEN
 
 
 def _broken() -> Refused:
@@ -52,31 +56,74 @@ async def _errand(correlation_id: str | None, work: Callable[..., Awaitable[Any]
             log.exception("system.errand_failed", errand=work.__name__)
 
 
+class Failures:
+    """How often an actor has failed of late, and what its policy makes of it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._times: deque[float] = deque()
+
+    def backoff(self, error: Exception, now: float) -> float | None:
+        """Counts a failure; seconds until the next life, None if there is to be none."""
+        self.forget(now)
+        self._times.append(now)
+        if isinstance(error, self._policy.hopeless) or len(self._times) > self._policy.restarts:
+            return None
+        return self._policy.backoff(len(self._times))
+
+    def forget(self, now: float) -> None:
+        while self._times and now - self._times[0] >= self._policy.within_s:
+            self._times.popleft()
+
+
 class System:
     """All actors of a node. `factories` makes one from its key, chosen by the part before the slash."""
 
-    def __init__(self, nursery: trio.Nursery, clock: Clock) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        clock: Clock,
+        quarantine: Quarantine,
+        watermarks: Watermarks,
+        policies: Mapping[str, Policy] = POLICIES,
+    ) -> None:
         self.clock = clock
+        self.watermarks = watermarks
         self.factories: dict[str, Callable[[str], Actor]] = {}
-        self.quarantine: dict[str, Any] = {}
+        self.quarantine = quarantine
+        self.quarantined: set[str] = set()
+        self._on_trial: set[str] = set()
+        self._policies = policies
         self._actors: dict[str, Actor] = {}
+        self._sleepers = Sleepers(clock)
+        self._waking = trio.Semaphore(WAKING.limit)
         self._nursery = nursery
+        self._start(self._wake_sleepers)
 
     def __repr__(self) -> str:
-        return f"<System {len(self._actors)} actors, {len(self.quarantine)} in quarantine>"
+        put_aside = len(self.quarantined)
+        return f"<System {len(self._actors)} actors, {self.asleep} asleep, {put_aside} in quarantine>"
 
     def __iter__(self) -> Iterator[Actor]:
+        """The actors in memory."""
         return iter(tuple(self._actors.values()))
+
+    @property
+    def asleep(self) -> int:
+        """How many have left memory until their deadline."""
+        return len(self._sleepers)
 
     def actor(self, key: str) -> Actor:
         """The actor with this key, made if it is not in memory. Raises `Refused` (503) for one in quarantine."""
-        if key in self.quarantine:
+        if key in self.quarantined:
             raise _quarantined(key)
         found = self._actors.get(key)
         if found is None:
-            found = self._actors[key] = self.factories[key.partition("/")[0]](key)
-            # An actor outlives its first message: it must not log in that request's name.
-            contextvars.Context().run(self._nursery.start_soon, self._keep_alive, found)
+            found = self._actors[key] = self.factories[_kind(key)](key)
+            found.rested = self._sleepers.take(key)
+            self._start(self._keep_alive, found)
+            if key in self._on_trial:
+                self._start(_errand, None, self._try, (found,))
         return found
 
     async def ask(self, key: str, message: Any, timeout_s: float = ASK_TIMEOUT_S) -> Any:
@@ -92,33 +139,105 @@ class System:
 
     def spawn(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Starts a task in the name of the request that is being handled; what it raises is logged and ends only it."""
-        contextvars.Context().run(self._nursery.start_soon, _errand, current_correlation_id(), work, args)
+        self._start(_errand, current_correlation_id(), work, args)
+
+    def _start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        # What lives on in the node must not log in the name of the request that began it.
+        contextvars.Context().run(self._nursery.start_soon, work, *args)
+
+    # -- waking --------------------------------------------------------------------------------------------------------
+
+    async def wake(self, keys: Iterable[str]) -> None:
+        """Brings these actors into memory, a bounded number at a time; returns once each is ready or in quarantine."""
+        async with trio.open_nursery() as nursery:
+            for key in keys:
+                await self._waking.acquire()
+                nursery.start_soon(self._wake, key)
+
+    async def _wake(self, key: str) -> None:
+        self.watermarks.saw(WAKING, WAKING.limit - self._waking.value)
+        try:
+            await self.actor(key).ready.wait()
+        except Refused:
+            pass  # it is in quarantine: there is nothing to wake
+        finally:
+            self._waking.release()
+
+    async def _wake_sleepers(self) -> None:
+        """Brings back those whose deadline has passed, the first due first."""
+        while True:
+            await self._sleepers.until_due()
+            await self._waking.acquire()
+            key = self._sleepers.due()
+            if key is None:  # a message was faster
+                self._waking.release()
+            else:
+                self.actor(key)
+                self._start(self._wake, key)
+
+    # -- one actor's lives ---------------------------------------------------------------------------------------------
 
     async def _keep_alive(self, actor: Actor) -> None:
-        failures: deque[float] = deque(maxlen=RESTARTS_MAX)
+        policy = self._policies[_kind(actor.key)]
+        failures = Failures(policy)
         while True:
             try:
-                await actor.run(IDLE_S)
+                await actor.run(policy.rest_after_s)
             except Exception as error:
                 log.exception("actor.failed", actor=actor.key, error=type(error).__name__)
-                if self._is_too_often(actor, failures):
+                envelope, wait_s = actor.drop_in_hand(_broken()), failures.backoff(error, trio.current_time())
+                if wait_s is None:
+                    self._put_aside(actor, error, envelope.message if envelope else None)
                     return
+                await trio.sleep(wait_s)
             else:
-                self._actors.pop(actor.key, None)
+                self._let_go(actor)
                 return
 
-    def _is_too_often(self, actor: Actor, failures: deque[float]) -> bool:
-        """Counts a failure, answers who waited for it, and quarantines the actor if it has failed too often."""
-        envelope = actor.drop_in_hand(_broken())
-        now = trio.current_time()
-        too_often = len(failures) == RESTARTS_MAX and now - failures[0] < RESTARTS_WINDOW_S
-        failures.append(now)
-        if too_often:
-            self.quarantine[actor.key] = envelope.message if envelope else None
-            self._actors.pop(actor.key, None)
-            actor.refuse_waiting(_quarantined(actor.key))
-            log.error("actor.quarantined", actor=actor.key)
-        return too_often
+    def _let_go(self, actor: Actor) -> None:
+        """Forgets an actor that rests, but for its deadline. No message can come between its end and this."""
+        del self._actors[actor.key]
+        actor.leave()
+        until = actor.deadline()
+        if until is not None:
+            self._sleepers.put(actor.key, until)
+
+    # -- quarantine ----------------------------------------------------------------------------------------------------
+
+    async def recall(self) -> None:
+        """Remembers whom an earlier life of the node has put aside: each is tried again under its policy."""
+        self._on_trial = {case.actor for case in await self.quarantine.cases() if not case.message}
+
+    def release(self, key: str) -> None:
+        """Lets an actor in quarantine work again, from its journal on."""
+        self.quarantined.discard(key)
+
+    def _put_aside(self, actor: Actor, error: Exception, message: Any | None) -> None:
+        self.quarantined.add(actor.key)
+        del self._actors[actor.key]
+        actor.refuse_waiting(_quarantined(actor.key))
+        actor.leave()
+        log.error("actor.quarantined", actor=actor.key, error=type(error).__name__)
+        self._start(_errand, None, self._keep_case, (actor.key, error, message))
+
+    async def _keep_case(self, key: str, error: Exception, message: Any | None) -> None:
+        case = case_of(key, self.clock.now(), error, message)
+        while True:
+            try:
+                return await self.quarantine.keep(case)
+            except Refused as no:
+                log.warning("system.case_not_kept_yet", actor=key, refusal=str(no))
+                await trio.sleep(RETRY_S)
+
+    async def _try(self, actor: Actor) -> None:
+        """Closes the case of an actor that no message broke, once it is ready again."""
+        await actor.ready.wait()
+        if actor.key not in self.quarantined:
+            self._on_trial.discard(actor.key)
+            log.info("actor.works_again", actor=actor.key)
+            await self.quarantine.drop(actor.key)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     async def drain(self, deadline_s: float) -> bool:
         """Waits until no actor has anything in hand or waiting; whether that was reached within the deadline."""
@@ -128,3 +247,7 @@ class System:
                 await trio.sleep(DRAIN_POLL_S)
             return True
         return False
+
+
+def _kind(key: str) -> str:
+    return key.partition("/")[0]

@@ -41,6 +41,7 @@ from statecharts.events import (
 )
 from statecharts.ports import CdrView, TransactionView
 from statecharts.source_events import AuthorizationGranted, AuthorizationRefused, SourceTransaction
+from statecharts.source_events import S as SourceState
 from statecharts.transaction_local import LocalTransaction
 from statecharts.transaction_local import S as LocalState
 from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, refused
@@ -53,12 +54,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[D]):
-    """What makes a role's transactions what they are. `held` is the connector that a start under way still holds."""
+    """What makes a role's transactions what they are. `held` is the connector that a start under way still holds.
+
+    In its `awake` states something may be under way that stands in no journal: such a transaction never rests.
+    """
 
     role: str
     chart: Chart[D]
     blank: D
     view: Callable[[D, int], TransactionView]
+    awake: tuple[str, ...]
     cdr: Callable[[D], CdrView | None] = lambda _: None
     acknowledged_at: Callable[[D], datetime | None] = lambda _: None
     held: Callable[[D], Hold | None] = lambda _: None
@@ -83,6 +88,7 @@ SOURCE: Kind[SourceTransaction] = Kind(
     transaction_source.CHART,
     SourceTransaction(),
     views.source_view,
+    (SourceState.AUTHORIZING, SourceState.START_TX_REQUESTED, SourceState.STOP_TX_REQUESTED),
     views.source_cdr,
     lambda data: data.finished_at,
 )
@@ -91,12 +97,18 @@ DESTINATION: Kind[DestinationTransaction] = Kind(
     transaction_destination.CHART,
     DestinationTransaction(),
     views.destination_view,
+    (DestinationState.START_TX_REQUESTED, DestinationState.STOP_TX_REQUESTED),
     views.destination_cdr,
     lambda data: data.acknowledged_at,
     _held_by_destination,
 )
 LOCAL: Kind[LocalTransaction] = Kind(
-    "local", transaction_local.CHART, LocalTransaction(), views.local_view, held=_held_by_local
+    "local",
+    transaction_local.CHART,
+    LocalTransaction(),
+    views.local_view,
+    (LocalState.NEW, LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
+    held=_held_by_local,
 )
 KINDS: dict[str, Kind[Any]] = {kind.role: kind for kind in (SOURCE, DESTINATION, LOCAL)}
 
@@ -115,8 +127,9 @@ class TransactionActor(Actor, Generic[D]):
     """One transaction. Turns take events, `Closing`s and `Look`s and answer with `Turned` (`Look`: the data)."""
 
     def __init__(self, key: str, kind: Kind[D], context: Context) -> None:
-        super().__init__(key, context.clock)
+        super().__init__(key, context.clock, context.watermarks)
         self.kind = kind
+        self.events = kind.chart.events
         self.context = context
         self.data: D = kind.blank
         self.seq = 0
@@ -128,17 +141,21 @@ class TransactionActor(Actor, Generic[D]):
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Folds the journal; what ran only in memory is gone, which the chart is told of."""
+        """Folds the journal; unless it only rested, what ran only in memory is gone, which the chart is told of."""
         self.data, self.seq = self.kind.blank, 0
         for fact in await self.context.journal.load(self.key):
             event = read_fact(fact, self.kind.chart.events)
             self.data, self.seq = self.kind.chart.replay(self.data, event, fact.to_state), fact.seq
             self.correlation_id = event.correlation_id or self.correlation_id
-        if self.seq:
-            held = self.kind.held(self.data)
-            if held is not None:
-                self.context.system.tell(f"station/{self._station}", held)
-            await self._step(NodeRestarted(at=self.clock.now()))
+        if self.seq and not self.rested:
+            await self._restarted()
+
+    async def _restarted(self) -> None:
+        """Takes up again what is shared with others: the connector that is held, the end that came meanwhile."""
+        held = self.kind.held(self.data)
+        if held is not None:
+            self.context.system.tell(f"station/{self._station}", held)
+        await self._step(NodeRestarted(at=self.clock.now()))
 
     @property
     def _station(self) -> str:
@@ -148,7 +165,7 @@ class TransactionActor(Actor, Generic[D]):
         return self.kind.chart.deadline(self.data)
 
     def may_rest(self) -> bool:
-        return self.kind.chart.is_final(self.data) or not self.seq
+        return self.data.state not in self.kind.awake or not self.seq
 
     async def due(self) -> None:
         await self._step(DeadlineReached(at=self.clock.now()))
@@ -179,13 +196,14 @@ class TransactionActor(Actor, Generic[D]):
         except AliasTaken as taken:
             return await self._without_alias(event, taken)
         before, self.data = self.data, decision.data
-        self.seq += decision.fact is not None
+        if decision.fact is not None:
+            self.seq += 1
+            self.correlation_id = decision.fact.correlation_id
         self._after_commit(before, decision)
         return decision
 
     def _correlated(self, event: Event) -> Event:
         """What a station or a deadline brings belongs to the last request that was made of this transaction."""
-        self.correlation_id = event.correlation_id or self.correlation_id
         if event.correlation_id or self.correlation_id is None:
             return event
         return msgspec.structs.replace(event, correlation_id=self.correlation_id)

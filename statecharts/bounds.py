@@ -28,6 +28,13 @@ MAILBOX = Bound(
     unit="messages",
     reason="more than any honest station or app has waiting at one actor; the next sender is told to come back (503)",
 )
+WAKING = Bound(
+    name="actors_waking",
+    limit=16,
+    unit="actors",
+    reason="enough journal reads at once to keep the readers busy; the other sleepers wait as keys, so that thousands "
+    "of deadlines at one moment fill no memory",
+)
 APPENDS_WAITING = Bound(
     name="journal_appends_waiting",
     limit=10_000,

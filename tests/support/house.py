@@ -22,10 +22,12 @@ from actors.journal import Journal, open_journal
 from actors.looks import Look
 from actors.operator_role import OperatorRole
 from actors.population import populate, revive
+from actors.quarantine import Quarantine
 from actors.source_role import SourceRole
 from actors.station_role import StationRole
 from actors.store import run_inline
 from actors.system import System
+from statecharts.bounds import Watermarks
 from statecharts.directory import UserEntry
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
 from statecharts.station_vocabulary import (
@@ -234,7 +236,7 @@ class House:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
-            self._build(System(nursery, self.clock))
+            self._build(System(nursery, self.clock, Quarantine(self.journal.store), Watermarks()))
             task_status.started()
             await trio.sleep_forever()
 

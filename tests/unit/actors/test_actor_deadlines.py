@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import trio
 
 from actors.actor import Actor
+from statecharts.bounds import Watermarks
 from tests.support.house import EPOCH
 
 
@@ -31,7 +32,7 @@ class Waiter(Actor):
 
 
 async def test_nothing_is_due_before_the_wall_clock_says_so(autojump_clock: object, nursery: trio.Nursery) -> None:
-    waiter = Waiter("waiter/1", SlowWallClock())
+    waiter = Waiter("waiter/1", SlowWallClock(), Watermarks())
     nursery.start_soon(waiter.run, 60.0)
     await trio.sleep(200)
     assert waiter.was_due_at is not None

@@ -10,17 +10,24 @@ import pytest
 import structlog
 import trio
 
-from actors.actor import ASK_TIMEOUT_S, MAILBOX_MAX, Actor, current_correlation_id
-from actors.system import IDLE_S, System
+from actors.actor import ASK_TIMEOUT_S, Actor, current_correlation_id
+from actors.policies import Policy
+from actors.quarantine import Quarantine
+from actors.store import Store, run_inline
+from actors.system import System
+from statecharts.bounds import MAILBOX, Watermarks
 from statecharts.vocabulary import Refused, refused
 from tests.support.house import VirtualClock
+
+POLICY = Policy(rest_after_s=60, reason="a minute is easily counted")
+MARKS = Watermarks()
 
 
 class Recorder(Actor):
     """Keeps what it was told; a callable is called, so that each test says what a turn does."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(key, VirtualClock())
+        super().__init__(key, VirtualClock(), MARKS)
         self.taken: list[Any] = []
         self.loads = 0
         self.until: datetime | None = None
@@ -45,7 +52,8 @@ class Recorder(Actor):
 
 
 def make_system(nursery: trio.Nursery, make: Callable[[str], Actor] = Recorder) -> System:
-    system = System(nursery, VirtualClock())
+    store = Store("sqlite://", clock=VirtualClock(), run_sync=run_inline)
+    system = System(nursery, VirtualClock(), Quarantine(store), Watermarks(), {"recorder": POLICY})
     system.factories["recorder"] = make
     return system
 
@@ -93,7 +101,7 @@ async def test_a_full_mailbox_refuses_and_takes_again_once_there_is_room(
     release = trio.Event()
     actor.tell(release.wait)
     await trio.sleep(0.1)
-    for number in range(MAILBOX_MAX):
+    for number in range(MAILBOX.limit):
         actor.tell(number)
     with pytest.raises(Refused) as refusal:
         await actor.ask("one too many")
@@ -101,7 +109,8 @@ async def test_a_full_mailbox_refuses_and_takes_again_once_there_is_room(
     release.set()
     await trio.sleep(0.1)
     assert await actor.ask("room again") == "room again"
-    assert actor.taken[1:-1] == list(range(MAILBOX_MAX)) and actor.waiting_max == MAILBOX_MAX
+    assert actor.taken[1:-1] == list(range(MAILBOX.limit))
+    assert (MAILBOX, MAILBOX.limit, MAILBOX.limit) in MARKS
 
 
 async def test_an_asker_is_told_when_no_answer_comes_in_time_and_the_turn_goes_on(
@@ -220,9 +229,9 @@ async def test_an_actor_that_may_rest_leaves_memory_and_is_made_again(
     first = recorder(system)
     first.rests = True
     await first.ask("hello")
-    await trio.sleep(IDLE_S - 1)
+    await trio.sleep(POLICY.rest_after_s - 1)
     assert recorder(system) is first
-    await trio.sleep(IDLE_S + 1)
+    await trio.sleep(POLICY.rest_after_s + 1)
     assert list(system) == []
     assert await system.ask("recorder/1", "again") == "again"
     assert recorder(system) is not first
@@ -231,5 +240,5 @@ async def test_an_actor_that_may_rest_leaves_memory_and_is_made_again(
 async def test_an_actor_that_may_not_rest_stays(autojump_clock: object, nursery: trio.Nursery) -> None:
     system = make_system(nursery)
     first = recorder(system)
-    await trio.sleep(100 * IDLE_S)
+    await trio.sleep(100 * POLICY.rest_after_s)
     assert recorder(system) is first

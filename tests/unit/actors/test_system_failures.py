@@ -8,8 +8,8 @@ import pytest
 import structlog
 import trio
 
+from actors.policies import TRANSACTION as POLICY
 from actors.records import Append, Appended, StoreUnavailable
-from actors.system import RESTARTS_MAX, RESTARTS_WINDOW_S
 from actors.transaction import TransactionActor
 from statecharts.charging import MeterRead, StopAsked
 from statecharts.chart import ContractBroken
@@ -60,8 +60,8 @@ def breaks(house: House, key: str, monkeypatch: pytest.MonkeyPatch, when: type =
     return found
 
 
-def quarantined(house: House) -> dict[str, Any]:
-    return house.context.system.quarantine
+def quarantined(house: House) -> set[str]:
+    return house.context.system.quarantined
 
 
 async def ask_to_stop(house: House, number: int) -> str:
@@ -93,9 +93,11 @@ async def test_an_actor_that_fails_again_and_again_is_put_aside_with_the_message
 ) -> None:
     broken, sound = [(await line.start(CARD, connector_id=c)).transaction_id for c in (1, 2)]
     breaks(line.house, f"local/{broken}", monkeypatch, StopAsked)
-    kinds = [await ask_to_stop(line.house, broken) for _ in range(RESTARTS_MAX + 2)]
-    assert kinds == ["internal"] * (RESTARTS_MAX + 1) + ["quarantined"]
-    assert isinstance(quarantined(line.house)[f"local/{broken}"], StopAsked)
+    kinds = [await ask_to_stop(line.house, broken) for _ in range(POLICY.restarts + 2)]
+    assert kinds == ["internal"] * (POLICY.restarts + 1) + ["quarantined"]
+    await trio.sleep(1)
+    (case,) = await line.house.context.system.quarantine.cases()
+    assert (case.actor, case.message_type) == (f"local/{broken}", "StopAsked")
     assert (await local(line, sound)).state == "TxRunning"
 
 
@@ -104,10 +106,10 @@ async def test_failures_that_are_far_apart_never_add_up(
 ) -> None:
     number = (await line.start(CARD)).transaction_id
     breaks(line.house, f"local/{number}", monkeypatch, StopAsked)
-    for _ in range(RESTARTS_MAX + 2):
+    for _ in range(POLICY.restarts + 2):
         assert await ask_to_stop(line.house, number) == "internal"
-        await trio.sleep(RESTARTS_WINDOW_S / RESTARTS_MAX + 1)
-    assert quarantined(line.house) == {}
+        await trio.sleep(POLICY.within_s / POLICY.restarts + 1)
+    assert quarantined(line.house) == set()
 
 
 async def test_whoever_waits_for_an_actor_that_is_put_aside_is_told(
@@ -121,9 +123,9 @@ async def test_whoever_waits_for_an_actor_that_is_put_aside_is_told(
         kinds.append(await ask_to_stop(line.house, number))
 
     async with trio.open_nursery() as askers:
-        for _ in range(2 * RESTARTS_MAX):
+        for _ in range(2 * POLICY.restarts):
             askers.start_soon(ask)
-    assert sorted(kinds) == ["internal"] * (RESTARTS_MAX + 1) + ["quarantined"] * (RESTARTS_MAX - 1)
+    assert sorted(kinds) == ["internal"] * (POLICY.restarts + 1) + ["quarantined"] * (POLICY.restarts - 1)
 
 
 async def test_a_broken_transaction_takes_nothing_from_its_station(
@@ -178,7 +180,7 @@ async def test_a_full_disk_refuses_and_changes_nothing_until_there_is_room(
     disk = Disk(line.house, monkeypatch)
     at = line.house.clock.now()
     disk.full = True
-    for _ in range(2 * RESTARTS_MAX):
+    for _ in range(2 * POLICY.restarts):
         with pytest.raises(Refused) as refusal:
             await line.start(CARD, at=at)
         assert (refusal.value.refusal.code, refusal.value.refusal.kind) == (503, "store-unavailable")
@@ -186,7 +188,7 @@ async def test_a_full_disk_refuses_and_changes_nothing_until_there_is_room(
     assert actor(line).data.charges == {}
     disk.full = False
     answer = await line.start(CARD, at=at)
-    assert list(await book(line)) == [answer.transaction_id] and quarantined(line.house) == {}
+    assert list(await book(line)) == [answer.transaction_id] and quarantined(line.house) == set()
 
 
 async def test_a_stop_during_an_outage_is_refused_and_counts_once_when_it_comes_again(
@@ -212,13 +214,13 @@ async def test_a_node_that_starts_while_the_store_is_away_goes_on_once_it_is_bac
     disk = Disk(line.house, monkeypatch)
     disk.full = True
     await line.house.restart(nursery)
-    await trio.sleep(3 * RESTARTS_WINDOW_S)
+    await trio.sleep(3 * POLICY.within_s)
     disk.full = False
     await trio.sleep(5)
     again = StationLine(line.house, "CS01")
     await again.come_online(boot=False)
     await again.stop(number, 3_000)
-    assert (await local(again, number)).state == "Settled" and quarantined(line.house) == {}
+    assert (await local(again, number)).state == "Settled" and quarantined(line.house) == set()
 
 
 async def test_a_deadline_that_passes_while_the_store_is_away_is_kept_afterwards(
@@ -243,7 +245,7 @@ async def test_a_final_transaction_leaves_memory_and_is_rebuilt_as_it_was(
     await roaming.station.stop(charge.number, 3_000)
     await roaming.settled(charge)
     before = await roaming.local.data(charge.destination)
-    await trio.sleep(300)
+    await trio.sleep(POLICY.rest_after_s + 1)
     assert charge.destination not in {each.key for each in roaming.local.context.system}
     assert await roaming.local.data(charge.destination) == before
     await roaming.station.meter(charge.number, 9_000)
