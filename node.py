@@ -30,7 +30,7 @@ from protocols.cli.listeners import trust_in
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
 from protocols.cli.version import version
-from statecharts.bounds import Watermarks
+from statecharts.meters import Meters
 
 if TYPE_CHECKING:
     from actors.context import Context
@@ -80,8 +80,8 @@ class Node:
 
         self.config = config
         self.clock, self.ids = WallClock(), SystemIds()
-        self.draining = trio.Event()
-        self.watermarks = Watermarks()
+        self.draining, self.meters = trio.Event(), Meters()
+        self.watermarks = self.meters.watermarks
         salts = partial(secrets.token_bytes, 16)
         self.stations = ConfiguredStations(config.station_entries(salts))
         self.destinations = Peers(config.destination_entries(salts))
@@ -221,6 +221,7 @@ class Node:
             version=version(),
             new_id=self.ids.request_identifier,
             new_epoch=partial(secrets.token_hex, 6),
+            meters=self.meters,
         )
 
 

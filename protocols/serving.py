@@ -16,6 +16,8 @@ from protocols.mobieurope.server import register_services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import make_app, make_bare_app
+from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
+from statecharts.meters import Meters
 from statecharts.ports import (
     AppDoor,
     DestinationDoor,
@@ -75,9 +77,14 @@ class Servers:
         version: str,
         new_id: Callable[[], str],
         new_epoch: Callable[[], str],
+        meters: Meters,
     ) -> None:
         self._config, self._doors, self._directories = config, doors, directories
         self._draining, self._version, self._new_id, self._new_epoch = draining, version, new_id, new_epoch
+        self._meters = meters
+        for bound in (HTTP_CONNECTIONS, HTTP_REQUESTS):
+            meters.watermarks.limit(bound, config.http.connections_max)
+        meters.watermarks.limit(HTTP_CONNECTIONS_PER_ADDRESS, config.http.connections_per_address_max)
 
     async def start(self, nursery: trio.Nursery) -> Addresses:
         """Opens every port and serves it in `nursery`. Raises `CannotRun`, naming the key of a taken port."""
@@ -97,8 +104,14 @@ class Servers:
 
     async def _serve(self, nursery: trio.Nursery, app: Any, listeners: list[trio.SocketListener]) -> list[str]:
         config = self._config.http
-        limits = HttpLimits(connections_max=config.connections_max)
-        serve = partial(serve_http, draining=self._draining, limits=limits, tls=tls_context(config))
+        limits = HttpLimits(
+            connections_max=config.connections_max,
+            connections_per_address_max=config.connections_per_address_max,
+            requests_max=config.connections_max,
+        )
+        serve = partial(
+            serve_http, draining=self._draining, limits=limits, tls=tls_context(config), meters=self._meters
+        )
         addresses: list[str] = await nursery.start(partial(serve, app, listeners))
         return addresses
 

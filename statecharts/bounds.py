@@ -42,6 +42,65 @@ APPENDS_WAITING = Bound(
     reason="one second of the journal's work; those behind wait to be let in, so that memory stays flat",
 )
 
+# -- HTTP --------------------------------------------------------------------------------------------------------------
+
+HTTP_CONNECTIONS = Bound(
+    name="http_connections",
+    limit=1_000,
+    unit="connections",
+    reason="some 40 MB when all are open; a further one is answered 503 (`http.connections_max`)",
+)
+HTTP_CONNECTIONS_PER_ADDRESS = Bound(
+    name="http_connections_per_address",
+    limit=250,
+    unit="connections",
+    reason="no client alone can keep all others out; behind a proxy, all clients have the proxy's address and the "
+    "limit is raised (`http.connections_per_address_max`)",
+)
+HTTP_REQUESTS = Bound(
+    name="http_requests",
+    limit=1_000,
+    unit="requests",
+    reason="HTTP/2 brings many over one connection; a further one is answered 503 (`http.connections_max` as well)",
+)
+HTTP_HEAD = Bound(
+    name="http_head",
+    limit=16 * 1024,
+    unit="bytes",
+    reason="ten times what a browser sends; a longer head is answered 431, over HTTP/2 its connection is closed",
+)
+HTTP_BODY = Bound(
+    name="http_body",
+    limit=256 * 1024,
+    unit="bytes",
+    reason="the longest sound request, an endTransaction with its texts, has some 5 kB; a longer one is answered 413",
+)
+HTTP_STREAMS = Bound(
+    name="http2_streams",
+    limit=100,
+    unit="streams",
+    reason="requests that one HTTP/2 connection may have open; RFC 9113 section 6.5.2 asks for no fewer",
+)
+HTTP_STREAMS_PER_CONNECTION = Bound(
+    name="http2_streams_per_connection",
+    limit=1_000,
+    unit="streams",
+    reason="h2 remembers every stream that ended; after so many the client is asked to connect anew",
+)
+HTTP_CONTROL_FRAMES = Bound(
+    name="http2_control_frames",
+    limit=200,
+    unit="frames",
+    reason="resets, pings and settings that one connection may send at once, and 20 more a second: honest clients need "
+    "a handful, floods need thousands; then the connection is closed",
+)
+HTTP_TURNING_AWAY = Bound(
+    name="http_turning_away",
+    limit=50,
+    unit="connections",
+    reason="refused connections that are still told 503; those beyond are closed without a word",
+)
+
 BOUNDS: tuple[Bound, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Bound))
 """All of them, in the order of this page."""
 

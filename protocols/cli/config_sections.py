@@ -27,6 +27,7 @@ from protocols.cli.config_types import (
     Url,
     Username,
 )
+from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS
 from statecharts.credentials import hash_secret, token_digest
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.ports import Principal
@@ -79,7 +80,13 @@ class Http(Listener):
         default=None, description="a port of its own for the peers' SOAP services, else `http.port`"
     )
     public_url: Url | None = Field(default=None, description="address under which others reach us; stands in the WSDL")
-    connections_max: Count = Field(default=1_000, description="open connections; further ones are answered 503")
+    connections_max: Count = Field(
+        default=HTTP_CONNECTIONS.limit, description="open connections, and requests; further ones are answered 503"
+    )
+    connections_per_address_max: Count = Field(
+        default=HTTP_CONNECTIONS_PER_ADDRESS.limit,
+        description="open connections from one address (IPv6: from one /64); as many as in all behind a proxy",
+    )
 
 
 class Ocpp(Listener):

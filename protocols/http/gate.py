@@ -1,0 +1,99 @@
+"""What stands between HTTP and the app: requests that name a path, so many at a time, with the client's identity."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+import trio
+from hypercorn.typing import ASGIFramework, HTTPScope
+
+from protocols.http.places import Burst
+from protocols.http.stream import TimedStream
+from statecharts.bounds import HTTP_REQUESTS
+from statecharts.meters import Meters
+
+log = structlog.get_logger(__name__)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Requests:
+    """How many requests a server has under way: over HTTP/2 one connection may bring many."""
+
+    def __init__(self, requests_max: int, meters: Meters) -> None:
+        self.requests_max = requests_max
+        self.under_way = 0
+        self._meters = meters
+        self._burst = Burst()
+
+    def begin(self) -> bool:
+        """Whether there is room for one more, which is counted then."""
+        if self.under_way >= self.requests_max:
+            self._meters.http_refused.add(HTTP_REQUESTS.name)
+            if refused := self._burst.count(trio.current_time()):
+                log.warning("http requests refused", requests_max=self.requests_max, refused=refused)
+            return False
+        self.under_way += 1
+        self._meters.watermarks.saw(HTTP_REQUESTS, self.under_way)
+        return True
+
+    def end(self) -> None:
+        self.under_way -= 1
+
+
+class Gate:
+    """What Hypercorn calls for a request of one connection: passes on to the app what it can take."""
+
+    def __init__(self, app: ASGIFramework, requests: Requests, tls: trio.SSLStream[TimedStream] | None = None) -> None:
+        self.app = app
+        self.requests = requests
+        self.tls = tls
+
+    async def __call__(self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif not self.requests.begin():
+            await _answer_bare(send, 503, (b"retry-after", b"5"))
+        else:
+            try:
+                await self._http(scope, receive, send)
+            finally:
+                self.requests.end()
+
+    async def _http(self, scope: HTTPScope, receive: Any, send: Any) -> None:
+        path = _path_of_target(scope["path"])
+        if path is None:
+            log.info("http request unreadable", reason="its target names no path", status=400)
+            await _answer_bare(send, 400)
+            return
+        # Of what Hypercorn offers over HTTP/2 (push, hints, trailers) nothing is used here.
+        scope["extensions"] = {"tls": {"client_cert_chain": _certificates(self.tls)}} if self.tls else {}
+        scope["path"] = path
+        await self.app(scope, receive, send)
+
+
+def _path_of_target(target: str) -> str | None:
+    """The path that a request asks for (RFC 9112 section 3.2: origin or absolute form), None where it names none."""
+    if target.startswith("/"):
+        return target
+    try:
+        absolute = urlsplit(target)
+    except ValueError:
+        return None
+    return absolute.path or "/" if absolute.scheme in ("http", "https") else None
+
+
+async def _answer_bare(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:
+    every = [(b"content-length", b"0"), (b"connection", b"close"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": every})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _certificates(tls: trio.SSLStream[TimedStream]) -> list[str]:
+    """The client's own certificate as PEM, empty when it gave none (ASGI TLS extension)."""
+    der = tls.getpeercert(binary_form=True)
+    return [ssl.DER_cert_to_PEM_cert(der)] if der else []

@@ -1,0 +1,41 @@
+"""HTTP/1.1 as h11 reads it for Hypercorn, without its ways to another protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h11
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Http1(h11.Connection):
+    """Ignores proposals to speak another protocol, as a server may (RFC 9110 section 7.8), and logs what is no HTTP."""
+
+    def __init__(self, client: tuple[str, int] | None, head_bytes_max: int) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=head_bytes_max)
+        self.address = client[0] if client else ""
+        self.head_bytes_max = head_bytes_max
+
+    def next_event(self) -> Any:
+        if self.their_state is h11.ERROR:
+            return super().next_event()
+        try:
+            return self._next_event()
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint
+            log.info("http request unreadable", address=self.address, reason=str(error), status=status)
+            raise
+
+    def _next_event(self) -> Any:
+        event = super().next_event()
+        if not isinstance(event, h11.Request):
+            return event
+        if sum(len(name) + len(value) for name, value in event.headers) + len(event.target) > self.head_bytes_max:
+            # h11 itself only bounds a head that arrives in pieces
+            raise h11.RemoteProtocolError("the head is too long", error_status_hint=431)
+        if event.http_version > b"1.1":
+            raise h11.RemoteProtocolError("only HTTP/1.0 and HTTP/1.1 are spoken here", error_status_hint=505)
+        headers = [(name, value) for name, value in event.headers if name != b"upgrade"]
+        return h11.Request(method=event.method, target=event.target, headers=headers, http_version=event.http_version)
