@@ -36,6 +36,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
+def resident_kib(pid: int) -> int:
+    """The memory that a process has for itself alone: what it shares, as code of libraries, counts for nobody."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that is not exceeded by `percent` of them (nearest rank)."""
     ordered = sorted(values)

@@ -46,9 +46,13 @@ class Node:
         return self.log_file.read_bytes().count(word.encode())
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def cpu_s(self) -> float:
         """The processor time it has used so far."""
-        return cpu_s(self._process.pid)
+        return cpu_s(self.pid)
 
     def end(self) -> None:
         """Drains and ends the process."""
