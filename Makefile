@@ -1,8 +1,13 @@
 # One command per wish. `make` alone says which.
 
-PY ?= python3.11
+VERSIONS := 3.11 3.12 3.13
+# Those that run here: pyenv, for one, has a command for each Python, also for those that it will not start
+HERE := $(foreach version,$(VERSIONS),$(shell python$(version) -c 'print("$(version)")' 2>/dev/null))
+PY ?= python$(or $(firstword $(HERE)),$(firstword $(VERSIONS)))
+OTHERS := $(filter-out $(patsubst python%,%,$(notdir $(PY))),$(HERE))
 BIN := .venv/bin
 ONCE ?=
+FAST := tests/contracts tests/unit
 ONLY ?=
 
 .DEFAULT_GOAL := help
@@ -14,8 +19,13 @@ help:  ## say what there is
 demo: .venv/.ok  ## two operators, four stations, one roaming transaction; ONCE=1 ends after its charge record
 	@$(BIN)/python node.py demo $(if $(ONCE),--once)
 
-test: .venv/.ok  ## every test, on two cores
+test: .venv/.ok $(OTHERS:%=.venv-%/.ok)  ## every test, on two cores; then the fast ones on each other Python that is here
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@for version in $(OTHERS); do \
+		echo "Python $$version, the fast tests"; \
+		.venv-$$version/bin/python -m pytest -q -n 2 --dist loadgroup -m "not live" $(FAST) || exit 1; \
+	done
+	@for version in $(filter-out $(HERE),$(VERSIONS)); do echo "Python $$version is not here: not tried"; done
 
 check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of functions
 	@$(BIN)/ruff check
@@ -35,11 +45,17 @@ lock: .venv/.ok  ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-header -o requirements.lock
 
 .venv/.ok: pyproject.toml requirements.lock
-	@command -v $(PY) >/dev/null || { \
-		echo "roamnode needs Python 3.11, and there is no $(PY) here: install it, or name one: make PY=/path/to/python3.11" >&2; \
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "roamnode needs Python 3.11 or newer, and $(PY) is none: install it, or name one: make PY=/path/to/python3" >&2; \
 		exit 1; }
 	@echo "setting up .venv"
-	@$(PY) -m venv .venv || { echo "$(PY) cannot make a virtual environment (on Debian: python3.11-venv)" >&2; exit 1; }
+	@$(PY) -m venv .venv || { echo "$(PY) cannot make a virtual environment (on Debian: python3-venv)" >&2; exit 1; }
 	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9
 	@.venv/bin/uv pip sync -q --require-hashes --python .venv/bin/python requirements.lock
+	@touch $@
+
+.venv-%/.ok: pyproject.toml requirements.lock | .venv/.ok
+	@echo "setting up .venv-$*"
+	@$(BIN)/uv venv -q --clear --no-python-downloads --python python$* .venv-$*
+	@$(BIN)/uv pip sync -q --require-hashes --python .venv-$*/bin/python requirements.lock
 	@touch $@

@@ -11,6 +11,7 @@ import structlog
 import trio
 from hypercorn.typing import ASGIFramework, HTTPScope
 
+from protocols.http.limits import BODY_BYTES_MAX
 from protocols.http.places import Burst
 from protocols.http.stream import TimedStream
 from statecharts.bounds import HTTP_REQUESTS
@@ -73,7 +74,28 @@ class Gate:
         # Of what Hypercorn offers over HTTP/2 (push, hints, trailers) nothing is used here.
         scope["extensions"] = {"tls": {"client_cert_chain": _certificates(self.tls)}} if self.tls else {}
         scope["path"] = path
-        await self.app(scope, receive, send)
+        await self.app(scope, _BoundedBody(receive), send)
+
+
+class _BoundedBody:
+    """What an app receives of its client: of a body, no more than shows that it is longer than `BODY_BYTES_MAX`.
+
+    That piece is the app's last, which refuses the body by its own limit. The rest is read and dropped: Quart, from
+    0.23 on, keeps everything that comes, whatever its limit and whether its handler reads it or not.
+    """
+
+    def __init__(self, receive: Any) -> None:
+        self._receive = receive
+        self._bytes = 0
+
+    async def __call__(self) -> Any:
+        while True:
+            event = await self._receive()
+            if event["type"] != "http.request":
+                return event
+            if self._bytes <= BODY_BYTES_MAX:
+                self._bytes += len(event["body"])
+                return event | {"more_body": event["more_body"] and self._bytes <= BODY_BYTES_MAX}
 
 
 def _path_of_target(target: str) -> str | None:

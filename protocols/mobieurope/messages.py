@@ -1,4 +1,4 @@
-"""The server's side of the wire: SOAP bytes to vocabulary and back, by spyne. The only module that imports it.
+"""The server's side of the wire: SOAP bytes to vocabulary and back, by spyne.
 
 spyne 2.14 is used for what it does well, turning elements into objects and back. What it does badly is done before it
 sees a document: reading the envelope (envelope.py) and validating it (contract.py; spyne cannot express `ref=`, so its
@@ -10,14 +10,24 @@ own schema would refuse legal requests). Its models therefore declare no more th
 
 from __future__ import annotations
 
-import logging
-import warnings
 from typing import Any, NamedTuple
 
 from protocols.mobieurope import envelope
 from protocols.mobieurope.contract import COMMON_NAMESPACE, PMS_NAMESPACE, Contract, operation_of
 from protocols.mobieurope.envelope import SOAP11, SOAP12, BadEnvelope, Envelope
 from protocols.mobieurope.mapping import Tree, Unreadable, read_request, write_answer
+from protocols.mobieurope.spyne_import import (
+    Application,
+    ComplexModel,
+    Fault,
+    MethodContext,
+    ServerBase,
+    Service,
+    Soap11,
+    Soap12,
+    Unicode,
+    rpc,
+)
 from statecharts.vocabulary import (
     Authorize,
     EndTransaction,
@@ -32,18 +42,6 @@ from statecharts.vocabulary import (
     RoamingRequest,
     TransactionProgressUpdate,
 )
-
-with warnings.catch_warnings():
-    # spyne 2.14 is of 2022: its vendored six, its use of cgi and its escapes make Python 3.11 complain while importing
-    warnings.simplefilter("ignore")
-    from spyne import Application, Fault, MethodContext, Service, rpc
-    from spyne.model.complex import ComplexModel
-    from spyne.model.primitive import Unicode
-    from spyne.protocol.soap import Soap11, Soap12
-    from spyne.server import ServerBase
-
-# spyne writes whole documents, with users and locations in them, to its log
-logging.getLogger("spyne").setLevel(logging.CRITICAL)
 
 UNBOUNDED = "unbounded"
 _XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse as Response
 from structlog.contextvars import bind_contextvars, get_contextvars
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from protocols.http import BODY_BYTES_MAX
 from statecharts.vocabulary import Refusal, Refused, Value
@@ -96,11 +96,9 @@ def _slug(status: int) -> str:
 
 
 def phrase(status: int) -> str:
-    """The standard phrase of an HTTP status: 404 -> "Not Found"."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
+    """The phrase of an HTTP status: 404 -> "Not Found"."""
+    # Not http.HTTPStatus: Python 3.13 has new words for 413 and others, and our kinds are made of them
+    return HTTP_STATUS_CODES.get(status, "Error")
 
 
 def report(error: BaseException) -> Problem:

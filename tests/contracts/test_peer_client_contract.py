@@ -31,6 +31,7 @@ from statecharts.vocabulary import (
     refused,
 )
 from tests.support.house import LinkedClient
+from tests.support.in_process import InProcess
 
 OWN, PASSWORD = "NL-MOT", "sixteen bytes and more"
 GRANT = AuthorizeAnswer(authorization_identifier="0A1B2C3D4E5F")
@@ -95,7 +96,7 @@ def over_soap(partner: Partner) -> PeerClient:
         new_correlation_id=lambda: "fresh",
         public_url=None,
     )
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+    http = httpx.AsyncClient(transport=InProcess(app))
     return MobiEuropeClient("http://partner.test", OWN, PASSWORD, EnergyUnit.WH, http=http)
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from protocols.http import HttpLimits, serve_http
+from protocols.http import BODY_BYTES_MAX, HttpLimits, serve_http
 from tests.unit.http.served import Served, app_of, everything, is_alive, serving
 
 
@@ -59,6 +59,13 @@ async def test_the_answer_arrives_though_the_body_was_never_read() -> None:
         for _ in range(5):
             response = await client.post(f"{served.url}/unread", content=bytes(3_000_000))
             assert (response.status_code, response.text) == (401, "no")
+
+
+async def test_an_app_is_given_no_more_of_a_body_than_shows_that_it_is_too_long() -> None:
+    promised, sent = b"Content-Length: 9000000\r\nConnection: close\r\n\r\n", bytes(2_000_000)
+    async with serving() as served:
+        answer = await served.ask(b"POST /body HTTP/1.1\r\nHost: x\r\n" + promised + sent)
+    assert BODY_BYTES_MAX < int(answer.rpartition(b"\r\n")[2]) <= BODY_BYTES_MAX + 2**16
 
 
 async def test_draining_closes_idle_connections_and_finishes_requests_in_flight() -> None:

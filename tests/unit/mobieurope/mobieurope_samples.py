@@ -39,6 +39,7 @@ from statecharts.vocabulary import (
     TransactionProgressUpdate,
     TransactionStatus,
 )
+from tests.support.in_process import InProcess
 
 SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -154,7 +155,7 @@ class Node:
 
     def client(self, password: str | bytes = PASSWORD, unit: EnergyUnit = EnergyUnit.WH) -> MobiEuropeClient:
         """A client whose requests reach this app without a network."""
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app))
+        http = httpx.AsyncClient(transport=InProcess(self.app))
         return MobiEuropeClient("http://node.test", USERNAME, password, unit, http=http)
 
     async def post(self, body: bytes, path: str = DESTINATION, **headers: str) -> httpx.Response:
@@ -170,7 +171,7 @@ class Node:
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://node.test") as http:
+        async with httpx.AsyncClient(transport=InProcess(self.app), base_url="http://node.test") as http:
             yield http
 
 

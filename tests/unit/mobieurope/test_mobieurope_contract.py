@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import os
@@ -102,21 +101,6 @@ def test_only_the_address_of_the_wsdl_changes_and_is_escaped(module: str) -> Non
     addresses = list(served.iter("{http://schemas.xmlsoap.org/wsdl/soap12/}address"))
     assert [address.get("location") for address in addresses] == [location]
     assert table(etree.tostring(served)) == COMMITTED[module]
-
-
-def test_spyne_is_imported_in_one_module_only() -> None:
-    importers = set()
-    for folder in ("protocols", "actors", "statecharts"):
-        for path in (ROOT / folder).rglob("*.py"):
-            names = {
-                alias.name if isinstance(node, ast.Import) else node.module or ""
-                for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.Import | ast.ImportFrom)
-                for alias in node.names
-            }
-            if any(name.split(".")[0] == "spyne" for name in names):
-                importers.add(path.relative_to(ROOT).as_posix())
-    assert importers == {"protocols/mobieurope/messages.py"}
 
 
 def test_the_codec_knows_no_trio_and_no_transport() -> None:

@@ -13,6 +13,7 @@ import pytest
 from quart_trio import QuartTrio
 
 from protocols.mobieurope.server import register_services
+from protocols.rest.problems import phrase
 from protocols.rest.sv1 import SourceAuthorize, SourceLocalServicesList, SourceLocalServiceStatus, SourceRequest
 from protocols.rest.v1 import apps, operators
 from protocols.rest.v1.commands import ANY_COMMAND
@@ -85,7 +86,7 @@ def test_a_command_has_a_row_with_its_required_and_its_optional_fields(command: 
 def test_every_kind_of_error_on_the_page_is_one_that_is_raised() -> None:
     floors = [path for floor in ("actors", "protocols", "statecharts") for path in (ROOT / floor).rglob("*.py")]
     raised = set(re.findall(r'"([a-z0-9-]+)"', "".join(path.read_text(encoding="utf-8") for path in floors)))
-    raised |= {status.phrase.lower().replace(" ", "-") for status in HTTPStatus}
+    raised |= {phrase(status).lower().replace(" ", "-") for status in HTTPStatus}
     rows = re.findall(r"^\| [0-9, ]+ \|(.*)\|$", PAGE, re.MULTILINE)
     told = {kind for row in rows for kind in re.findall(r"`([a-z0-9-]+)`", row)} - {"errors"}
     assert len(told) > 30
