@@ -7,7 +7,6 @@ on a reply of its own, so an asker that goes away (a client that hangs up) cance
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +16,6 @@ import structlog
 import trio
 
 from statecharts.bounds import MAILBOX, Watermarks
-from statecharts.events import Event
 from statecharts.ports import Clock
 from statecharts.vocabulary import Refused, refused
 
@@ -81,11 +79,8 @@ class Actor:
     """Base of every actor. Subclasses give `load` and `turn`, and `deadline` with `due` where time matters to them.
 
     `rested` is set for the first load of one that slept: nothing was under way that could have been lost. `ready` is
-    set once it has loaded and done what was due, or has left. `events` are the messages that can be written down and
-    handed over again later; whoever sends any other repeats it by itself.
+    set once it has loaded and done what was due, or has left.
     """
-
-    events: Mapping[str, type[Event]] = {}
 
     def __init__(self, key: str, clock: Clock, watermarks: Watermarks) -> None:
         self.key = key

@@ -17,7 +17,7 @@ from actors.context import Context
 from actors.looks import Look
 from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias
-from actors.system import BROKEN
+from actors.system import is_broken
 from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped, same_stop
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
@@ -112,6 +112,13 @@ class Charges:
             mine = [c for c in self._station.data.charges.values() if c.open and c.transaction == transaction]
             for charge in mine:
                 await self._station.record(ChargeClosed(at=now, number=charge.number))
+
+    async def catch_up(self, transaction: str) -> None:
+        """Tells a transaction the end of its charge that was kept as an orphan while the transaction was broken."""
+        ended = [c for c in self._station.data.charges.values() if c.transaction == transaction and c.stop is not None]
+        for charge in ended:
+            if charge.stop and await self._ask(transaction, self._stopped(charge.stop, charge.number)) is not None:
+                await self._station.record(claimed=(self._station.orphan(charge.stop),))
 
     async def _open(self, start: StartTransaction) -> StationCharge:
         number = await self._context.numbers.next()
@@ -279,7 +286,7 @@ class Charges:
         try:
             return await self._context.system.ask(transaction, message)
         except Refused as no:
-            if no.refusal.kind not in BROKEN:
+            if not is_broken(no):
                 raise
             log.error("station.transaction_broken", station=self._station.identity, transaction=transaction)
             return None

@@ -15,6 +15,7 @@ from actors.blocked import refuse_blocked
 from actors.context import Context, Place
 from actors.looks import Look
 from actors.station import Hold, StationLook, holding
+from actors.system import is_broken
 from statecharts.destination_events import (
     AuthorizationIssued,
     DestinationTransaction,
@@ -221,7 +222,12 @@ class DestinationRole:
     async def _status(self, place: Place) -> ServiceStatus:
         if not place.connectors:
             return place.status
-        look = await self._look(place)
+        try:
+            look = await self._look(place)
+        except Refused as no:
+            if not is_broken(no):
+                raise
+            return ServiceStatus.UNKNOWN
         states = {connector: look.data.evse(connector).state for connector in look.connectors}
         return service_status(states, look.free, in_service=look.in_service)
 

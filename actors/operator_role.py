@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import structlog
 
 from actors.actor import current_correlation_id
 from actors.context import Context, Place
 from actors.looks import Look
 from actors.peer import Replay
+from actors.quarantine import Case, Quarantine
 from actors.records import Delivery, DeliveryStatus
 from actors.station import Hold, StationActor, StationLook, holding
+from actors.system import is_broken
+from actors.transaction import KINDS
 from statecharts.charging import StopAsked
 from statecharts.delivery import Parcel
+from statecharts.events import Event
+from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
-from statecharts.ports import CdrView, Page, PeerView, StationView, TransactionView
+from statecharts.ports import CdrView, Page, PeerView, QuarantineView, StationView, TransactionView
 from statecharts.station_vocabulary import CallOutcome, StationCommand
 from statecharts.transaction_local import LocalStartRequested, Opened
-from statecharts.vocabulary import refused
+from statecharts.vocabulary import Refused, refused
 
 STOPPABLE = ("destination", "local")
+REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
+    **{role: kind.chart.events for role, kind in KINDS.items()},
+    "peer": PEER.events,
+}
+"""By kind of actor, the messages that can be handed over again: a station repeats by itself what it reports."""
+
+BROKEN = "Quarantined"
+"""What lists show in place of the state of an actor that cannot tell it."""
+
+log = structlog.get_logger(__name__)
 
 
 class OperatorRole:
@@ -62,7 +79,12 @@ class OperatorRole:
         return tuple([await self._station_view(place) for place in self._context.places.values() if place.connectors])
 
     async def _station_view(self, place: Place) -> StationView:
-        look: StationLook = await self._context.system.ask(f"station/{place.identity}", Look())
+        try:
+            look: StationLook = await self._context.system.ask(f"station/{place.identity}", Look())
+        except Refused as no:
+            if not is_broken(no):
+                raise
+            return StationView(identity=place.identity, registration=BROKEN, online=False, connectors={})
         boot = look.data.registration.boot
         return StationView(
             identity=place.identity,
@@ -121,15 +143,23 @@ class OperatorRole:
     async def _peer_view(self, peer: str) -> PeerView:
         if peer not in await self._partners():
             raise refused(404, "unknown-peer", f"{peer[:60]!r} is no partner of ours")
-        data: Peer = await self._context.system.ask(f"peer/{peer}", Look())
         counts = await self._context.outbox.counts(peer)
         return PeerView(
             pms_identifier=peer,
-            state=data.state,
+            state=await self._peer_state(peer),
             pending_deliveries=counts[DeliveryStatus.PENDING],
             parked_deliveries=counts[DeliveryStatus.PARKED],
             ledger=await self._context.ledger.counts(peer),
         )
+
+    async def _peer_state(self, peer: str) -> str:
+        try:
+            data: Peer = await self._context.system.ask(f"peer/{peer}", Look())
+        except Refused as no:
+            if not is_broken(no):
+                raise
+            return BROKEN
+        return data.state
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
         await self._peer_view(pms_identifier)
@@ -145,6 +175,50 @@ class OperatorRole:
         await self._peer_view(pms_identifier)
         await self._context.system.ask(f"peer/{pms_identifier}", Replay(delivery_id))
 
+    # -- actors that were put aside ------------------------------------------------------------------------------------
+
+    async def quarantine(self) -> tuple[QuarantineView, ...]:
+        return tuple([self._case_view(case) for case in await self._cases.cases()])
+
+    async def case(self, actor: str) -> QuarantineView:
+        return self._case_view(await self._case(actor))
+
+    @property
+    def _cases(self) -> Quarantine:
+        return self._context.system.quarantine
+
+    async def _case(self, actor: str) -> Case:
+        case = await self._cases.case(actor)
+        if case is None:
+            raise refused(404, "not-in-quarantine", f"{actor[:80]!r} has not been put aside")
+        return case
+
+    def _case_view(self, case: Case) -> QuarantineView:
+        return QuarantineView(
+            actor=case.actor,
+            at=case.at,
+            error=case.error,
+            at_work=case.actor not in self._context.system.quarantined,
+            message_type=case.message_type or None,
+            message=msgspec.json.decode(case.message) if case.message else None,
+        )
+
+    async def release(self, actor: str, *, hand_over: bool) -> None:
+        system, case = self._context.system, await self._case(actor)
+        message = _message_of(case) if hand_over else None
+        system.release(actor)
+        try:
+            if message is not None:
+                await system.ask(actor, message)
+        except Refused as no:
+            if no.refusal.code >= 500:
+                raise
+            log.info("actor.refused_again", actor=actor, refusal=str(no))
+        await system.wake([actor])
+        if actor in system.quarantined:
+            raise refused(409, "failed-again", f"{actor} failed again and stays in quarantine")
+        await self._cases.drop(actor)
+
 
 def _shown(delivery: Delivery) -> dict[str, Any]:
     parcel = msgspec.json.decode(delivery.body, type=Parcel)
@@ -157,3 +231,12 @@ def _shown(delivery: Delivery) -> dict[str, Any]:
         "error": delivery.last_error,
         "message": msgspec.to_builtins(parcel.message),
     }
+
+
+def _message_of(case: Case) -> Event:
+    """The message that broke the actor, to be handed over again. Raises `Refused` (409) if it cannot be."""
+    kind = REPEATABLE.get(case.actor.partition("/")[0], {}).get(case.message_type)
+    if kind is None or case.masked:
+        what = f"the {case.message_type} that broke it" if case.message_type else "what broke it"
+        raise refused(409, "not-repeatable", f"{case.actor}: {what} cannot be handed over again, only dismissed")
+    return msgspec.json.decode(case.message, type=kind)

@@ -78,7 +78,6 @@ class PeerActor(Actor):
 
     def __init__(self, key: str, context: Context) -> None:
         super().__init__(key, context.clock, context.watermarks)
-        self.events = CHART.events
         self.context = context
         self.peer = key.partition("/")[2]
         self.data = Peer()

@@ -36,20 +36,22 @@ TRANSACTION = Policy(
     "gives up waiting; a journal that cannot be read will not be readable a second later; a charge that meters at "
     "least every 5 minutes stays awake, any other is rebuilt faster than its station would notice",
 )
+STATION = Policy(
+    restarts=10,
+    rest_after_s=600,
+    reason="all charges at its connectors depend on it, so twice the lives; one that is away leaves memory after twice "
+    "the usual time between two heartbeats",
+)
+PEER = Policy(
+    restarts=10,
+    rest_after_s=math.inf,
+    reason="every delivery to the partner depends on it, so twice the lives; partners are few and stay in memory",
+)
 POLICIES: Mapping[str, Policy] = {
     "source": TRANSACTION,
     "destination": TRANSACTION,
     "local": TRANSACTION,
-    "station": Policy(
-        restarts=10,
-        rest_after_s=600,
-        reason="all charges at its connectors depend on it, so twice the lives; one that is away leaves memory after "
-        "twice the usual time between two heartbeats",
-    ),
-    "peer": Policy(
-        restarts=10,
-        rest_after_s=math.inf,
-        reason="every delivery to the partner depends on it, so twice the lives; partners are few and stay in memory",
-    ),
+    "station": STATION,
+    "peer": PEER,
 }
 """The policy of each kind of actor, by the part of its key before the slash."""

@@ -107,6 +107,13 @@ class LookAfter:
 
 
 @dataclass(frozen=True, slots=True)
+class CatchUp:
+    """A transaction was rebuilt whose charge goes on: if it has ended meanwhile, it could not be told of it."""
+
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationLook:
     """A station as others see it. `connectors` are all it should have; `free` those where a charge may start."""
 
@@ -164,12 +171,19 @@ class StationActor(Actor):
             self.data, self.seq = station.apply(self.data, read_fact(fact, station.EVENTS)), fact.seq
         if self.connection is None and self.data.connection.state == station.ONLINE:
             await self.record(Disconnected(at=self.clock.now()))
+        self.last_seen_at = self.last_seen_at or self.data.connection.since
         await self.charges.resume()
+
+    def may_rest(self) -> bool:
+        """A station that is away, where nothing goes on and nothing is about to."""
+        at_work = any(charge.open for charge in self.data.charges.values())
+        return self.connection is None and not self.holds and not at_work
 
     async def turn(self, message: Any) -> Any:
         match message:
             case Report(connection=connection, report=report):
-                return await self._reported(connection, report)
+                await self._is_here(connection)
+                return await self._reported(report)
             case Online(connection=connection):
                 await self._came(connection)
             case Gone(connection=connection):
@@ -180,6 +194,8 @@ class StationActor(Actor):
                 await self.charges.let_go(transaction)
             case LookAfter():
                 await self._look_after_silent()
+            case CatchUp(transaction=transaction):
+                await self.charges.catch_up(transaction)
             case Look():
                 return self._look()
         return None
@@ -222,6 +238,14 @@ class StationActor(Actor):
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
         log.info("station.online", station=self.identity, protocol=connection.protocol)
         self.context.system.tell(self.key, LookAfter())
+
+    async def _is_here(self, connection: StationConnection) -> None:
+        """Raises `Refused` (409) unless this is the station's connection."""
+        if self.connection is None:
+            # This actor was put aside and has come back; its station never left.
+            await self._came(connection)
+        if connection is not self.connection:
+            raise refused(409, "superseded", "a newer connection of this station took over")
 
     async def _went(self, connection: StationConnection) -> None:
         if connection is not self.connection:
@@ -286,9 +310,7 @@ class StationActor(Actor):
 
     # -- reports -------------------------------------------------------------------------------------------------------
 
-    async def _reported(self, connection: StationConnection, report: StationReport) -> ReportAnswer:
-        if connection is not self.connection:
-            raise refused(409, "superseded", "a newer connection of this station took over")
+    async def _reported(self, report: StationReport) -> ReportAnswer:
         now = self.last_seen_at = self.clock.now()
         match report:
             case Heartbeat():

@@ -19,7 +19,7 @@ from actors.durable import fact_of, read_fact
 from actors.looks import Look
 from actors.peer import Closing, Progress, Wake
 from actors.records import Alias, AliasTaken, Append, DeliveryClosed, LedgerEntry, NewDelivery
-from actors.station import Hold, LookAfter, Release, StationActor
+from actors.station import CatchUp, Hold, LookAfter, Release, StationActor
 from statecharts import transaction_destination, transaction_local, transaction_source, views
 from statecharts.chart import Chart, D, Decision, Outcome
 from statecharts.delivery import Parcel
@@ -56,6 +56,7 @@ log = structlog.get_logger(__name__)
 class Kind(Generic[D]):
     """What makes a role's transactions what they are. `held` is the connector that a start under way still holds.
 
+    `goes_on` says that a station charges for it.
     In its `awake` states something may be under way that stands in no journal: such a transaction never rests.
     """
 
@@ -67,6 +68,7 @@ class Kind(Generic[D]):
     cdr: Callable[[D], CdrView | None] = lambda _: None
     acknowledged_at: Callable[[D], datetime | None] = lambda _: None
     held: Callable[[D], Hold | None] = lambda _: None
+    goes_on: Callable[[D], bool] = lambda _: False
 
 
 def _held_by_destination(data: DestinationTransaction) -> Hold | None:
@@ -101,6 +103,7 @@ DESTINATION: Kind[DestinationTransaction] = Kind(
     views.destination_cdr,
     lambda data: data.acknowledged_at,
     _held_by_destination,
+    lambda data: data.state in (DestinationState.TX_RUNNING, DestinationState.STOP_TX_REQUESTED),
 )
 LOCAL: Kind[LocalTransaction] = Kind(
     "local",
@@ -109,6 +112,7 @@ LOCAL: Kind[LocalTransaction] = Kind(
     views.local_view,
     (LocalState.NEW, LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
     held=_held_by_local,
+    goes_on=lambda data: data.state in (LocalState.TX_RUNNING, LocalState.STOP_TX_REQUESTED),
 )
 KINDS: dict[str, Kind[Any]] = {kind.role: kind for kind in (SOURCE, DESTINATION, LOCAL)}
 
@@ -129,7 +133,6 @@ class TransactionActor(Actor, Generic[D]):
     def __init__(self, key: str, kind: Kind[D], context: Context) -> None:
         super().__init__(key, context.clock, context.watermarks)
         self.kind = kind
-        self.events = kind.chart.events
         self.context = context
         self.data: D = kind.blank
         self.seq = 0
@@ -155,6 +158,8 @@ class TransactionActor(Actor, Generic[D]):
         held = self.kind.held(self.data)
         if held is not None:
             self.context.system.tell(f"station/{self._station}", held)
+        if self.kind.goes_on(self.data):
+            self.context.system.tell(f"station/{self._station}", CatchUp(self.key))
         await self._step(NodeRestarted(at=self.clock.now()))
 
     @property

@@ -319,6 +319,21 @@ class PeerView(Value, frozen=True, kw_only=True):
     ledger: dict[str, int]
 
 
+class QuarantineView(Value, frozen=True, kw_only=True):
+    """A part of the node that was put aside because it failed again and again. `actor` is "kind/name".
+
+    `message` is what broke it, absent where it failed by itself. `at_work`: the node was restarted and it works again,
+    only the message is still to be decided on.
+    """
+
+    actor: str
+    at: datetime
+    error: str
+    at_work: bool
+    message_type: str | None = None
+    message: Any = None
+
+
 class OperatorDoor(Protocol):
     """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator."""
 
@@ -349,6 +364,14 @@ class OperatorDoor(Protocol):
 
     async def replay(self, pms_identifier: str, delivery_id: int) -> None:
         """Sends a parked delivery again."""
+
+    async def quarantine(self) -> tuple[QuarantineView, ...]:
+        """What was put aside and is not decided on, the oldest first."""
+
+    async def case(self, actor: str) -> QuarantineView: ...
+
+    async def release(self, actor: str, *, hand_over: bool) -> None:
+        """Lets it work again; the message that broke it is handed over once more, or dismissed."""
 
 
 # -- identity ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from statecharts.ports import OperatorDoor, TransactionView
 
 PREFIX = "/api/v1/operator"
 ROLE = "<any(source, destination, local):role>"
+ACTOR = "<any(source, destination, local, station, peer):kind>"
 
 Role = Literal["source", "destination", "local"]
 
@@ -38,6 +39,10 @@ class NewLocalTransaction(msgspec.Struct, forbid_unknown_fields=True):
     id_tag: IdTag
 
 
+class Release(msgspec.Struct, forbid_unknown_fields=True):
+    message: Literal["hand-over", "dismiss"]
+
+
 def operators_blueprint(operators: OperatorDoor, auth: BearerAuth) -> Blueprint:
     """The routes for operators, behind an operator's token."""
     blueprint = Blueprint("v1_operators", __name__, url_prefix=PREFIX)
@@ -46,6 +51,7 @@ def operators_blueprint(operators: OperatorDoor, auth: BearerAuth) -> Blueprint:
     _add_stations(blueprint, operators)
     _add_peers(blueprint, operators)
     _add_deliveries(blueprint, operators)
+    _add_quarantine(blueprint, operators)
     return blueprint
 
 
@@ -108,6 +114,22 @@ def _add_deliveries(blueprint: Blueprint, operators: OperatorDoor) -> None:
     @blueprint.post("/peers/<identifier:peer>/deliveries/<number:delivery>/replay")
     async def replay(peer: str, delivery: int) -> Response:
         await operators.replay(peer, delivery)
+        return Response(b"", 204)
+
+
+def _add_quarantine(blueprint: Blueprint, operators: OperatorDoor) -> None:
+    @blueprint.get("/quarantine")
+    async def quarantine() -> Response:
+        return _items(await operators.quarantine())
+
+    @blueprint.get(f"/quarantine/{ACTOR}/<identifier:name>")
+    async def case(kind: str, name: str) -> Response:
+        return answer(await operators.case(f"{kind}/{name}"))
+
+    @blueprint.post(f"/quarantine/{ACTOR}/<identifier:name>/release")
+    async def release(kind: str, name: str) -> Response:
+        asked = await body(Release)
+        await operators.release(f"{kind}/{name}", hand_over=asked.message == "hand-over")
         return Response(b"", 204)
 
 

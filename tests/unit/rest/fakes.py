@@ -20,6 +20,7 @@ from statecharts.ports import (
     Page,
     PeerView,
     Principal,
+    QuarantineView,
     StationView,
     TransactionView,
 )
@@ -257,11 +258,33 @@ class FakeOperators:
             raise refused(404, "delivery-unknown", "there is no such parked delivery")
         self.asked.append(("replay", pms_identifier, delivery_id))
 
+    async def quarantine(self) -> tuple[QuarantineView, ...]:
+        return (PUT_ASIDE,)
+
+    async def case(self, actor: str) -> QuarantineView:
+        if actor != PUT_ASIDE.actor:
+            raise refused(404, "not-in-quarantine", "it has not been put aside")
+        return PUT_ASIDE
+
+    async def release(self, actor: str, *, hand_over: bool) -> None:
+        await self.case(actor)
+        self.asked.append(("release", actor, hand_over))
+
     @staticmethod
     def _peer(state: str) -> PeerView:
         return PeerView(
             pms_identifier="IE-001", state=state, pending_deliveries=0, parked_deliveries=1, ledger={"delivered": 3}
         )
+
+
+PUT_ASIDE = QuarantineView(
+    actor="destination/0A1B2C3D4E5F",
+    at=NOON,
+    error="RuntimeError: a defect of ours",
+    at_work=False,
+    message_type="StopAsked",
+    message={"type": "StopAsked"},
+)
 
 
 class World:

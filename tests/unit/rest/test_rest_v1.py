@@ -106,7 +106,9 @@ async def operate(world: World, method: str, path: str, json: Any = None) -> Any
     return await world.ask(method, f"{V1}/operator{path}", token="operator-token", json=json)
 
 
-@pytest.mark.parametrize("path", ["/transactions", "/cdrs", "/stations", "/peers", "/peers/IE-001/deliveries"])
+@pytest.mark.parametrize(
+    "path", ["/transactions", "/cdrs", "/stations", "/peers", "/peers/IE-001/deliveries", "/quarantine"]
+)
 async def test_operators_see_lists_that_apps_do_not(path: str) -> None:
     world = World()
     assert len((await body_of(await operate(world, "GET", path)))["items"]) == 1
@@ -210,3 +212,16 @@ async def test_a_parked_delivery_is_replayed() -> None:
     assert world.operators.asked == [("replay", "IE-001", 7)]
     for unknown in ("8", "9" * 18, "9" * 19, "9" * 5000, "x", "-1"):
         assert (await operate(world, "POST", f"/peers/IE-001/deliveries/{unknown}/replay")).status_code == 404
+
+
+async def test_what_was_put_aside_is_shown_and_released() -> None:
+    world = World()
+    put_aside = "/quarantine/destination/0A1B2C3D4E5F"
+    assert (await body_of(await operate(world, "GET", put_aside)))["message_type"] == "StopAsked"
+    for message in ("hand-over", "dismiss"):
+        assert (await operate(world, "POST", f"{put_aside}/release", {"message": message})).status_code == 204
+    assert world.operators.asked == [("release", "destination/0A1B2C3D4E5F", again) for again in (True, False)]
+    assert (await operate(world, "POST", f"{put_aside}/release", {"message": "burn"})).status_code == 400
+    assert (await operate(world, "POST", f"{put_aside}/release", {})).status_code == 400
+    assert (await operate(world, "GET", "/quarantine/local/7")).status_code == 404
+    assert (await operate(world, "GET", "/quarantine/wrong/7")).status_code == 404
