@@ -101,7 +101,7 @@ class Connection(TCPServer):
                 self._meters.watermarks,
             )
         speaker = H11Protocol(*common, ConnectionState(self.state), secure, client, server, self.protocol_send)
-        speaker.connection = Http1(client, self._limits.head_bytes_max)
+        speaker.connection = Http1(client, self._limits.head_bytes_max, self._meters.watermarks)
         return speaker
 
     async def _initiate_server_close(self) -> None:

@@ -7,16 +7,19 @@ from typing import Any
 import h11
 import structlog
 
+from statecharts.bounds import HTTP_HEAD, Watermarks
+
 log = structlog.get_logger(__name__)
 
 
 class Http1(h11.Connection):
     """Ignores proposals to speak another protocol, as a server may (RFC 9110 section 7.8), and logs what is no HTTP."""
 
-    def __init__(self, client: tuple[str, int] | None, head_bytes_max: int) -> None:
+    def __init__(self, client: tuple[str, int] | None, head_bytes_max: int, watermarks: Watermarks) -> None:
         super().__init__(h11.SERVER, max_incomplete_event_size=head_bytes_max)
         self.address = client[0] if client else ""
         self.head_bytes_max = head_bytes_max
+        self.watermarks = watermarks
 
     def next_event(self) -> Any:
         if self.their_state is h11.ERROR:
@@ -32,7 +35,9 @@ class Http1(h11.Connection):
         event = super().next_event()
         if not isinstance(event, h11.Request):
             return event
-        if sum(len(name) + len(value) for name, value in event.headers) + len(event.target) > self.head_bytes_max:
+        length = sum(len(name) + len(value) for name, value in event.headers) + len(event.target)
+        self.watermarks.saw(HTTP_HEAD, min(length, self.head_bytes_max))
+        if length > self.head_bytes_max:
             # h11 itself only bounds a head that arrives in pieces
             raise h11.RemoteProtocolError("the head is too long", error_status_hint=431)
         if event.http_version > b"1.1":

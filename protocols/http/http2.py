@@ -2,13 +2,14 @@
 
 Hypercorn's own HTTP/2 is not used. There, a client that resets its last stream keeps its connection for ever, one that
 opens no window keeps a handler for ever, data for a request that is answered already ends the connection, and so do
-priorities that make no sense; after a thousand requests those under way are lost. Here priorities mean nothing (RFC
+priorities that make no sense; at the thousandth request those under way are lost. Here priorities mean nothing (RFC
 9113 section 5.3.2 has given them up), there is no push and no CONNECT, and every wait has its limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import h2.events as told
@@ -24,10 +25,9 @@ from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamCl
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
-from hyperframe.frame import GoAwayFrame
 
 from protocols.http.limits import HttpLimits
-from statecharts.bounds import HTTP_CONTROL_FRAMES, HTTP_STREAMS, HTTP_STREAMS_PER_CONNECTION, Watermarks
+from statecharts.bounds import HTTP_CONTROL_FRAMES, HTTP_STREAMS, HTTP_STREAMS_REMEMBERED, Watermarks
 
 CONTROL_FRAMES_PER_S = 20
 FRAMES_EARNED = 2
@@ -89,26 +89,27 @@ class Http2:
         self._limits, self._watermarks = limits, watermarks
         self._h2 = _server_side(limits)
         self._streams: dict[int, _Stream] = {}
-        self._requests = 0
-        self._leaving = False
+        self._ended = 0
+        self._leaving = self._said_goodbye = False
         self._allowance = Allowance(trio.current_time())
         self._unfinished_since: float | None = None
 
     def __repr__(self) -> str:
         leaving = ", leaving" if self._leaving else ""
-        return f"<Http2 {self._address} {len(self._streams)} streams, {self._requests} requests so far{leaving}>"
+        return f"<Http2 {self._address} {len(self._streams)} streams{leaving}>"
 
     async def initiate(self) -> None:
         self._h2.initiate_connection()
         await self._flush()
 
     async def leave(self) -> None:
-        """Asks the client to go elsewhere; what it has asked so far is still answered (RFC 9113 section 6.8)."""
-        if not self._leaving:
-            self._leaving = True
-            # Not by h2: it would send nothing more after its own GOAWAY.
-            farewell = GoAwayFrame(last_stream_id=self._h2.highest_inbound_stream_id, error_code=ErrorCodes.NO_ERROR)
-            await self._send(RawData(farewell.serialize()))
+        """Takes no more requests, and says goodbye once those under way are answered (RFC 9113 section 6.8).
+
+        Not before: some clients, those on h2 among them, hear no answer behind a GOAWAY.
+        """
+        self._leaving = True
+        if not self._streams:
+            await self._say_goodbye()
 
     async def handle(self, event: Event) -> None:
         """What the connection tells: bytes, or its end."""
@@ -133,7 +134,8 @@ class Http2:
         for event in events:
             react = self._REACTIONS.get(type(event))
             if react is not None:
-                await react(self, event)
+                with suppress(ProtocolError):  # the stream was over before its event could be heard
+                    await react(self, event)
         await self._flush()
 
     def _abuse(self, data: bytes, events: list[told.Event]) -> str | None:
@@ -163,15 +165,14 @@ class Http2:
         elif target is None:
             log.info("http request unreadable", address=self._address, reason="its target names no path", status=400)
             self._h2.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
-            self._h2.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
+            if event.stream_ended is None:
+                self._h2.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
         else:
             await self._begin(event.stream_id, headers, *target)
 
     async def _begin(self, number: int, headers: list[tuple[bytes, bytes]], method: str, path: bytes) -> None:
-        self._requests += 1
         stream = self._streams[number] = _Stream(self._make_stream(self._say, number))
         self._watermarks.saw(HTTP_STREAMS, len(self._streams))
-        self._watermarks.saw(HTTP_STREAMS_PER_CONNECTION, self._requests)
         await self._send(Updated(idle=False))
         await stream.to_app.handle(
             Request(
@@ -183,8 +184,6 @@ class Http2:
                 state=self._state,
             )
         )
-        if self._requests >= HTTP_STREAMS_PER_CONNECTION.limit:
-            await self.leave()
 
     async def _data(self, event: told.DataReceived) -> None:
         stream = self._streams.get(event.stream_id)
@@ -242,14 +241,15 @@ class Http2:
             await self._forget(event.stream_id)
 
     async def _write(self, number: int, stream: _Stream, data: bytes) -> None:
-        while data and not stream.gone:
+        sent = 0
+        while sent < len(data) and not stream.gone:
             room = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
             if room <= 0:
                 await self._room(number, stream)
                 continue
-            self._h2.send_data(number, data[:room])
+            self._h2.send_data(number, data[sent : sent + room])
+            sent += room
             self._allowance.earn(FRAMES_EARNED)
-            data = data[room:]
             await self._flush()
 
     async def _room(self, number: int, stream: _Stream) -> None:
@@ -275,13 +275,24 @@ class Http2:
         stream = self._streams.pop(number, None)
         if stream is None:
             return
+        self._ended += 1
+        self._watermarks.saw(HTTP_STREAMS_REMEMBERED, min(self._ended, HTTP_STREAMS_REMEMBERED.limit))
         stream.gone = True
         stream.wake()
         # Shielded: the handler's task, which may be the one that is here, is cancelled by the first line.
         with trio.CancelScope(shield=True):
             await stream.to_app.handle(StreamClosed(stream_id=number))
-            if not self._streams:
-                await self._send(Closed() if self._leaving else Updated(idle=True))
+            if not self._streams and self._leaving:
+                await self._say_goodbye()
+                await self._send(Closed())
+            elif not self._streams:
+                await self._send(Updated(idle=True))
+
+    async def _say_goodbye(self) -> None:
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            self._h2.close_connection(ErrorCodes.NO_ERROR)
+            await self._flush()
 
     async def _flush(self) -> None:
         data = self._h2.data_to_send()
@@ -289,8 +300,14 @@ class Http2:
             await self._send(RawData(data))
 
 
+class ServerSide(H2Connection):
+    """Our end of a connection, which remembers fewer of the streams that have ended than h2 would by itself."""
+
+    MAX_CLOSED_STREAMS = HTTP_STREAMS_REMEMBERED.limit
+
+
 def _server_side(limits: HttpLimits) -> H2Connection:
-    connection = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+    connection = ServerSide(H2Configuration(client_side=False, header_encoding=None))
     # Set anew and not changed: a change holds only once the client has acknowledged it.
     connection.local_settings = Settings(
         client=False,

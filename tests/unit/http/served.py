@@ -85,6 +85,18 @@ def app_of(served: Served, body_timeout_s: float = 5) -> QuartTrio:
     async def _body() -> str:
         return str(len(await request.get_data()))
 
+    @app.get("/certificate")
+    async def _certificate() -> dict[str, Any]:
+        extension: dict[str, Any] = dict(request.scope["extensions"])["tls"]
+        return extension
+
+    _add_held(app, served)
+    return app
+
+
+def _add_held(app: QuartTrio, served: Served) -> None:
+    """Routes that last until something happens."""
+
     @app.get("/slow")
     async def _slow() -> str:
         served.entered.set()
@@ -95,17 +107,19 @@ def app_of(served: Served, body_timeout_s: float = 5) -> QuartTrio:
             raise
         return "done"
 
+    @app.get("/long")
+    async def _long() -> bytes:
+        return bytes(1_000_000)
+
     @app.get("/big")
     async def _big() -> bytes:
         served.entered.set()
         return bytes(50_000_000)
 
-    @app.get("/certificate")
-    async def _certificate() -> dict[str, Any]:
-        extension: dict[str, Any] = dict(request.scope["extensions"])["tls"]
-        return extension
-
-    return app
+    @app.get("/cut")
+    async def _cut() -> AsyncIterator[bytes]:
+        yield b"some of it"
+        raise ValueError("no more of it")
 
 
 @asynccontextmanager
