@@ -60,10 +60,10 @@ class Connection(TCPServer):
         finally:
             await self._close()
 
-    async def drain(self) -> None:
-        """Tells the client, where its protocol has a word for it, that nothing new is taken."""
+    def drain(self) -> None:
+        """Takes nothing new; over HTTP/1 that is so once the server's context has terminated."""
         if isinstance(self._speaker, Http2):
-            await self._speaker.leave()
+            self._speaker.leave()
 
     async def protocol_send(self, event: Event) -> None:
         """Shielded: Quart cancels a request's task while its end is told here, and the connection would stay open.
@@ -105,7 +105,8 @@ class Connection(TCPServer):
         return speaker
 
     async def _initiate_server_close(self) -> None:
-        await self.drain()
+        if isinstance(self._speaker, Http2):
+            await self._speaker.say_goodbye()
         await super()._initiate_server_close()
 
     async def _read_data(self) -> None:

@@ -90,7 +90,7 @@ class Http2:
         self._h2 = _server_side(limits)
         self._streams: dict[int, _Stream] = {}
         self._ended = 0
-        self._leaving = self._said_goodbye = False
+        self._leaving = False
         self._allowance = Allowance(trio.current_time())
         self._unfinished_since: float | None = None
 
@@ -102,14 +102,17 @@ class Http2:
         self._h2.initiate_connection()
         await self._flush()
 
-    async def leave(self) -> None:
-        """Takes no more requests, and says goodbye once those under way are answered (RFC 9113 section 6.8).
+    def leave(self) -> None:
+        """Takes no more requests, and says goodbye once those under way are answered.
 
         Not before: some clients, those on h2 among them, hear no answer behind a GOAWAY.
         """
         self._leaving = True
-        if not self._streams:
-            await self._say_goodbye()
+
+    async def say_goodbye(self) -> None:
+        """Tells the client that the connection ends here (RFC 9113 section 6.8)."""
+        self._h2.close_connection(ErrorCodes.NO_ERROR)
+        await self._flush()
 
     async def handle(self, event: Event) -> None:
         """What the connection tells: bytes, or its end."""
@@ -283,16 +286,10 @@ class Http2:
         with trio.CancelScope(shield=True):
             await stream.to_app.handle(StreamClosed(stream_id=number))
             if not self._streams and self._leaving:
-                await self._say_goodbye()
+                await self.say_goodbye()
                 await self._send(Closed())
             elif not self._streams:
                 await self._send(Updated(idle=True))
-
-    async def _say_goodbye(self) -> None:
-        if not self._said_goodbye:
-            self._said_goodbye = True
-            self._h2.close_connection(ErrorCodes.NO_ERROR)
-            await self._flush()
 
     async def _flush(self) -> None:
         data = self._h2.data_to_send()

@@ -97,7 +97,7 @@ class _Server:
                 await draining.wait()
                 accepting.cancel_scope.cancel()
             for connection in tuple(self.open.values()):
-                connections.start_soon(connection.drain)
+                connection.drain()
             await self.context.terminated.set()
 
     async def _cut_off_late(self, draining: trio.Event, connections: trio.CancelScope) -> None:

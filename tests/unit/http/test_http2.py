@@ -246,7 +246,7 @@ async def test_more_streams_than_agreed_end_the_connection() -> None:
 
 
 async def test_what_comes_late_for_a_stream_that_is_forgotten_is_no_offence(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ServerSide.MAX_CLOSED_STREAMS == HTTP_STREAMS_REMEMBERED.limit
+    assert HTTP_STREAMS_REMEMBERED.limit == ServerSide.MAX_CLOSED_STREAMS
     monkeypatch.setattr(ServerSide, "MAX_CLOSED_STREAMS", 5)
     async with serving_h2() as served, client_of(served) as client:
         for _ in range(20):
