@@ -11,7 +11,7 @@ from actors import tables
 from actors.head import Head
 from actors.records import DeliveryStatus, Fact, StreamCorrupt
 from actors.rows import damaged, fact_of, intact, raw
-from actors.store import DRIVER_ERRORS, cause
+from actors.store import DRIVER_ERRORS, cause, is_damage
 
 ROWS_READ_AT_ONCE = 1_000
 CORRUPT_SHOWN_MAX = 1_000
@@ -31,7 +31,7 @@ def load(connection: Connection, stream: str) -> tuple[Fact, ...]:
                 raise StreamCorrupt(stream, len(facts) + 1, reason)
             facts.append(fact_of(row))
     except DRIVER_ERRORS as error:
-        if "malformed" not in cause(error):
+        if not is_damage(error):
             raise
         raise StreamCorrupt(stream, len(facts) + 1, f"the database cannot read it: {cause(error)}") from error
     return tuple(facts)
@@ -117,4 +117,5 @@ def _losses(connection: Connection) -> Iterator[StreamCorrupt]:
 
 def _streamed(connection: Connection, table: Table, *order: object) -> Iterator[RowMapping]:
     query = select(*raw(table)).order_by(*(order or table.primary_key.columns))
-    return iter(connection.execution_options(yield_per=ROWS_READ_AT_ONCE).execute(query).mappings())
+    with connection.execute(query, execution_options={"yield_per": ROWS_READ_AT_ONCE}) as result:
+        yield from result.mappings()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 import trio
@@ -24,21 +25,27 @@ from statecharts.ports import Clock
 APPENDS_WAITING_MAX = 10_000
 APPENDS_PER_COMMIT_MAX = 1_000
 
+WATCH_S = 1.0
+"""How soon it is noticed, without anybody writing, that the database is away or back."""
+
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_journal(url: str, *, clock: Clock, run_sync: RunSync | None = None) -> AsyncIterator[Journal]:
+async def open_journal(
+    url: str, *, clock: Clock, head: Path | None = None, run_sync: RunSync | None = None
+) -> AsyncIterator[Journal]:
     """A journal at SQLAlchemy's `url` ("sqlite:///data/journal.db"), its tables made or updated, until the block ends.
 
-    `run_sync` is for virtual time: `actors.store.run_inline`; without it the database is used from threads. Beside a
-    SQLite file lies `<file>.head`. Appends still waiting at the end are refused with StoreUnavailable. Raises
-    StoreUnavailable if there can be no database at `url`, StoreError if a newer release has written it.
+    `head` is the file that says where the journal ends: `<file>.head` beside SQLite's. `run_sync` is for virtual time:
+    `actors.store.run_inline`; without it the database is used from threads. Appends still waiting at the end are
+    refused with StoreUnavailable. Raises StoreUnavailable if there can be no database at `url`, StoreTaken if another
+    node has it or takes it later, StoreError if a newer release has written it.
     """
     store = Store(url, clock=clock, run_sync=run_sync)
     try:
         await store.migrate()
-        with _head_beside(store) as head_file:
+        with _head_file(store, head) as head_file:
             await store.write(_notice_loss, store, head_file)
             journal = Journal(store, Committer(store, head_file))
             async with _running(journal):
@@ -48,11 +55,14 @@ async def open_journal(url: str, *, clock: Clock, run_sync: RunSync | None = Non
 
 
 @contextmanager
-def _head_beside(store: Store) -> Iterator[HeadFile | None]:
-    if store.path is None:
+def _head_file(store: Store, path: Path | None) -> Iterator[HeadFile | None]:
+    file = store.database.path
+    if path is None and file is not None:
+        path = file.with_name(file.name + ".head")
+    if path is None:
         yield None
     else:
-        with closing(HeadFile(store.path.with_name(store.path.name + ".head"))) as head_file:
+        with closing(HeadFile(path)) as head_file:
             yield head_file
 
 
@@ -61,10 +71,13 @@ async def _running(journal: Journal) -> AsyncIterator[None]:
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
+        nursery.start_soon(journal.store.watch, WATCH_S)
         try:
             yield
         except Exception as error:  # carried around the nursery, which would wrap it in a group
             failure = error
+        finally:
+            journal.store.leave()
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
@@ -103,6 +116,7 @@ class Journal:
         belongs to another stream), StoreUnavailable (disk full, database gone: try the same again), StoreError (a
         value that cannot be stored).
         """
+        self.store.refuse_in_doubt()
         waiting = _Waiting(append)
         try:
             await self._sender.send(waiting)

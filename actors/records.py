@@ -179,6 +179,10 @@ class StoreUnavailable(StoreError, Refused):
         return self.cause
 
 
+class StoreTaken(StoreError):
+    """Another node has the database: whoever sees this must stop at once, and has written nothing since."""
+
+
 class StreamCorrupt(StoreError):
     """A row of this stream does not match its checksum: nothing of it may be used."""
 

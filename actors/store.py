@@ -1,11 +1,12 @@
-"""The database behind the journal: connections with the right settings, one writer, readers beside it, clear errors.
+"""The database behind the journal: one writer, readers beside it, clear errors, and the truth about every commit.
 
-SQLite runs in WAL mode with synchronous=FULL: a commit is on the disk when it returns, and readers never wait for the
-writer. All SQLAlchemy work is synchronous and runs in threads, or inline where virtual time must not pass beside it.
+What a database is like in particular stands in `sqlite.py` and `postgresql.py`. All SQLAlchemy work is synchronous and
+runs in threads, or inline where virtual time must not pass beside it.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,17 +15,17 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 import trio
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
-from sqlalchemy.pool import StaticPool
 
-from actors.migrations import migrate
+from actors.migrations import Migrated, migrate
 from actors.records import StoreUnavailable
+from actors.sqlite import SqliteDatabase
+from statecharts.bounds import STORE_READERS
 from statecharts.ports import Clock
 
-READERS_MAX = 4
-BUSY_TIMEOUT_MS = 5_000
-WAL_KEPT_BYTES_MAX = 64 * 1024 * 1024
+RECONNECT_S = 0.5
+"""Pause between two attempts to reach a database that is away."""
 
 # SQLite quotes a damaged schema in its messages, and Python's driver cannot decode them.
 DRIVER_ERRORS = (DBAPIError, UnicodeDecodeError)
@@ -45,32 +46,63 @@ async def run_inline(work: Callable[..., T], *args: Any) -> T:
     return work(*args)
 
 
-class Store:
-    """One database: a single writer and `READERS_MAX` readers, each with connections of their own.
+class Database(Protocol):
+    """One kind of database. `path` is its file, if it is one; a `remote` one may go away and come back."""
 
-    `url` is SQLAlchemy's: "sqlite:///data/journal.db", or "sqlite://" in memory, where readers share the writer's
-    connection and its turns. `run_sync` runs all work; without it the work runs in threads.
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def in_memory(self) -> bool: ...
+    @property
+    def remote(self) -> bool: ...
+    @property
+    def writer(self) -> Engine: ...
+    @property
+    def reader(self) -> Engine: ...
+
+    def mark(self, connection: Connection) -> Callable[[Connection], bool] | None:
+        """A question for a later connection: was this transaction committed? None where a failed commit has failed."""
+
+
+def database_at(url: str) -> Database:
+    """The database at SQLAlchemy's `url`: "sqlite:///data/journal.db", "postgresql+psycopg://user@host/name"."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return SqliteDatabase(url)
+    from actors.postgresql import PostgresDatabase  # with its driver, which a node on SQLite does not wait for
+
+    return PostgresDatabase(url)
+
+
+class Store:
+    """One database: a single writer and some readers, each with connections of their own.
+
+    `url` is SQLAlchemy's: "sqlite:///data/journal.db"; "sqlite://" in memory, where readers share the writer's
+    connection and its turns; "postgresql+psycopg://...", which no two stores can write to at a time. `run_sync` runs
+    all work; without it the work runs in threads.
     """
 
     def __init__(self, url: str, *, clock: Clock, run_sync: RunSync | None = None) -> None:
         self.clock = clock
-        self.path = _path_of(url)
-        self._volatile = make_url(url).get_backend_name() == "sqlite" and self.path is None
-        self.writer = _engine(url, "BEGIN IMMEDIATE", self._volatile)
-        self.reader = self.writer if self._volatile else _engine(url, "BEGIN", False, query_only=True)
+        self.database = database_at(url)
+        self.trouble: str | None = None
+        self._in_doubt = False
+        self._leaving = threading.Event()
         self._run_writer = run_sync or _in_threads(1)
-        self._troubled = False
-        self._run_reader = run_sync or (self._run_writer if self._volatile else _in_threads(READERS_MAX))
+        shared = self._run_writer if self.database.in_memory else _in_threads(STORE_READERS.limit)
+        self._run_reader = run_sync or shared
 
     def __repr__(self) -> str:
-        return f"<Store {self.path or self.writer.url.render_as_string()}>"
+        return f"<Store {self.database!r}>"
 
-    async def migrate(self) -> None:
+    async def migrate(self) -> Migrated:
         """Makes or updates the tables. Raises StoreUnavailable, or StoreError for a database of a newer release."""
-        await self.write(migrate)
+        return await self.in_writer(self._migrating)
 
     async def read(self, work: Callable[..., T], *args: Any) -> T:
-        """What `work(connection, *args)` returns, on one unchanging snapshot. Raises StoreUnavailable."""
+        """What `work(connection, *args)` returns, on one unchanging snapshot. Raises StoreUnavailable.
+
+        The work may be done twice: a connection may have died since it was last used.
+        """
         return await self._run_reader(self._reading, work, *args)
 
     async def write(self, work: Callable[..., T], *args: Any) -> T:
@@ -78,6 +110,7 @@ class Store:
 
         Not stopped by cancellation once it has begun to wait for its turn.
         """
+        self.refuse_in_doubt()
         return await self.in_writer(self._writing, work, *args)
 
     async def in_writer(self, work: Callable[..., T], *args: Any) -> T:
@@ -85,62 +118,150 @@ class Store:
         with _uncancelled():
             return await self._run_writer(work, *args)
 
+    def refuse_in_doubt(self) -> None:
+        """Raises StoreUnavailable while the writer is finding out what became of its last commit, however long."""
+        if self._in_doubt:
+            raise StoreUnavailable(f"nothing was written: {self.trouble}")
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """For work inside the writer: one transaction, durable when the block ends. Raises StoreUnavailable."""
+        """For work inside the writer: one transaction, durable when the block ends. Raises StoreUnavailable: it is not.
+
+        Where the connection is lost during the commit it returns or raises once it is known which of them is true.
+        """
+        was_committed: Callable[[Connection], bool] | None = None
         try:
-            with self.writer.begin() as connection:
+            with self.database.writer.begin() as connection:
+                mark = self.database.mark(connection)
                 yield connection
-            self._note(None)
+                was_committed = mark
         except DRIVER_ERRORS as error:
             if not is_outage(error):
                 raise
-            self._reopen()
-            self._note(cause(error))
-            raise StoreUnavailable(f"nothing was written: {cause(error)}") from error
+            self._lost(error)
+            if was_committed is None or not self._find_out(was_committed):
+                raise StoreUnavailable(f"nothing was written: {cause(error)}") from error
+        self._note(None)
+
+    async def watch(self, every_s: float) -> None:
+        """Looks whether a remote database is there, until cancelled: `trouble` says why not, also when nobody writes.
+
+        Raises StoreTaken once another node has taken it while it was away from us.
+        """
+        while self.database.remote:
+            await self.in_writer(self._look)
+            await trio.sleep(every_s)
+
+    def leave(self) -> None:
+        """Ends all waiting for a database that is away: what is not known by now stays unknown."""
+        self._leaving.set()
 
     async def aclose(self) -> None:
         """Closes all connections; what was committed stays."""
+        self.leave()
         await self.in_writer(self._dispose)
 
     def _dispose(self) -> None:
-        self.reader.dispose()
-        self.writer.dispose()
+        self.database.reader.dispose()
+        self.database.writer.dispose()
+
+    # -- in threads ----------------------------------------------------------------------------------------------------
+
+    def _migrating(self) -> Migrated:
+        try:
+            with self.database.writer.begin() as connection:
+                return migrate(connection)
+        except DRIVER_ERRORS as error:
+            raise StoreUnavailable(f"cannot be opened: {cause(error)}") from error
 
     def _reading(self, work: Callable[..., T], *args: Any) -> T:
         try:
-            with self.reader.connect() as connection:
-                return work(connection, *args)
+            try:
+                return self._read_once(work, *args)
+            except DBAPIError as error:
+                if not (self.database.remote and is_disconnect(error)):
+                    raise
+                self.database.reader.dispose()
+                return self._read_once(work, *args)
         except DRIVER_ERRORS as error:
             raise StoreUnavailable(f"cannot be read: {cause(error)}") from error
+
+    def _read_once(self, work: Callable[..., T], *args: Any) -> T:
+        with self.database.reader.connect() as connection:
+            return work(connection, *args)
 
     def _writing(self, work: Callable[..., T], *args: Any) -> T:
         with self.transaction() as connection:
             return work(connection, *args)
 
-    def _note(self, trouble: str | None) -> None:
-        if trouble and not self._troubled:
-            log.error("store.unavailable", store=repr(self), cause=trouble)
-        elif self._troubled and not trouble:
-            log.warning("store.available_again", store=repr(self))
-        self._troubled = trouble is not None
+    def _find_out(self, was_committed: Callable[[Connection], bool]) -> bool:
+        """The answer, as soon as there is a connection to ask. Raises StoreUnavailable once it is time to leave."""
+        log.error("store.in_doubt", store=repr(self), cause=self.trouble)
+        self._in_doubt = True
+        try:
+            while True:
+                try:
+                    with self.database.writer.connect() as connection:
+                        answer = was_committed(connection)
+                    log.warning("store.doubt_resolved", store=repr(self), committed=answer)
+                    return answer
+                except (StoreUnavailable, *DRIVER_ERRORS) as error:
+                    self._lost(error)
+                if self._leaving.wait(RECONNECT_S):
+                    raise StoreUnavailable("the node ends before it is known whether this was written")
+        finally:
+            self._in_doubt = False
 
-    def _reopen(self) -> None:
+    def _look(self) -> None:
+        try:
+            with self.database.writer.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            self._note(None)
+        except (StoreUnavailable, *DRIVER_ERRORS) as error:
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
         # After a failed write or fsync nobody knows what the connection's pages hold: begin again from the file.
-        if not self._volatile:
-            self.writer.dispose()
+        if not self.database.in_memory:
+            self.database.writer.dispose()
+        self._note(cause(error))
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble and not self.trouble:
+            log.error("store.unavailable", store=repr(self), cause=trouble)
+        elif self.trouble and not trouble:
+            log.warning("store.available_again", store=repr(self))
+        self.trouble = trouble
 
 
 def cause(error: Exception) -> str:
-    """What the driver said, without SQLAlchemy's words around it."""
-    return str(error.orig if isinstance(error, DBAPIError) else error)
+    """What the driver said, in one line and without SQLAlchemy's words around it."""
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    return " ".join(said.split())
+
+
+def sqlstate(error: Exception) -> str | None:
+    """The server's own code of an error (SQL standard, five characters), if a server has said anything."""
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether the database failed (full, gone, damaged), and not what was asked of it."""
+    """Whether the database failed (full, gone, damaged, not letting us), and not what was asked of it."""
+    if isinstance(error, ProgrammingError) and sqlstate(error):
+        return True  # a server that refuses what is always asked alike: the rights of our user, or a missing table
     if isinstance(error, IntegrityError | DataError | ProgrammingError | InterfaceError):
         return False
     return isinstance(error, DRIVER_ERRORS)
+
+
+def is_disconnect(error: DBAPIError) -> bool:
+    """Whether a connection died, so that another one may do better. A server that ends says so (class 57P)."""
+    return error.connection_invalidated or (sqlstate(error) or "").startswith("57P")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the database itself has found that it cannot be right."""
+    return "malformed" in cause(error) or sqlstate(error) in ("XX001", "XX002")
 
 
 @contextmanager
@@ -151,42 +272,3 @@ def _uncancelled() -> Iterator[None]:
 
 def _in_threads(count: int) -> RunSync:
     return partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(count))
-
-
-def _path_of(url: str) -> Path | None:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        return None
-    return Path(str(parsed.database))
-
-
-def _engine(url: str, begin: str, volatile: bool, *, query_only: bool = False) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=READERS_MAX)
-    arguments = {"check_same_thread": False, "isolation_level": None}
-    if volatile:
-        engine = create_engine(url, connect_args=arguments, poolclass=StaticPool)
-    else:
-        engine = create_engine(url, connect_args=arguments, pool_size=READERS_MAX)
-    event.listen(engine, "connect", partial(_prepare, query_only=query_only))
-    event.listen(engine, "begin", partial(_begin, begin))
-    return engine
-
-
-def _prepare(connection: Any, _record: object, *, query_only: bool) -> None:
-    # Damaged text must reach the checksum that rejects it, not stop the whole query.
-    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"journal_size_limit={WAL_KEPT_BYTES_MAX}",
-        "cell_size_check=ON",
-        "trusted_schema=OFF",
-        f"query_only={int(query_only)}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(statement: str, connection: Connection) -> None:
-    connection.exec_driver_sql(statement)

@@ -6,6 +6,7 @@ a `checksum` over its columns; those that may change without a new checksum are 
 
 from __future__ import annotations
 
+import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
 )
 
@@ -26,6 +26,9 @@ metadata = MetaData()
 
 # SQLite numbers rows by itself only in a column declared INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
+
+# Texts compare and sort byte by byte everywhere: cursors rely on it, and languages' own orders change between versions.
+Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 
 
 def _checksum() -> Column[bytes]:

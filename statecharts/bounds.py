@@ -102,6 +102,15 @@ HTTP_TURNING_AWAY = Bound(
     reason="refused connections that are still told 503; those beyond are closed without a word",
 )
 
+# -- the store ---------------------------------------------------------------------------------------------------------
+
+STORE_READERS = Bound(
+    name="store_readers",
+    limit=4,
+    unit="connections",
+    reason="reads at one time, each on a snapshot of its own; more would only wait for the same disk",
+)
+
 BOUNDS: tuple[Bound, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Bound))
 """All of them, in the order of this page."""
 

@@ -1,10 +1,10 @@
-"""The stores that must all keep the same contract. A further database joins as one more `Backend`."""
+"""The stores that must all keep the same contract."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,16 @@ from tests.contracts.samples import StoppedClock
 
 @dataclass(frozen=True)
 class Backend:
-    """How to open one kind of store; `durable` ones hold what was appended when they are opened again."""
+    """How to open one kind of store.
+
+    `durable` ones hold what was appended when they are opened again; `exclusive` ones keep a second node out.
+    """
 
     name: str
     url: str
     run_sync: RunSync | None
-    durable: bool
+    durable: bool = True
+    exclusive: bool = False
 
     def open(self, folder: Path, clock: StoppedClock | None = None) -> AbstractAsyncContextManager[Journal]:
         url = self.url.format(folder=folder)
@@ -31,15 +35,17 @@ class Backend:
 
 
 BACKENDS = (
-    Backend("sqlite-file", "sqlite:///{folder}/journal.db", None, durable=True),
-    Backend("sqlite-file-inline", "sqlite:///{folder}/journal.db", run_inline, durable=True),
+    Backend("sqlite-file", "sqlite:///{folder}/journal.db", None),
+    Backend("sqlite-file-inline", "sqlite:///{folder}/journal.db", run_inline),
     Backend("sqlite-memory", "sqlite://", run_inline, durable=False),
+    Backend("postgresql", "", None, exclusive=True),
 )
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
 def backend(request: pytest.FixtureRequest) -> Backend:
-    return request.param
+    backend: Backend = request.param
+    return backend if backend.url else replace(backend, url=request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -5,10 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from actors.records import Append, LedgerEntry, NewDelivery, NewFact
 from statecharts.ports import CdrView, TransactionView
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+def execute(connection: Connection, statement: str) -> None:
+    """Runs a statement written for SQLite, whichever database this is: what differs are the names of types."""
+    if connection.dialect.name == "postgresql":
+        statement = statement.replace("AS BLOB", "AS bytea")
+        statement = statement.replace("replace(document,", "replace(encode(document, 'escape'),")
+    connection.exec_driver_sql(statement)
 
 
 class StoppedClock:

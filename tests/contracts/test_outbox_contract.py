@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.journal import Journal
 from actors.outbox import Outbox
 from actors.records import Delivery, DeliveryClosed, DeliveryStatus
-from tests.contracts.samples import NOON, StoppedClock, after, append, delivery
+from tests.contracts.samples import NOON, StoppedClock, after, append, delivery, execute
 
 IE = "IE-001"
 
@@ -98,7 +98,7 @@ async def test_peers_with_something_owed_are_known(journal: Journal, outbox: Out
 async def test_an_altered_delivery_is_parked_and_holds_back_no_other(journal: Journal, outbox: Outbox) -> None:
     await owe(journal, "good", "bad")
     alter = "UPDATE deliveries SET body = CAST('<energy>9999' AS BLOB) WHERE message_id = 'bad'"
-    await journal.store.write(lambda connection: connection.exec_driver_sql(alter))
+    await journal.store.write(execute, alter)
     assert ids(await outbox.pending(IE, 9, NOON)) == ["good"]
     (parked,) = await outbox.parked(IE)
     assert "altered on the disk" in str(parked.last_error)
@@ -108,7 +108,7 @@ async def test_an_altered_delivery_is_parked_and_holds_back_no_other(journal: Jo
 async def test_a_delivery_whose_status_was_altered_is_found_by_the_check(journal: Journal, outbox: Outbox) -> None:
     await owe(journal, "a")
     alter = "UPDATE deliveries SET status = 'qending'"
-    await journal.store.write(lambda connection: connection.exec_driver_sql(alter))
+    await journal.store.write(execute, alter)
     assert await outbox.pending(IE, 9, NOON) == ()
     (finding,) = await journal.check()
     assert "its status is 'qending'" in finding.reason

@@ -8,32 +8,33 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
     op.create_table(
         "aliases",
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("scope", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name", name="aliases_key"),
     )
     op.create_table(
         "deliveries",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("message_id", sa.Text(), nullable=False),
-        sa.Column("peer", sa.Text(), nullable=False),
-        sa.Column("operation", sa.Text(), nullable=False),
-        sa.Column("transaction", sa.Text(), nullable=False),
+        sa.Column("message_id", TEXT, nullable=False),
+        sa.Column("peer", TEXT, nullable=False),
+        sa.Column("operation", TEXT, nullable=False),
+        sa.Column("transaction", TEXT, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("next_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("last_error", TEXT, nullable=True),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("message_id", name="deliveries_message_id"),
@@ -45,11 +46,11 @@ def upgrade() -> None:
     op.create_table(
         "journal",
         sa.Column("position", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("from_state", sa.Text(), nullable=False),
-        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("type", TEXT, nullable=False),
+        sa.Column("from_state", TEXT, nullable=False),
+        sa.Column("to_state", TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
@@ -59,11 +60,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger",
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("cdr_id", sa.Text(), nullable=False),
-        sa.Column("peer", sa.Text(), nullable=False),
-        sa.Column("stream", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("cdr_id", TEXT, nullable=False),
+        sa.Column("peer", TEXT, nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=False),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.Column("corrections", sa.Integer(), nullable=False),
@@ -77,15 +78,15 @@ def upgrade() -> None:
         "losses",
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("noticed_at", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("position", "noticed_at", name="losses_key"),
     )
     op.create_table(
         "orphans",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("station", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("station", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
@@ -94,14 +95,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "transactions",
-        sa.Column("stream", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         sa.Column("final", sa.SmallInteger(), nullable=False),
-        sa.Column("peer", sa.Text(), nullable=True),
-        sa.Column("user", sa.Text(), nullable=False),
-        sa.Column("local_service", sa.Text(), nullable=False),
-        sa.Column("authorization_identifier", sa.Text(), nullable=True),
+        sa.Column("peer", TEXT, nullable=True),
+        sa.Column("user", TEXT, nullable=False),
+        sa.Column("local_service", TEXT, nullable=False),
+        sa.Column("authorization_identifier", TEXT, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("document", sa.LargeBinary(), nullable=False),

@@ -8,6 +8,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -21,11 +22,11 @@ def upgrade() -> None:
     op.create_index("transactions_state_created", "transactions", ["state", "created_at", "stream"])
     op.create_table(
         "snapshots",
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("tip", sa.LargeBinary(), nullable=False),
-        sa.Column("form", sa.Text(), nullable=False),
+        sa.Column("form", TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
@@ -33,7 +34,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "archive",
-        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("first_seq", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -46,7 +47,7 @@ def upgrade() -> None:
     op.create_table(
         "meter_values",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("station", sa.Text(), nullable=False),
+        sa.Column("station", TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
@@ -57,18 +58,18 @@ def upgrade() -> None:
     op.create_index("meter_values_at", "meter_values", ["at"])
     op.create_table(
         "quarantine",
-        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
-        sa.Column("message_type", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("error", TEXT, nullable=False),
+        sa.Column("message_type", TEXT, nullable=False),
+        sa.Column("message", TEXT, nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("actor", name="quarantine_key"),
     )
     op.create_table(
         "answers",
-        sa.Column("app", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("app", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
         sa.Column("request", sa.LargeBinary(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("headers", sa.LargeBinary(), nullable=False),

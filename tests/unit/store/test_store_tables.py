@@ -77,7 +77,7 @@ async def test_a_reader_keeps_its_snapshot_while_the_writer_commits(tmp_path: Pa
     store = Store(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock())
     await store.migrate()
     count = "SELECT count(*) FROM aliases"
-    with store.reader.connect() as reading:
+    with store.database.reader.connect() as reading:
         assert reading.exec_driver_sql(count).scalar() == 0
         await store.write(lambda writing: writing.exec_driver_sql("INSERT INTO aliases VALUES ('s', 'n', 't', x'00')"))
         assert reading.exec_driver_sql(count).scalar() == 0

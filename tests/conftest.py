@@ -1,0 +1,59 @@
+"""What all tests share: a PostgreSQL server, started by the first test that asks for it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support import postgresql
+from tests.support.postgresql import Server, shared_server
+
+SHARED = "ROAMNODE_TESTS_SERVER"
+"""Folder of the server that all workers share, and the process with which it ends."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if SHARED not in os.environ:
+        os.environ[SHARED] = f"{os.getpid()} {tempfile.mkdtemp(prefix='roamnode-pg-')}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    pid, folder = os.environ[SHARED].split(maxsplit=1)
+    if int(pid) == os.getpid() and not any(Path(folder).iterdir()):
+        Path(folder).rmdir()
+
+
+@pytest.fixture(scope="session")
+def needs_postgresql() -> None:
+    """Skips where there is no PostgreSQL; fails instead where ROAMNODE_TESTS_NEED names it."""
+    reason = postgresql.why_not()
+    if reason and "postgresql" in os.environ.get(postgresql.NEEDED, ""):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(needs_postgresql: None) -> Server:
+    """The server that all tests share: none may stop it."""
+    pid, folder = os.environ[SHARED].split(maxsplit=1)
+    Path(folder).chmod(0o755)
+    return shared_server(Path(folder), int(pid))
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: Server, worker_id: str) -> str:
+    """A database of this process alone."""
+    name = f"tests_{worker_id}"
+    postgres_server.sql(f"CREATE DATABASE {name}")
+    return name
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server, postgres_database: str) -> str:
+    """A database without a row; it may have tables already."""
+    postgresql.empty(postgres_server, postgres_database)
+    return postgres_server.url(postgres_database)
