@@ -129,7 +129,7 @@ class Node:
                         entry.username,
                         entry.password,
                         self.config.energy_unit,
-                        verify=trust_in(row),
+                        tls=trust_in(row),
                         destination_url=entry.url,
                         source_url=entry.url,
                     )

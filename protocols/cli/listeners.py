@@ -28,8 +28,8 @@ def tls_context(listener: Listener) -> ssl.SSLContext | None:
     return context
 
 
-def trust_in(peer: Peer) -> ssl.SSLContext | bool:
-    """What vouches for the certificate that this peer shows us: its own authorities alone, or True, the public ones."""
+def trust_in(peer: Peer) -> ssl.SSLContext | None:
+    """What vouches for the certificate that this peer shows us: its own authorities alone; None for the public ones."""
     if peer.tls_authorities is None:
-        return True
+        return None
     return ssl.create_default_context(cafile=peer.tls_authorities)

@@ -1,4 +1,4 @@
-"""Our calls to one peer: zeep writes and reads the SOAP, httpx on trio carries it, and every outcome gets its class.
+"""Our calls to one peer: zeep writes and reads the SOAP, and every outcome gets its class.
 
 The classes are those of delivery between operators: `Answered` is done, `Declined` is over for good, and `Unanswered`
 is everything that leaves open whether the peer did it.
@@ -12,11 +12,11 @@ from __future__ import annotations
 import io
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-import httpx
 import structlog
 import trio
 from lxml import etree
@@ -38,6 +38,7 @@ from protocols.mobieurope.contract import (
 )
 from protocols.mobieurope.envelope import SOAP11, SOAP12, BadEnvelope, Envelope, printable, read_envelope
 from protocols.mobieurope.mapping import read_answer, write_request
+from protocols.mobieurope.wire import Http, HttpAnswer, HttpConnections, NoExchange
 from statecharts.vocabulary import (
     Answered,
     Declined,
@@ -48,23 +49,12 @@ from statecharts.vocabulary import (
     Unanswered,
 )
 
-ANSWER_BYTES_MAX = 1024 * 1024
-CONNECTIONS_MAX = 20
-# Below the 5 s after which Hypercorn and others close: a request must not cross with the end of its connection
-IDLE_CONNECTION_S = 3.0
 CORRELATION_HEADER = "X-Correlation-ID"
 
 # A Fault is believed where SOAP's HTTP binding puts one; a gateway's 502 or 503 stays a gateway's
 _FAULT_STATUSES = frozenset({200, 400, 500})
 _DECLINED_STATUSES = frozenset({400, 404, 405, 413, 415})
 _ALARMING_STATUSES = frozenset({401, 403})
-_IN_WORDS: dict[type[Exception], str] = {
-    httpx.ConnectError: "no connection could be made",
-    httpx.NetworkError: "the connection broke",
-    httpx.RemoteProtocolError: "what came back is no HTTP",
-}
-"""What apps and operators are told; addresses and our libraries' own words are for the log."""
-
 _CLIENT_ERROR = re.compile(r"\s*4[0-9][0-9]\s*")
 _SETTINGS = Settings(
     strict=True, raw_response=True, xml_huge_tree=False, forbid_dtd=True, forbid_entities=True, forbid_external=True
@@ -78,8 +68,9 @@ class MobiEuropeClient:
 
     `url` is the base of the peer's addresses, to which Motown's paths are added ("/services/mobiEurope..."); a peer
     that has other addresses gives them whole as `destination_url` and `source_url`. `own_username` and `own_password`
-    are what the peer knows us by (HTTP Basic). Energy goes out in `unit`. `verify` is as httpx takes it: a truth value
-    or an SSL context (with our own certificate in it where the peer asks for one). `http` replaces the HTTP client.
+    are what the peer knows us by (HTTP Basic). Energy goes out in `unit`. `tls` says whose certificates are believed
+    (None: those of the public authorities), with our own in it where the peer asks for one. `http` replaces what
+    carries the requests.
     """
 
     def __init__(
@@ -88,15 +79,15 @@ class MobiEuropeClient:
         own_username: str,
         own_password: str | bytes,
         unit: EnergyUnit,
-        verify: ssl.SSLContext | bool = True,
+        tls: ssl.SSLContext | None = None,
         *,
         destination_url: str | None = None,
         source_url: str | None = None,
-        http: httpx.AsyncClient | None = None,
+        http: Http | None = None,
     ) -> None:
         self._url, self._unit = url.rstrip("/"), unit
-        self._http = _http_client(verify) if http is None else http
-        transport = _Transport(self._http, httpx.BasicAuth(own_username, own_password))
+        self._http = http or HttpConnections(tls)
+        transport = _Transport(self._http, _basic(own_username, own_password))
         self._services = {
             kind: service
             for service in (
@@ -114,7 +105,7 @@ class MobiEuropeClient:
         with trio.move_on_after(timeout_s):
             try:
                 return await self._services[type(request)].call(request, self._unit)
-            except _NoReply as error:
+            except NoExchange as error:
                 return Unanswered(cause=printable(str(error)))
             except (ValueError, TypeError, ZeepError) as error:
                 # Nothing was sent, and nothing will be: no later attempt could write it either
@@ -128,85 +119,48 @@ class MobiEuropeClient:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-class _NoReply(Exception):
-    """The exchange over HTTP failed somewhere; nobody knows how far the request got."""
-
-
-class _Reply(NamedTuple):
-    status: int
-    body: bytes
-    charset: str | None
-
-
 class _Transport:
-    """What zeep sends through: one POST, with our credentials and correlation id, and an answer of bounded size."""
+    """What zeep sends through: one POST, with our credentials and correlation id."""
 
-    def __init__(self, http: httpx.AsyncClient, auth: httpx.Auth) -> None:
-        self._http, self._auth = http, auth
+    def __init__(self, http: Http, authorization: str) -> None:
+        self._http, self._authorization = http, authorization
 
-    async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> _Reply:
+    async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> HttpAnswer:
         content = etree.tostring(envelope, encoding="utf-8", xml_declaration=True)
         # A compressed answer could be small here and huge unpacked
-        headers = headers | {"Accept-Encoding": "identity"} | _correlation()
+        ours = {"Authorization": self._authorization, "Accept-Encoding": "identity", **_correlation()}
         try:
-            async with self._http.stream(
-                "POST", address, content=content, headers=headers, auth=self._auth, follow_redirects=False
-            ) as response:
-                matters = response.status_code in _DECLINED_STATUSES | _FAULT_STATUSES
-                body = await _bounded_body(response) if matters else b""
-                return _Reply(response.status_code, body, response.charset_encoding)
-        except _NoReply:
-            raise
+            return await self._http.post(address, headers | ours, content, _DECLINED_STATUSES | _FAULT_STATUSES)
         except Exception as error:
-            # Whatever httpx, TLS or the stack below them raise: here is the only place that can tell it from our errors
+            # Whatever HTTP, TLS or the stack below them raise: here is the only place that can tell it from our errors
             log.warning("soap call failed", address=address, error=type(error).__name__, reason=_reason(error))
-            raise _NoReply(_in_words(error)) from error
+            if isinstance(error, NoExchange):
+                raise
+            raise NoExchange(f"the exchange failed with {type(error).__name__}") from error
 
 
 def _reason(error: BaseException) -> str:
-    """What was said first along the causes: httpx hides what TLS complained of behind an empty text."""
+    """What was said at first along the causes: what failed in the end knows least of why."""
+    texts: list[str] = []
     cause: BaseException | None = error
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-    return printable(str(cause or type(error).__name__))
+    while cause is not None:
+        texts.append(str(cause))
+        if isinstance(cause, BaseExceptionGroup):  # trio's, of all addresses that were tried
+            cause = cause.exceptions[0]
+        else:
+            cause = cause.__cause__ or cause.__context__
+    return printable(next((text for text in reversed(texts) if text), type(error).__name__))
 
 
-def _in_words(error: Exception) -> str:
-    said = (words for kind, words in _IN_WORDS.items() if isinstance(error, kind))
-    return next(said, f"the exchange failed with {type(error).__name__}")
-
-
-async def _bounded_body(response: httpx.Response) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise _NoReply("the answer is compressed, which was not asked for")
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > ANSWER_BYTES_MAX:
-                # Ends the iteration by an error from inside: httpx's nested generators must not be left half read
-                await response.aclose()
-    except httpx.HTTPError:
-        if len(body) <= ANSWER_BYTES_MAX:
-            raise
-    if len(body) > ANSWER_BYTES_MAX:
-        raise _NoReply(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
-    return bytes(body)
+def _basic(username: str, password: str | bytes) -> str:
+    """Credentials as RFC 7617 has them, in UTF-8."""
+    secret = password.encode() if isinstance(password, str) else password
+    return "Basic " + b64encode(username.encode() + b":" + secret).decode("ascii")
 
 
 def _correlation() -> dict[str, str]:
     correlation_id = get_contextvars().get("correlation_id")
     return {} if correlation_id is None else {CORRELATION_HEADER: str(correlation_id)}
-
-
-def _http_client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
-    # Deadlines are the caller's; proxies and credentials of the environment are not for peers
-    limits = httpx.Limits(
-        max_connections=CONNECTIONS_MAX,
-        max_keepalive_connections=CONNECTIONS_MAX,
-        keepalive_expiry=IDLE_CONNECTION_S,
-    )
-    return httpx.AsyncClient(verify=verify, timeout=None, limits=limits, trust_env=False)
 
 
 @cache
@@ -231,16 +185,20 @@ class _Service:
         self._proxy = AsyncServiceProxy(client, self._binding, address=address)
 
     async def call(self, request: RoamingRequest, unit: EnergyUnit) -> PeerOutcome:
-        """Raises `_NoReply`; ValueError, TypeError or a zeep error if the request cannot be written."""
+        """Raises `NoExchange`; ValueError, TypeError or a zeep error if the request cannot be written."""
         kind = type(request)
         reply = await self._proxy[operation_of(kind)](**write_request(request, unit))
         return self._outcome(kind, reply)
 
-    def _outcome(self, kind: type[RoamingRequest], reply: _Reply) -> PeerOutcome:
+    def _outcome(self, kind: type[RoamingRequest], reply: HttpAnswer) -> PeerOutcome:
         if reply.status in _ALARMING_STATUSES:
             return Unanswered(cause=f"HTTP {reply.status}: the peer does not take our credentials", alarm=True)
         if reply.status not in _DECLINED_STATUSES | _FAULT_STATUSES:
             return Unanswered(cause=f"HTTP {reply.status}")
+        if reply.body is None:
+            return Unanswered(cause="the answer broke off, or is too long")
+        if reply.headers.get("content-encoding", "identity") != "identity":
+            return Unanswered(cause="the answer is compressed, which was not asked for")
         try:
             envelope = read_envelope(reply.body, reply.charset)
         except BadEnvelope as error:

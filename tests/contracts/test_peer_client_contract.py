@@ -32,6 +32,7 @@ from statecharts.vocabulary import (
 )
 from tests.support.house import LinkedClient
 from tests.support.in_process import InProcess
+from tests.support.over_httpx import OverHttpx
 
 OWN, PASSWORD = "NL-MOT", "sixteen bytes and more"
 GRANT = AuthorizeAnswer(authorization_identifier="0A1B2C3D4E5F")
@@ -96,7 +97,7 @@ def over_soap(partner: Partner) -> PeerClient:
         new_correlation_id=lambda: "fresh",
         public_url=None,
     )
-    http = httpx.AsyncClient(transport=InProcess(app))
+    http = OverHttpx(InProcess(app))
     return MobiEuropeClient("http://partner.test", OWN, PASSWORD, EnergyUnit.WH, http=http)
 
 

@@ -81,7 +81,7 @@ def test_the_authorities_of_a_partner_are_taken(load, text, tmp_path):
     config = load(text, {"ROAMNODE_DESTINATIONS__0__TLS_AUTHORITIES": str(tmp_path / "ca.pem")})
     trust = trust_in(config.destinations[0])
     assert isinstance(trust, ssl.SSLContext) and len(trust.get_ca_certs()) == 1
-    assert trust_in(config.sources[0]) is True
+    assert trust_in(config.sources[0]) is None
 
 
 def test_authorities_that_are_not_pem_are_named(problems, text, tmp_path):

@@ -40,6 +40,7 @@ from statecharts.vocabulary import (
     TransactionStatus,
 )
 from tests.support.in_process import InProcess
+from tests.support.over_httpx import OverHttpx
 
 SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -155,7 +156,7 @@ class Node:
 
     def client(self, password: str | bytes = PASSWORD, unit: EnergyUnit = EnergyUnit.WH) -> MobiEuropeClient:
         """A client whose requests reach this app without a network."""
-        http = httpx.AsyncClient(transport=InProcess(self.app))
+        http = OverHttpx(InProcess(self.app))
         return MobiEuropeClient("http://node.test", USERNAME, password, unit, http=http)
 
     async def post(self, body: bytes, path: str = DESTINATION, **headers: str) -> httpx.Response:

@@ -38,6 +38,7 @@ from statecharts.vocabulary import (
     RoamingAnswer,
     RoamingRequest,
 )
+from tests.support.over_httpx import OverHttpx
 
 CONTRACTS = [destination_contract(), source_contract()]
 CODECS = {kind: Codec(contract, EnergyUnit.WH) for contract in CONTRACTS for kind in contract.operations.values()}
@@ -51,7 +52,7 @@ class Wire:
     def __init__(self, unit: EnergyUnit, answer: RoamingAnswer | Refusal | None = None) -> None:
         self.answer = answer
         self.received: RoamingRequest | None = None
-        http = httpx.AsyncClient(transport=httpx.MockTransport(self.carry))
+        http = OverHttpx(httpx.MockTransport(self.carry))
         self.client = MobiEuropeClient("http://peer.test", USERNAME, PASSWORD, unit, http=http)
 
     async def call(self, request: RoamingRequest) -> PeerOutcome:
