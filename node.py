@@ -117,6 +117,7 @@ class Node:
     @asynccontextmanager
     async def _clients(self) -> AsyncIterator[tuple[dict[str, PeerClient], dict[str, PeerClient]]]:
         from protocols.mobieurope.client import MobiEuropeClient
+        from protocols.mobieurope.wire import HttpConnections
 
         async with AsyncExitStack() as stack:
             made: list[dict[str, PeerClient]] = []
@@ -129,7 +130,7 @@ class Node:
                         entry.username,
                         entry.password,
                         self.config.energy_unit,
-                        tls=trust_in(row),
+                        HttpConnections(self.watermarks, trust_in(row)),
                         destination_url=entry.url,
                         source_url=entry.url,
                     )

@@ -111,6 +111,16 @@ STORE_READERS = Bound(
     reason="reads at one time, each on a snapshot of its own; more would only wait for the same disk",
 )
 
+# -- partners ----------------------------------------------------------------------------------------------------------
+
+PEER_CONNECTIONS = Bound(
+    name="peer_connections",
+    limit=20,
+    unit="connections",
+    reason="more than deliveries that may be under way to one partner, so that people's questions find one free; "
+    "further requests wait their turn within their own deadline",
+)
+
 BOUNDS: tuple[Bound, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Bound))
 """All of them, in the order of this page."""
 

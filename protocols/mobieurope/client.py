@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import re
-import ssl
 from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
@@ -38,7 +37,7 @@ from protocols.mobieurope.contract import (
 )
 from protocols.mobieurope.envelope import SOAP11, SOAP12, BadEnvelope, Envelope, printable, read_envelope
 from protocols.mobieurope.mapping import read_answer, write_request
-from protocols.mobieurope.wire import Http, HttpAnswer, HttpConnections, NoExchange
+from protocols.mobieurope.wire import Http, HttpAnswer, NoExchange
 from statecharts.vocabulary import (
     Answered,
     Declined,
@@ -68,9 +67,8 @@ class MobiEuropeClient:
 
     `url` is the base of the peer's addresses, to which Motown's paths are added ("/services/mobiEurope..."); a peer
     that has other addresses gives them whole as `destination_url` and `source_url`. `own_username` and `own_password`
-    are what the peer knows us by (HTTP Basic). Energy goes out in `unit`. `tls` says whose certificates are believed
-    (None: those of the public authorities), with our own in it where the peer asks for one. `http` replaces what
-    carries the requests.
+    are what the peer knows us by (HTTP Basic). Energy goes out in `unit`. `http` carries the requests, and is closed
+    with the client.
     """
 
     def __init__(
@@ -79,14 +77,13 @@ class MobiEuropeClient:
         own_username: str,
         own_password: str | bytes,
         unit: EnergyUnit,
-        tls: ssl.SSLContext | None = None,
+        http: Http,
         *,
         destination_url: str | None = None,
         source_url: str | None = None,
-        http: Http | None = None,
     ) -> None:
         self._url, self._unit = url.rstrip("/"), unit
-        self._http = http or HttpConnections(tls)
+        self._http = http
         transport = _Transport(self._http, _basic(own_username, own_password))
         self._services = {
             kind: service
@@ -141,15 +138,16 @@ class _Transport:
 
 def _reason(error: BaseException) -> str:
     """What was said at first along the causes: what failed in the end knows least of why."""
-    texts: list[str] = []
-    cause: BaseException | None = error
+    reason, cause = str(error) or type(error).__name__, _cause(error)
     while cause is not None:
-        texts.append(str(cause))
-        if isinstance(cause, BaseExceptionGroup):  # trio's, of all addresses that were tried
-            cause = cause.exceptions[0]
-        else:
-            cause = cause.__cause__ or cause.__context__
-    return printable(next((text for text in reversed(texts) if text), type(error).__name__))
+        reason, cause = str(cause) or reason, _cause(cause)
+    return printable(reason)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    if isinstance(error, BaseExceptionGroup):  # trio's, of all addresses that were tried
+        return error.exceptions[0]
+    return error.__cause__ or error.__context__
 
 
 def _basic(username: str, password: str | bytes) -> str:

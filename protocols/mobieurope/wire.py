@@ -20,8 +20,9 @@ import httpx
 import trio
 from werkzeug.http import parse_options_header
 
+from statecharts.bounds import PEER_CONNECTIONS, Watermarks
+
 ANSWER_BYTES_MAX = 1024 * 1024
-CONNECTIONS_MAX = 20
 # Below the 5 s after which Hypercorn and others close: a request must not cross with the end of its connection
 IDLE_CONNECTION_S = 3.0
 
@@ -79,20 +80,21 @@ class _Address(NamedTuple):
 
 
 class HttpConnections:
-    """Connections to a partner, at most `CONNECTIONS_MAX` in use at once; further requests wait. An `Http`.
+    """Connections to a partner, as many at once as `bounds.PEER_CONNECTIONS`; further requests wait. An `Http`.
 
     `tls` is whose certificates are believed and which is shown; None stands for the public authorities. Deadlines are
     the caller's. Redirects are not followed and proxies of the environment not used.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
-        self._free = trio.Semaphore(CONNECTIONS_MAX)
+    def __init__(self, watermarks: Watermarks, tls: ssl.SSLContext | None = None) -> None:
+        self._watermarks, self._tls = watermarks, tls
+        self._free = trio.Semaphore(PEER_CONNECTIONS.limit)
         self._kept: defaultdict[_Place, list[_Connection]] = defaultdict(list)
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes, wanted: Collection[int]) -> HttpAnswer:
         address = _address(url)
         async with self._free:
+            self._watermarks.saw(PEER_CONNECTIONS, PEER_CONNECTIONS.limit - self._free.value)
             connection = await self._connection(address.place)
             try:
                 answer = await connection.post(address, headers, content, wanted)

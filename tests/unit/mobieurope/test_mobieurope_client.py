@@ -26,7 +26,8 @@ from structlog.testing import capture_logs
 
 from protocols.mobieurope import client as client_module
 from protocols.mobieurope.client import MobiEuropeClient
-from protocols.mobieurope.wire import ANSWER_BYTES_MAX
+from protocols.mobieurope.wire import ANSWER_BYTES_MAX, HttpConnections
+from statecharts.bounds import Watermarks
 from statecharts.vocabulary import (
     Acknowledgement,
     Answered,
@@ -72,7 +73,9 @@ class Peer:
         async with trio.open_nursery() as nursery:
             [listener] = await nursery.start(partial(trio.serve_tcp, self.serve, 0, host="127.0.0.1"))
             port = listener.socket.getsockname()[1]
-            client = MobiEuropeClient(f"http://127.0.0.1:{port}/", USERNAME, PASSWORD, EnergyUnit.WH)
+            client = MobiEuropeClient(
+                f"http://127.0.0.1:{port}/", USERNAME, PASSWORD, EnergyUnit.WH, HttpConnections(Watermarks())
+            )
             yield client
             await client.aclose()
             nursery.cancel_scope.cancel()
@@ -227,7 +230,7 @@ async def test_a_peer_that_is_away_is_told_of_in_words_and_its_address_only_in_t
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
     await listener.aclose()
-    client = MobiEuropeClient(f"http://{address}", USERNAME, PASSWORD, EnergyUnit.WH)
+    client = MobiEuropeClient(f"http://{address}", USERNAME, PASSWORD, EnergyUnit.WH, HttpConnections(Watermarks()))
     with capture_logs() as logs:
         assert await client.call(START, 5) == Unanswered(cause="no connection could be made")
     await client.aclose()
@@ -244,7 +247,7 @@ async def test_d22_a_peer_that_never_answers_costs_no_more_than_the_timeout(
         await trio.sleep_forever()
 
     monkeypatch.setattr(client_module._Transport, "post_xml", never)
-    client = MobiEuropeClient("http://peer.test", USERNAME, PASSWORD, EnergyUnit.WH)
+    client = MobiEuropeClient("http://peer.test", USERNAME, PASSWORD, EnergyUnit.WH, HttpConnections(Watermarks()))
     started_at = trio.current_time()
     assert await client.call(START, 12.5) == Unanswered(cause="no answer within 12.5 s")
     assert trio.current_time() - started_at == 12.5
@@ -265,7 +268,7 @@ async def test_a_refused_connection_is_an_unknown_outcome() -> None:
     port = listener.socket.getsockname()[1]
     await listener.aclose()
     for url in (f"http://127.0.0.1:{port}", "http://", "no url", "https://127.0.0.1:1"):
-        client = MobiEuropeClient(url, USERNAME, PASSWORD, EnergyUnit.WH)
+        client = MobiEuropeClient(url, USERNAME, PASSWORD, EnergyUnit.WH, HttpConnections(Watermarks()))
         assert isinstance(await client.call(START, 5), Unanswered)
         await client.aclose()
 

@@ -1,4 +1,4 @@
-"""Client and services over real sockets: QuartTrio on Hypercorn, zeep on httpx, one trio loop."""
+"""Client and services over real sockets: QuartTrio on Hypercorn, zeep on our own HTTP client, one trio loop."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from mobieurope_samples import (
 )
 
 from protocols.mobieurope.client import MobiEuropeClient
+from protocols.mobieurope.wire import HttpConnections
+from statecharts.bounds import Watermarks
 from statecharts.vocabulary import Answered, EnergyUnit, RoamingAnswer, RoamingRequest, Unanswered
 
 
@@ -42,7 +44,7 @@ async def served(node: Node) -> AsyncIterator[str]:
 @asynccontextmanager
 async def calling(node: Node, password: bytes = PASSWORD) -> AsyncIterator[MobiEuropeClient]:
     async with served(node) as url:
-        client = MobiEuropeClient(url, USERNAME, password, EnergyUnit.KWH)
+        client = MobiEuropeClient(url, USERNAME, password, EnergyUnit.KWH, HttpConnections(Watermarks()))
         yield client
         await client.aclose()
 

@@ -14,16 +14,16 @@ import trustme
 
 from protocols.mobieurope.wire import (
     ANSWER_BYTES_MAX,
-    CONNECTIONS_MAX,
     IDLE_CONNECTION_S,
     HttpAnswer,
     HttpConnections,
     NoExchange,
     Unreachable,
 )
+from statecharts.bounds import PEER_CONNECTIONS, Watermarks
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/xml; charset=utf-16\r\n\r\nok"
-FAITHFUL = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+CONNECTIONS = PEER_CONNECTIONS.limit
 
 Answering = Callable[[bytes], bytes | Awaitable[bytes]]
 
@@ -77,7 +77,7 @@ async def reached(partner: Partner, *, tls: ssl.SSLContext | None = None) -> Asy
 
 @asynccontextmanager
 async def connections(tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpConnections]:
-    http = HttpConnections(tls)
+    http = HttpConnections(Watermarks(), tls)
     try:
         yield http
     finally:
@@ -211,21 +211,21 @@ async def test_more_requests_than_connections_wait_their_turn() -> None:
     enough, go_on = trio.Event(), trio.Event()
 
     async def later(_: bytes) -> bytes:
-        if partner.open == CONNECTIONS_MAX:
+        if partner.open == CONNECTIONS:
             enough.set()
         await go_on.wait()
         return OK
 
     partner = Partner(lambda request: later(request))
     async with reached(partner) as url, connections() as http, trio.open_nursery() as nursery:
-        for _ in range(CONNECTIONS_MAX + 5):
+        for _ in range(CONNECTIONS + 5):
             nursery.start_soon(post, http, url)
         await enough.wait()
         await trio.testing.wait_all_tasks_blocked()
-        assert partner.open == CONNECTIONS_MAX
+        assert partner.open == CONNECTIONS
         go_on.set()
-    assert sum(len(requests) for requests in partner.requests) == CONNECTIONS_MAX + 5
-    assert len(partner.requests) == CONNECTIONS_MAX
+    assert sum(len(requests) for requests in partner.requests) == CONNECTIONS + 5
+    assert len(partner.requests) == CONNECTIONS
 
 
 async def test_a_caller_that_gives_up_leaves_no_connection_behind() -> None:
