@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 
-from sqlalchemy import Connection, RowMapping, Table, select
+import structlog
+from sqlalchemy import Connection, RowMapping, Table, bindparam, select, union_all
 
 from actors import tables
+from actors.archive import ARCHIVED_TIP, unpacked_facts
 from actors.head import Head
-from actors.records import DeliveryStatus, Fact, StreamCorrupt
-from actors.rows import damaged, fact_of, intact, raw
+from actors.records import DeliveryStatus, Fact, History, Snapshot, StreamCorrupt
+from actors.rows import AnyRow, checked, damaged, fact_of, intact, raw
 from actors.store import DRIVER_ERRORS, cause, is_damage
 
 ROWS_READ_AT_ONCE = 1_000
@@ -18,23 +21,86 @@ CORRUPT_SHOWN_MAX = 1_000
 
 _DATABASE = "(database)"
 _STATUSES = frozenset(status.value for status in DeliveryStatus)
+_IN_STREAMS = (tables.journal, tables.archive, tables.snapshots)
+
+_SNAPSHOT = select(*raw(tables.snapshots)).where(tables.snapshots.c.stream == bindparam("of"))
+_ARCHIVED = (
+    select(*raw(tables.archive))
+    .where(tables.archive.c.stream == bindparam("of"), tables.archive.c.last_seq > bindparam("after"))
+    .order_by(tables.archive.c.last_seq)
+)
+_FACTS = (
+    select(*raw(tables.journal))
+    .where(tables.journal.c.stream == bindparam("of"), tables.journal.c.seq > bindparam("after"))
+    .order_by(tables.journal.c.seq)
+)
+_TIPS = union_all(
+    select(tables.journal.c.checksum).where(
+        tables.journal.c.stream == bindparam("of"), tables.journal.c.seq == bindparam("at")
+    ),
+    select(tables.archive.c.tip).where(
+        tables.archive.c.stream == bindparam("of"), tables.archive.c.last_seq == bindparam("at")
+    ),
+)
+
+log = structlog.get_logger(__name__)
 
 
 def load(connection: Connection, stream: str) -> tuple[Fact, ...]:
     """The facts of a stream in order, each proven. Raises StreamCorrupt at the first that is not."""
-    query = select(*raw(tables.journal)).where(tables.journal.c.stream == stream).order_by(tables.journal.c.seq)
-    facts: list[Fact] = []
-    chain = _Chain()
+    with _malformed_is_corrupt(stream):
+        return _proven(connection, stream, _Chain())
+
+
+def history(connection: Connection, stream: str, form: str | None) -> History:
+    """The snapshot of a stream, if there is one of this form, and the facts after it, each proven.
+
+    A snapshot that was altered is not used: the facts say the same. Raises StreamCorrupt at the first that is not
+    proven.
+    """
+    with _malformed_is_corrupt(stream):
+        row = _snapshot(connection, stream, form)
+        if row is None:
+            return History(facts=_proven(connection, stream, _Chain()))
+        facts = _proven(connection, stream, _Chain(row["seq"], row["position"], row["tip"]))
+        return History(facts=facts, snapshot=Snapshot(seq=row["seq"], form=row["form"], data=row["data"]))
+
+
+@contextmanager
+def _malformed_is_corrupt(stream: str) -> Iterator[None]:
     try:
-        for row in connection.execute(query).mappings():
-            for reason in chain.faults(row):
-                raise StreamCorrupt(stream, len(facts) + 1, reason)
-            facts.append(fact_of(row))
+        yield
     except DRIVER_ERRORS as error:
         if not is_damage(error):
             raise
-        raise StreamCorrupt(stream, len(facts) + 1, f"the database cannot read it: {cause(error)}") from error
+        raise StreamCorrupt(stream, 0, f"the database cannot read it: {cause(error)}") from error
+
+
+def _snapshot(connection: Connection, stream: str, form: str | None) -> RowMapping | None:
+    row = connection.execute(_SNAPSHOT, {"of": stream}).mappings().one_or_none()
+    if row is None or row["form"] != form:
+        return None
+    if not intact(tables.snapshots, row):
+        log.error("snapshot.damaged", stream=stream)
+        return None
+    return row
+
+
+def _proven(connection: Connection, stream: str, chain: _Chain) -> tuple[Fact, ...]:
+    facts: list[Fact] = []
+    for row in _stream(connection, stream, chain.seq):
+        for reason in chain.faults(row):
+            raise StreamCorrupt(stream, chain.expected, reason)
+        facts.append(fact_of(row))
     return tuple(facts)
+
+
+def _stream(connection: Connection, stream: str, after_seq: int) -> Iterator[AnyRow]:
+    """The rows of a stream, from the archive and then from the journal."""
+    query = {"of": stream, "after": after_seq}
+    for row in connection.execute(_ARCHIVED, query).mappings():
+        yield from (fact for fact in unpacked_facts(checked(tables.archive, row)["body"]) if fact["seq"] > after_seq)
+    yield from connection.execute(_FACTS, query).mappings()
 
 
 def check(connection: Connection) -> tuple[StreamCorrupt, ...]:
@@ -54,19 +120,18 @@ def missing_end(connection: Connection, head: Head) -> str | None:
 
 
 class _Chain:
-    """Walks one stream row by row."""
+    """Walks one stream row by row, from its beginning or from after the fact that is named."""
 
-    def __init__(self) -> None:
-        self._seq = 0
-        self._position = 0
-        self._checksum = b""
+    def __init__(self, seq: int = 0, position: int = 0, checksum: bytes = b"") -> None:
+        self.seq, self.position, self.checksum = seq, position, checksum
+        self.expected = seq + 1
 
-    def faults(self, row: RowMapping) -> Iterator[str]:
-        expected, self._seq = self._seq + 1, row["seq"]
-        previous, self._checksum = self._checksum, row["checksum"]
-        before, self._position = self._position, row["position"]
-        if row["seq"] != expected:
-            yield f"seq {expected} is missing"
+    def faults(self, row: AnyRow) -> Iterator[str]:
+        self.expected, self.seq = self.seq + 1, row["seq"]
+        previous, self.checksum = self.checksum, row["checksum"]
+        before, self.position = self.position, row["position"]
+        if row["seq"] != self.expected:
+            yield f"seq {self.expected} is missing"
         elif not intact(tables.journal, row, previous):
             yield "this fact does not match its checksum, or the one before it was altered"
         elif row["position"] <= before:
@@ -77,8 +142,10 @@ def _findings(connection: Connection) -> Iterator[StreamCorrupt]:
     try:
         yield from _structure(connection)
         yield from _facts(connection)
+        yield from _archive(connection)
+        yield from _snapshots(connection)
         for table in tables.metadata.sorted_tables:
-            if table is not tables.journal:
+            if table not in _IN_STREAMS:
                 yield from _rows(connection, table)
         yield from _losses(connection)
     except DRIVER_ERRORS as error:
@@ -97,9 +164,43 @@ def _facts(connection: Connection) -> Iterator[StreamCorrupt]:
     stream, chain = None, _Chain()
     for row in _streamed(connection, tables.journal, *order):
         if row["stream"] != stream:
-            stream, chain = row["stream"], _Chain()
+            stream = row["stream"]
+            chain = _Chain() if row["seq"] == 1 else _archived_end(connection, stream)
         for reason in chain.faults(row):
             yield StreamCorrupt(str(stream), row["seq"], reason)
+
+
+def _archived_end(connection: Connection, stream: str) -> _Chain:
+    """Where the facts of a stream end that are in the archive."""
+    row = connection.execute(ARCHIVED_TIP, {"stream": stream}).one_or_none()
+    return _Chain(*row) if row else _Chain()
+
+
+def _archive(connection: Connection) -> Iterator[StreamCorrupt]:
+    """The facts in the archive: each chunk goes on where the one before it ends, and ends where it says."""
+    order = tables.archive.c.stream, tables.archive.c.last_seq
+    stream, chain = None, _Chain()
+    for row in _streamed(connection, tables.archive, *order):
+        if row["stream"] != stream:
+            stream, chain = row["stream"], _Chain()
+        if not intact(tables.archive, row):
+            yield damaged(tables.archive, row)
+            chain = _Chain(row["last_seq"], row["position"], row["tip"])
+            continue
+        for fact in unpacked_facts(row["body"]):
+            for reason in chain.faults(fact):
+                yield StreamCorrupt(str(stream), fact["seq"], reason)
+        if (chain.seq, chain.position, chain.checksum) != (row["last_seq"], row["position"], row["tip"]):
+            yield StreamCorrupt(str(stream), row["last_seq"], "the archive does not end where it says")
+
+
+def _snapshots(connection: Connection) -> Iterator[StreamCorrupt]:
+    """The snapshots: each stands on a fact that is there, in the journal or as the end of what is in the archive."""
+    for row in _streamed(connection, tables.snapshots):
+        if not intact(tables.snapshots, row):
+            yield damaged(tables.snapshots, row)
+        elif row["tip"] not in connection.scalars(_TIPS, {"of": row["stream"], "at": row["seq"]}).all():
+            yield StreamCorrupt(str(row["stream"]), row["seq"], "its snapshot stands on a fact that is not there")
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[StreamCorrupt]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert,
 from sqlalchemy.exc import IntegrityError
 
 from actors import tables
+from actors.archive import ARCHIVED_TIP
 from actors.head import Head, HeadFile
 from actors.records import (
     Alias,
@@ -21,6 +22,7 @@ from actors.records import (
     Append,
     Appended,
     DeliveryStatus,
+    Snapshot,
     StoreError,
     StoreUnavailable,
     StreamConflict,
@@ -33,6 +35,7 @@ from actors.rows import (
     journal_row,
     ledger_row,
     orphan_row,
+    snapshot_row,
     transaction_row,
 )
 from actors.store import Store, is_outage
@@ -63,6 +66,8 @@ class Rows:
     orphans: list[Row] = field(default_factory=list)
     claimed: list[Row] = field(default_factory=list)
     transactions: list[Row] = field(default_factory=list)
+    snapshots: list[tuple[str, bytes, int, Snapshot]] = field(default_factory=list)
+    """Stream, checksum and time of its newest fact, and the snapshot: its place is known once that fact lies there."""
 
 
 class Committer:
@@ -133,15 +138,18 @@ class _Batch:
         self._deliveries: dict[str, Row] = {}
 
     def chain(self, append: Append, rows: Rows) -> _Written:
-        """Adds the rows of an append and moves the end of its stream. Raises StreamConflict, having added nothing."""
+        """Adds the rows of an append and moves the end of its stream. Raises StoreError, having added nothing."""
         tip = self._tip(append.stream, append.after_seq)
         if tip.seq != append.after_seq:
             raise StreamConflict(f"{append.stream} ends at seq {tip.seq}, not at {append.after_seq}: load it again")
+        _check_snapshot(append)
         facts, checksum = [], tip.checksum
         for seq, fact in enumerate(append.facts, start=tip.seq + 1):
             facts.append(journal_row(append.stream, seq, fact, checksum))
             checksum = facts[-1]["checksum"]
         _add(append, facts, rows)
+        if append.snapshot is not None:
+            rows.snapshots.append((append.stream, checksum, facts[-1]["at"], append.snapshot))
         self.tips[append.stream] = Tip(tip.seq + len(facts), tip.position, checksum)
         return _Written(append.stream, tip.seq + len(facts), tuple(owed.message_id for owed in append.deliveries))
 
@@ -165,6 +173,10 @@ class _Batch:
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
         placed = [{**row, "position": self.tips[row["stream"]].position} for row in rows.transactions]
         _replace(connection, tables.transactions, ("stream",), placed)
+        _replace(connection, tables.snapshots, ("stream",), [self._snapshot(*taken) for taken in rows.snapshots])
+
+    def _snapshot(self, stream: str, tip: bytes, at_us: int, snapshot: Snapshot) -> Row:
+        return snapshot_row(stream, self._positions[stream, snapshot.seq], tip, at_us, snapshot)
 
     def _learn_positions(self) -> None:
         """Which positions the facts just written were given."""
@@ -185,9 +197,15 @@ class _Batch:
             return self.tips[stream]
         known = self._known.get(stream)
         if known is None or known.seq != seq:  # another node may have owned this stream in between
-            row = self.connection.execute(_TIP, {"stream": stream}).one_or_none()
-            known = Tip(*row) if row else Tip()
+            known = self._read_tip(stream)
         return known
+
+    def _read_tip(self, stream: str) -> Tip:
+        for where in (_TIP, ARCHIVED_TIP):
+            row = self.connection.execute(where, {"stream": stream}).one_or_none()
+            if row is not None:
+                return Tip(*row)
+        return Tip()
 
 
 Writing = Callable[[_Batch, Sequence[Append]], list["_Written | Exception"]]
@@ -199,8 +217,8 @@ def _together(batch: _Batch, appends: Sequence[Append]) -> list[_Written | Excep
     for append in appends:
         try:
             outcomes.append(batch.chain(append, rows))
-        except StreamConflict as conflict:
-            outcomes.append(conflict)
+        except StoreError as error:
+            outcomes.append(error)
     batch.insert(rows)
     return outcomes
 
@@ -252,6 +270,12 @@ def _claims(append: Append) -> Iterable[tuple[Alias, Any]]:
     for delivery in append.deliveries:
         name = Alias(scope="delivery", name=delivery.message_id)
         yield name, select(deliveries.message_id).where(deliveries.message_id == delivery.message_id)
+
+
+def _check_snapshot(append: Append) -> None:
+    end = append.after_seq + len(append.facts)
+    if append.snapshot is not None and (append.snapshot.seq != end or not append.facts):
+        raise StoreError(f"{append.stream}: a snapshot of seq {append.snapshot.seq} with facts that end at {end}")
 
 
 def _add(append: Append, facts: list[Row], rows: Rows) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select
 from actors import audit, tables
 from actors.commits import Committer, Outcome
 from actors.head import HeadFile
-from actors.records import Append, Appended, Fact, StoreUnavailable, StreamCorrupt
+from actors.records import Append, Appended, Fact, History, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
 from actors.store import RunSync, Store
 from statecharts.ports import Clock
@@ -133,6 +133,13 @@ class Journal:
     async def load(self, stream: str) -> tuple[Fact, ...]:
         """All facts of a stream in order, none for an unknown one. Raises StreamCorrupt if any of them was altered."""
         return await self.store.read(audit.load, stream)
+
+    async def history(self, stream: str, form: str | None) -> History:
+        """The newest snapshot of a stream, if it has this form, and the facts after it; else all facts.
+
+        Raises StreamCorrupt if any of the facts was altered.
+        """
+        return await self.store.read(audit.history, stream, form)
 
     async def check(self) -> tuple[StreamCorrupt, ...]:
         """Everything in the database that is not as it was written: stream, seq and reason of each. Reads all of it."""

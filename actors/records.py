@@ -124,6 +124,7 @@ class History(Value, frozen=True, kw_only=True):
 class Append(Value, frozen=True, kw_only=True):
     """Everything one turn makes durable, in one transaction; `after_seq` is the last seq its writer knows of it.
 
+    `snapshot` is of the stream as these facts leave it, and takes the place of the one before.
     `claimed` are orphans whose transaction has been found: all with their content leave the operator's list.
     `view` (with `final` and, for look-ups, the station) replaces the row that lists and pages of transactions read.
     """
@@ -137,6 +138,7 @@ class Append(Value, frozen=True, kw_only=True):
     ledger: tuple[LedgerEntry, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     claimed: tuple[Orphan, ...] = ()
+    snapshot: Snapshot | None = None
     view: TransactionView | None = None
     final: bool = False
 

@@ -24,11 +24,13 @@ from actors.records import (
     NewDelivery,
     NewFact,
     Orphan,
+    Snapshot,
     StreamCorrupt,
 )
 from statecharts.ports import TransactionView
 
 Row = dict[str, Any]
+AnyRow = Row | RowMapping
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +74,7 @@ def sealed(table: Table, row: Row, previous: bytes = b"") -> Row:
     return {**row, "checksum": seal(previous, *(row[name] for name in _SEALED[table.name]))}
 
 
-def intact(table: Table, row: RowMapping, previous: bytes = b"") -> bool:
+def intact(table: Table, row: AnyRow, previous: bytes = b"") -> bool:
     """Whether a row is what was written. Never raises, whatever the row holds."""
     try:
         return bool(row["checksum"] == seal(previous, *(row[name] for name in _SEALED[table.name])))
@@ -114,7 +116,7 @@ def journal_row(stream: str, seq: int, fact: NewFact, previous: bytes) -> Row:
     return sealed(tables.journal, row, previous)
 
 
-def fact_of(row: RowMapping) -> Fact:
+def fact_of(row: AnyRow) -> Fact:
     return Fact(
         position=row["position"],
         stream=row["stream"],
@@ -125,6 +127,19 @@ def fact_of(row: RowMapping) -> Fact:
         at=instant(row["at"]),
         data=row["data"],
     )
+
+
+def snapshot_row(stream: str, position: int, tip: bytes, at_us: int, snapshot: Snapshot) -> Row:
+    row = {
+        "stream": stream,
+        "seq": snapshot.seq,
+        "position": position,
+        "tip": tip,
+        "form": snapshot.form,
+        "at": at_us,
+        "data": snapshot.data,
+    }
+    return sealed(tables.snapshots, row)
 
 
 # -- what changes together with it -------------------------------------------------------------------------------------
@@ -151,7 +166,7 @@ def delivery_row(delivery: NewDelivery) -> Row:
     return sealed(tables.deliveries, row)
 
 
-def delivery_of(row: Row | RowMapping) -> Delivery:
+def delivery_of(row: AnyRow) -> Delivery:
     return Delivery(
         id=row["id"],
         message_id=row["message_id"],

@@ -21,9 +21,9 @@ import trio
 from actors.actor import Actor
 from actors.charges import Charges
 from actors.context import Context, Place
-from actors.durable import fact_of, read_fact
+from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
-from actors.records import Alias, Append, Orphan
+from actors.records import Alias, Append, Fact, Orphan
 from statecharts import evse, station
 from statecharts.charging import StationConfirmed, StationDoubted
 from statecharts.chart import Outcome
@@ -142,6 +142,13 @@ async def holding(context: Context, station: str, hold: Hold) -> AsyncIterator[i
         raise
 
 
+FORM = Form("station 1", Station, Station())
+
+
+def _fold(before: Station, fact: Fact) -> Station:
+    return station.apply(before, read_fact(fact, station.EVENTS))
+
+
 class StationActor(Actor):
     """One station; see the module's docstring. `place` says where it is and how many connectors it has."""
 
@@ -152,6 +159,7 @@ class StationActor(Actor):
         self.identity = place.identity
         self.data = Station()
         self.seq = 0
+        self._memory = Memory(FORM, context.watermarks)
         self.connection: StationConnection | None = None
         self.last_seen_at: datetime | None = None
         self.holds: dict[int, Hold] = {}
@@ -166,9 +174,7 @@ class StationActor(Actor):
 
     async def load(self) -> None:
         """Folds the journal; charges that were not judged before a crash are handed over again."""
-        self.data, self.seq = Station(), 0
-        for fact in await self.context.journal.load(self.key):
-            self.data, self.seq = station.apply(self.data, read_fact(fact, station.EVENTS)), fact.seq
+        self.data, self.seq = await self._memory.recall(self.context.journal, self.key, _fold)
         if self.connection is None and self.data.connection.state == station.ONLINE:
             await self.record(Disconnected(at=self.clock.now()))
         self.last_seen_at = self.last_seen_at or self.data.connection.since
@@ -219,6 +225,7 @@ class StationActor(Actor):
             aliases=aliases,
             orphans=orphans,
             claimed=claimed,
+            snapshot=self._memory.snapshot(self.seq + len(facts), after) if facts else None,
         )
         await self.context.journal.append(append)
         self.data, self.seq = after, self.seq + len(facts)

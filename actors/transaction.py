@@ -15,10 +15,10 @@ import structlog
 
 from actors.actor import Actor
 from actors.context import Context
-from actors.durable import fact_of, read_fact
+from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
 from actors.peer import Closing, Progress, Wake
-from actors.records import Alias, AliasTaken, Append, DeliveryClosed, LedgerEntry, NewDelivery
+from actors.records import Alias, AliasTaken, Append, DeliveryClosed, Fact, LedgerEntry, NewDelivery, Snapshot
 from actors.station import CatchUp, Hold, LookAfter, Release, StationActor
 from statecharts import transaction_destination, transaction_local, transaction_source, views
 from statecharts.chart import Chart, D, Decision, Outcome
@@ -44,12 +44,19 @@ from statecharts.source_events import AuthorizationGranted, AuthorizationRefused
 from statecharts.source_events import S as SourceState
 from statecharts.transaction_local import LocalTransaction
 from statecharts.transaction_local import S as LocalState
-from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, refused
+from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, Value, refused
 
 NAME_CHARS_MAX = 64
 """An authorizationIdentifier has 8 or 12 characters in MOBI.Europe; partners' longer ones are borne with."""
 
 log = structlog.get_logger(__name__)
+
+
+class Remembered(Value, Generic[D], frozen=True, kw_only=True):
+    """What the actor of a transaction knows of its stream."""
+
+    data: D
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Kind(Generic[D]):
 
     role: str
     chart: Chart[D]
-    blank: D
+    form: Form[Remembered[D]]
     view: Callable[[D, int], TransactionView]
     awake: tuple[str, ...]
     cdr: Callable[[D], CdrView | None] = lambda _: None
@@ -88,7 +95,7 @@ def _held_by_local(data: LocalTransaction) -> Hold | None:
 SOURCE: Kind[SourceTransaction] = Kind(
     "source",
     transaction_source.CHART,
-    SourceTransaction(),
+    Form("source 1", Remembered[SourceTransaction], Remembered(data=SourceTransaction())),
     views.source_view,
     (SourceState.AUTHORIZING, SourceState.START_TX_REQUESTED, SourceState.STOP_TX_REQUESTED),
     views.source_cdr,
@@ -97,7 +104,7 @@ SOURCE: Kind[SourceTransaction] = Kind(
 DESTINATION: Kind[DestinationTransaction] = Kind(
     "destination",
     transaction_destination.CHART,
-    DestinationTransaction(),
+    Form("destination 1", Remembered[DestinationTransaction], Remembered(data=DestinationTransaction())),
     views.destination_view,
     (DestinationState.START_TX_REQUESTED, DestinationState.STOP_TX_REQUESTED),
     views.destination_cdr,
@@ -108,7 +115,7 @@ DESTINATION: Kind[DestinationTransaction] = Kind(
 LOCAL: Kind[LocalTransaction] = Kind(
     "local",
     transaction_local.CHART,
-    LocalTransaction(),
+    Form("local 1", Remembered[LocalTransaction], Remembered(data=LocalTransaction())),
     views.local_view,
     (LocalState.NEW, LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
     held=_held_by_local,
@@ -134,9 +141,10 @@ class TransactionActor(Actor, Generic[D]):
         super().__init__(key, context.clock, context.watermarks)
         self.kind = kind
         self.context = context
-        self.data: D = kind.blank
+        self.data: D = kind.form.blank.data
         self.seq = 0
         self.correlation_id: str | None = None
+        self._memory = Memory(kind.form, context.watermarks)
 
     def __repr__(self) -> str:
         return f"<{self.kind.role} {self.key} {self.data.state}, {self.waiting} waiting>"
@@ -145,11 +153,8 @@ class TransactionActor(Actor, Generic[D]):
 
     async def load(self) -> None:
         """Folds the journal; unless it only rested, what ran only in memory is gone, which the chart is told of."""
-        self.data, self.seq = self.kind.blank, 0
-        for fact in await self.context.journal.load(self.key):
-            event = read_fact(fact, self.kind.chart.events)
-            self.data, self.seq = self.kind.chart.replay(self.data, event, fact.to_state), fact.seq
-            self.correlation_id = event.correlation_id or self.correlation_id
+        remembered, self.seq = await self._memory.recall(self.context.journal, self.key, self._fold)
+        self.data, self.correlation_id = remembered.data, remembered.correlation_id
         if self.seq and not self.rested:
             await self._restarted()
 
@@ -161,6 +166,11 @@ class TransactionActor(Actor, Generic[D]):
         if self.kind.goes_on(self.data):
             self.context.system.tell(f"station/{self._station}", CatchUp(self.key))
         await self._step(NodeRestarted(at=self.clock.now()))
+
+    def _fold(self, before: Remembered[D], fact: Fact) -> Remembered[D]:
+        event = read_fact(fact, self.kind.chart.events)
+        data = self.kind.chart.replay(before.data, event, fact.to_state)
+        return Remembered(data=data, correlation_id=event.correlation_id or before.correlation_id)
 
     @property
     def _station(self) -> str:
@@ -224,7 +234,7 @@ class TransactionActor(Actor, Generic[D]):
     def _append(self, decision: Decision[D], closed: tuple[DeliveryClosed, ...]) -> Append:
         """Everything that this decision makes durable, in one."""
         facts = (fact_of(decision.fact, self.data.state, decision.data.state),) if decision.fact else ()
-        begun = self.seq + len(facts) > 0
+        seq = self.seq + len(facts)
         deliveries = [effect for effect in decision.effects if isinstance(effect, Deliver)]
         aliases = [effect for effect in decision.effects if isinstance(effect, BindAlias)]
         return Append(
@@ -235,9 +245,16 @@ class TransactionActor(Actor, Generic[D]):
             deliveries=tuple(self._owed(effect, decision) for effect in deliveries),
             aliases=tuple(Alias(scope=effect.scope, name=effect.name) for effect in aliases),
             ledger=tuple(self._ledger_entries(decision.data)),
-            view=self.kind.view(decision.data, self.seq + len(facts)) if begun else None,
+            snapshot=self._snapshot(decision, seq),
+            view=self.kind.view(decision.data, seq) if seq else None,
             final=self.kind.chart.is_final(decision.data),
         )
+
+    def _snapshot(self, decision: Decision[D], seq: int) -> Snapshot | None:
+        if decision.fact is None:
+            return None
+        remembered = Remembered(data=decision.data, correlation_id=decision.fact.correlation_id)
+        return self._memory.snapshot(seq, remembered)
 
     def _owed(self, effect: Deliver, decision: Decision[D]) -> NewDelivery:
         assert decision.fact is not None

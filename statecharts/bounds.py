@@ -42,6 +42,13 @@ APPENDS_WAITING = Bound(
     reason="one second of the journal's work; those behind wait to be let in, so that memory stays flat",
 )
 
+FACTS_AFTER_SNAPSHOT = Bound(
+    name="facts_after_snapshot",
+    limit=200,
+    unit="facts",
+    reason="read in a few milliseconds when an actor loads; a snapshot with every 200th costs less than one fact each",
+)
+
 # -- HTTP --------------------------------------------------------------------------------------------------------------
 
 HTTP_CONNECTIONS = Bound(

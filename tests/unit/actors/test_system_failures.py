@@ -27,18 +27,18 @@ class Disk:
     def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         self.full = False
         self.written = 0
-        self._append, self._load = house.journal.append, house.journal.load
+        self._append, self._history = house.journal.append, house.journal.history
         monkeypatch.setattr(house.journal, "append", self.append)
-        monkeypatch.setattr(house.journal, "load", self.load)
+        monkeypatch.setattr(house.journal, "history", self.history)
 
     async def append(self, append: Append) -> Appended:
         self.check()
         self.written += 1
         return await self._append(append)
 
-    async def load(self, stream: str) -> Any:
+    async def history(self, stream: str, form: str | None) -> Any:
         self.check()
-        return await self._load(stream)
+        return await self._history(stream, form)
 
     def check(self) -> None:
         if self.full:
@@ -81,7 +81,7 @@ async def test_a_failing_actor_is_rebuilt_from_its_journal_and_its_neighbours_no
     before = await local(line, broken)
     failing = breaks(line.house, f"local/{broken}", monkeypatch, StopAsked)
     neighbour = await local(line, sound)
-    failing.data = failing.kind.blank
+    failing.data = failing.kind.form.blank.data
     assert await ask_to_stop(line.house, broken) == "internal"
     assert await local(line, broken) == before
     assert await local(line, sound) == neighbour
