@@ -11,18 +11,19 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from actors.context import Context
 from actors.looks import Look
 from actors.numbers import NUMBER_SCOPE
-from actors.records import Alias
+from actors.records import Alias, IdleMeter
 from actors.system import is_broken
 from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped, same_stop
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
-from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, MeterKept, StationCharge, StopKept, is_older
+from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, StopKept, is_older
 from statecharts.station_vocabulary import (
     IdTagAnswer,
     IdTagInfo,
@@ -204,7 +205,8 @@ class Charges:
         """Meter values go to the charge that they name, else to the one that their connector and their time mean.
 
         Those that name none and fit none are the meter of an idle connector, or with connector 0 the station's main
-        meter (OCPP 1.6 section 4.7, errata 3.16): no charge's and no orphans, kept with the station.
+        meter (OCPP 1.6 section 4.7, errata 3.16): no charge's and no orphans, kept beside the station's
+        stream, which would grow by them for ever.
         """
         now, number = self._station.clock.now(), values.transaction_id
         newest = newest_register(values.samples)
@@ -217,7 +219,8 @@ class Charges:
         if charge is not None and await self.tell(charge, read):
             return Acknowledgement()
         if charge is None and number is None:
-            await self._station.record(MeterKept(at=now, values=values))
+            meter = IdleMeter(station=self._station.identity, at=now, body=msgspec.json.encode(values))
+            await self._station.record(meters=(meter,))
         else:
             await self._keep(values)
         return Acknowledgement()

@@ -34,6 +34,7 @@ from actors.rows import (
     delivery_row,
     journal_row,
     ledger_row,
+    meter_row,
     orphan_row,
     snapshot_row,
     transaction_row,
@@ -65,6 +66,7 @@ class Rows:
     ledger: list[Row] = field(default_factory=list)
     orphans: list[Row] = field(default_factory=list)
     claimed: list[Row] = field(default_factory=list)
+    meters: list[Row] = field(default_factory=list)
     transactions: list[Row] = field(default_factory=list)
     snapshots: list[tuple[str, bytes, int, Snapshot]] = field(default_factory=list)
     """Stream, checksum and time of its newest fact, and the snapshot: its place is known once that fact lies there."""
@@ -167,6 +169,8 @@ class _Batch:
             connection.execute(_CLOSE_DELIVERIES, rows.closed)
         if rows.orphans:
             connection.execute(insert(tables.orphans), rows.orphans)
+        if rows.meters:
+            connection.execute(insert(tables.meter_values), rows.meters)
         if rows.claimed:
             connection.execute(_CLAIM_ORPHANS, rows.claimed)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
@@ -288,6 +292,7 @@ def _add(append: Append, facts: list[Row], rows: Rows) -> None:
         ledger=[ledger_row(stream, entry) for entry in append.ledger],
         orphans=[orphan_row(orphan) for orphan in append.orphans],
         claimed=[{"of": o.station, "what": o.kind, "content": o.body} for o in append.claimed],
+        meters=[meter_row(meter) for meter in append.meters],
         transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
     )
     for name in Rows.__slots__:

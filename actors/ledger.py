@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
 
 from actors import tables
-from actors.records import LedgerEntry, Orphan
-from actors.rows import checked, document_of, instant, micros, orphan_of, raw
+from actors.records import IdleMeter, LedgerEntry, Orphan
+from actors.rows import checked, document_of, instant, meter_of, micros, orphan_of, raw
 from actors.store import Store
 from statecharts.ports import CdrView, Change, Page, TransactionView
 from statecharts.vocabulary import EndTransaction, refused
@@ -139,6 +139,11 @@ class Ledger:
         query = select(*raw(tables.orphans)).order_by(tables.orphans.c.id.desc()).limit(limit)
         return await self._store.read(_orphans, query)
 
+    async def idle_meters(self, station: str, limit: int) -> tuple[IdleMeter, ...]:
+        """The meter values of a station that belong to no charge and have not been archived, newest first."""
+        query = select(*raw(tables.meter_values)).where(tables.meter_values.c.station == station)
+        return await self._store.read(_idle_meters, query.order_by(tables.meter_values.c.id.desc()).limit(limit))
+
     async def _views(self, query: Query) -> tuple[TransactionView, ...]:
         return tuple(view for _, view in await self._store.read(_rows, query))
 
@@ -229,6 +234,10 @@ def _counts(connection: Connection, query: Select[str, int, int, int]) -> dict[s
 
 def _orphans(connection: Connection, query: Query) -> tuple[Orphan, ...]:
     return tuple(orphan_of(checked(tables.orphans, row)) for row in connection.execute(query).mappings())
+
+
+def _idle_meters(connection: Connection, query: Query) -> tuple[IdleMeter, ...]:
+    return tuple(meter_of(checked(tables.meter_values, row)) for row in connection.execute(query).mappings())
 
 
 def _number(connection: Connection, query: Select[int]) -> int:

@@ -106,6 +106,15 @@ class Orphan(Value, frozen=True, kw_only=True):
     id: int | None = None
 
 
+class IdleMeter(Value, frozen=True, kw_only=True):
+    """Meter values of an idle connector or of a whole station: no charge's, and nothing is decided by them."""
+
+    station: str
+    at: datetime
+    body: bytes
+    id: int | None = None
+
+
 class Snapshot(Value, frozen=True, kw_only=True):
     """What an actor was after fact `seq` of its stream. `form` names the shape of `data`: another shape is not read."""
 
@@ -138,6 +147,7 @@ class Append(Value, frozen=True, kw_only=True):
     ledger: tuple[LedgerEntry, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     claimed: tuple[Orphan, ...] = ()
+    meters: tuple[IdleMeter, ...] = ()
     snapshot: Snapshot | None = None
     view: TransactionView | None = None
     final: bool = False

@@ -20,6 +20,7 @@ from actors.records import (
     Delivery,
     DeliveryStatus,
     Fact,
+    IdleMeter,
     LedgerEntry,
     NewDelivery,
     NewFact,
@@ -227,6 +228,14 @@ def orphan_row(orphan: Orphan) -> Row:
 
 def orphan_of(row: RowMapping) -> Orphan:
     return Orphan(id=row["id"], station=row["station"], kind=row["kind"], at=instant(row["at"]), body=row["body"])
+
+
+def meter_row(meter: IdleMeter) -> Row:
+    return sealed(tables.meter_values, {"station": meter.station, "at": micros(meter.at), "body": meter.body})
+
+
+def meter_of(row: AnyRow) -> IdleMeter:
+    return IdleMeter(id=row["id"], station=row["station"], at=instant(row["at"]), body=row["body"])
 
 
 def loss_row(position: int, noticed_at: datetime, reason: str) -> Row:

@@ -23,7 +23,7 @@ from actors.charges import Charges
 from actors.context import Context, Place
 from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
-from actors.records import Alias, Append, Fact, Orphan
+from actors.records import Alias, Append, Fact, IdleMeter, Orphan
 from statecharts import evse, station
 from statecharts.charging import StationConfirmed, StationDoubted
 from statecharts.chart import Outcome
@@ -212,6 +212,7 @@ class StationActor(Actor):
         aliases: tuple[Alias, ...] = (),
         orphans: tuple[Orphan, ...] = (),
         claimed: tuple[Orphan, ...] = (),
+        meters: tuple[IdleMeter, ...] = (),
     ) -> None:
         """Makes these events durable in the station's stream, and then true. Raises `Refused` (503) if it cannot."""
         after, facts = self.data, []
@@ -225,6 +226,7 @@ class StationActor(Actor):
             aliases=aliases,
             orphans=orphans,
             claimed=claimed,
+            meters=meters,
             snapshot=self._memory.snapshot(self.seq + len(facts), after) if facts else None,
         )
         await self.context.journal.append(append)

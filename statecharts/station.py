@@ -20,7 +20,6 @@ from statecharts.evse import Evse, StatusReported
 from statecharts.station_vocabulary import (
     BootNotification,
     IdTagInfo,
-    MeterValues,
     RegistrationStatus,
     StartTransaction,
     StopTransaction,
@@ -80,12 +79,6 @@ class StopKept(Fact, frozen=True, kw_only=True):
     """A StopTransaction of no charge that we know: its start may still come."""
 
     stop: StopTransaction
-
-
-class MeterKept(Fact, frozen=True, kw_only=True):
-    """Meter values that belong to no charge: of an idle connector, or with connector 0 of the station's main meter."""
-
-    values: MeterValues
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
@@ -235,7 +228,7 @@ CONNECTION: Chart[Connection] = Chart(
     },
 )
 
-CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept, MeterKept)
+CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept)
 EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls for cls in (Booted, Connected, Disconnected, StatusReported, *CHARGE_EVENTS)
 }
@@ -262,8 +255,6 @@ def apply(data: Station, event: Event) -> Station:
             return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=waiting)
         case StopKept(stop=stop):
             return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT:])
-        case MeterKept():
-            return data
     raise TypeError(f"no station event: {type(event).__name__}")
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 import msgspec
 import trio
 
-from statecharts.station import MeterKept
 from statecharts.station_vocabulary import MeterSample, MeterValues
 from statecharts.vocabulary import Acknowledgement, TransactionProgressUpdate
 from tests.support.books import CARD, STRANGER, ago, going_on, local, orphans
@@ -90,10 +89,21 @@ async def test_the_meter_of_an_idle_connector_or_of_the_whole_station_is_kept_an
     await read(line, 70_000, connector_id=0)
     await read(line, 80_000, connector_id=2)
     assert await orphans(line) == ()
-    stream = await line.house.journal.load(f"station/{line.identity}")
-    kept = [msgspec.json.decode(fact.data, type=MeterKept).values for fact in stream if fact.type == "MeterKept"]
-    assert [(values.connector_id, values.samples[0].value) for values in kept] == [(0, "70000"), (2, "80000")]
+    meters = await line.house.context.ledger.idle_meters(line.identity, limit=9)
+    kept = [msgspec.json.decode(meter.body, type=MeterValues) for meter in meters]
+    assert [(values.connector_id, values.samples[0].value) for values in kept] == [(2, "80000"), (0, "70000")]
+    assert await line.house.context.ledger.idle_meters("CS02", limit=9) == ()
     assert (await local(line, number)).charge.meter_last_wh is None
+
+
+async def test_the_meter_of_an_idle_connector_lengthens_no_stream(autojump_clock: object, line: StationLine) -> None:
+    stream = f"station/{line.identity}"
+    before = await line.house.journal.load(stream)
+    for register in range(1_000, 1_050):
+        await read(line, register, connector_id=2)
+    assert await line.house.journal.load(stream) == before
+    assert len(await line.house.context.ledger.idle_meters(line.identity, limit=99)) == 50
+    assert await line.house.journal.check() == ()
 
 
 async def test_missing_readings_do_not_matter(autojump_clock: object, line: StationLine) -> None:
