@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from actors.context import Context
     from actors.simulated_line import Connect
     from protocols.serving import Addresses, Servers
+    from statecharts.doors import FirstAnswers
     from statecharts.ports import PeerClient
     from statecharts.simulated_equipment import StationPlan
     from statecharts.vocabulary import Value
@@ -95,6 +96,7 @@ class Node:
 
     async def run(self, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
         """Opens the journal, revives what is under way, and serves; returns once drained."""
+        from actors.answers import open_answers
         from actors.journal import open_journal
         from actors.population import revive
 
@@ -105,8 +107,12 @@ class Node:
         ):
             context = self._context(actors, journal, destinations, sources)
             await revive(context)
-            async with trio.open_nursery() as servers:
-                addresses = await self._servers(context).start(servers)
+            kept_s = self.config.http.answers_kept_s
+            async with (
+                open_answers(journal.store, kept_s=kept_s, watermarks=self.watermarks) as answers,
+                trio.open_nursery() as servers,
+            ):
+                addresses = await self._servers(context, answers).start(servers)
                 task_status.started(addresses)
                 await self.draining.wait()
                 context.changes.drain()
@@ -198,7 +204,7 @@ class Node:
         }
         return {**stations, **parking}
 
-    def _servers(self, context: Context) -> Servers:
+    def _servers(self, context: Context, answers: FirstAnswers) -> Servers:
         from actors.destination_role import DestinationRole
         from actors.operator_role import OperatorRole
         from actors.source_role import SourceRole
@@ -210,6 +216,7 @@ class Node:
         doors = Doors(
             operators=OperatorRole(context),
             apps=source,
+            answers=answers,
             source=source,
             destination=DestinationRole(context) if is_destination else None,
             stations=StationRole(context) if is_destination else None,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+from sqlalchemy import Connection, Select, Table, and_, func, or_, select, tuple_
 
 from actors import tables
+from actors.cursors import cursor_of, page_of, place_of
 from actors.records import IdleMeter, LedgerEntry, Orphan
 from actors.rows import checked, document_of, instant, meter_of, micros, orphan_of, raw
 from actors.store import Store
 from statecharts.ports import CdrView, Change, Page, TransactionView
-from statecharts.vocabulary import EndTransaction, refused
+from statecharts.vocabulary import EndTransaction
 
 NAMESAKES_SHOWN_MAX = 100
 
@@ -24,6 +25,7 @@ _VIEWS = tables.transactions.c
 _CDRS = tables.ledger.c
 _OWED = tables.deliveries.c
 CHARGE_RECORD = EndTransaction.__name__
+_CDR_KEY = _CDRS.ended_at, _CDRS.cdr_id, _CDRS.role
 _NEWEST_FIRST = _VIEWS.created_at.desc(), _VIEWS.stream.desc()
 
 
@@ -45,7 +47,7 @@ class Ledger:
         users: Collection[str] | None = None,
         cursor: str | None = None,
         limit: int,
-    ) -> Page:
+    ) -> Page[TransactionView]:
         """A page of transactions, newest first; None stands for any role, any state, every user.
 
         Pages neither skip nor repeat a transaction when others begin between them. Raises `Refused` (400) for a cursor
@@ -53,12 +55,9 @@ class Ledger:
         """
         query = _matching(role, state, users)
         if cursor is not None:
-            query = query.where(_after(*_place(cursor)))
+            query = query.where(tuple_(_VIEWS.created_at, _VIEWS.stream) < place_of(cursor, "transactions", int, str))
         found = await self._store.read(_rows, query.order_by(*_NEWEST_FIRST).limit(limit + 1))
-        more = len(found) > limit
-        last = found[limit - 1] if more else None
-        views = tuple(view for _, view in found[:limit])
-        return Page(items=views, next_cursor=_cursor(micros(last[1].created_at), last[0]) if last else None)
+        return page_of(found, limit, _transaction_cursor, itemgetter(1))
 
     async def transaction(self, stream: str) -> TransactionView | None:
         """The transaction with this stream ("source/1A2B")."""
@@ -106,11 +105,17 @@ class Ledger:
 
     # -- charge records ------------------------------------------------------------------------------------------------
 
-    async def cdrs(self, role: str | None, limit: int) -> tuple[CdrView, ...]:
-        """The charge records of a role (None: of both), the one that ended last first."""
-        query = _all_cdrs().order_by(_CDRS.ended_at.desc(), _CDRS.cdr_id.desc()).limit(limit)
-        entries = await self._entries(query if role is None else query.where(_CDRS.role == role))
-        return tuple(entry.cdr for entry in entries)
+    async def cdrs(self, role: str | None = None, *, cursor: str | None = None, limit: int) -> Page[CdrView]:
+        """A page of the charge records of a role (None: of both), the one that ended last first.
+
+        Raises `Refused` (400) for a cursor that is not ours.
+        """
+        query = _all_cdrs() if role is None else _all_cdrs().where(_CDRS.role == role)
+        if cursor is not None:
+            query = query.where(tuple_(*_CDR_KEY) < place_of(cursor, "cdrs", int, str, str))
+        order = [column.desc() for column in _CDR_KEY]
+        found = await self._entries(query.order_by(*order).limit(limit + 1))
+        return page_of(found, limit, _cdr_cursor, attrgetter("cdr"))
 
     async def cdr(self, role: str, cdr_id: str) -> CdrView | None:
         """The charge record with this id as this role holds it."""
@@ -134,10 +139,16 @@ class Ledger:
 
     # -- orphans -------------------------------------------------------------------------------------------------------
 
-    async def orphans(self, limit: int) -> tuple[Orphan, ...]:
-        """What stations reported that belongs to no transaction we know, newest first."""
-        query = select(*raw(tables.orphans)).order_by(tables.orphans.c.id.desc()).limit(limit)
-        return await self._store.read(_orphans, query)
+    async def orphans(self, *, cursor: str | None = None, limit: int) -> Page[Orphan]:
+        """A page of what stations reported that belongs to no transaction we know, newest first.
+
+        Raises `Refused` (400) for a cursor that is not ours.
+        """
+        query = select(*raw(tables.orphans))
+        if cursor is not None:
+            query = query.where(tables.orphans.c.id < place_of(cursor, "orphans", int)[0])
+        found = await self._store.read(_orphans, query.order_by(tables.orphans.c.id.desc()).limit(limit + 1))
+        return page_of(found, limit, lambda last: cursor_of("orphans", last.id or 0), lambda orphan: orphan)
 
     async def idle_meters(self, station: str, limit: int) -> tuple[IdleMeter, ...]:
         """The meter values of a station that belong to no charge and have not been archived, newest first."""
@@ -177,9 +188,13 @@ def _matching(role: str | None, state: str | None, users: Collection[str] | None
     return query
 
 
-def _after(created_at_us: int, stream: str) -> ColumnElement[bool]:
-    earlier = _VIEWS.created_at < created_at_us
-    return or_(earlier, and_(_VIEWS.created_at == created_at_us, _VIEWS.stream < stream))
+def _transaction_cursor(last: tuple[str, TransactionView]) -> str:
+    stream, view = last
+    return cursor_of("transactions", micros(view.created_at), stream)
+
+
+def _cdr_cursor(last: LedgerEntry) -> str:
+    return cursor_of("cdrs", micros(last.ended_at), last.cdr.cdr_id, last.role)
 
 
 _ACKNOWLEDGED = or_(_CDRS.acknowledged_at.is_not(None), _CDRS.status == "acknowledged")
@@ -246,21 +261,3 @@ def _number(connection: Connection, query: Select[int]) -> int:
 
 def _first(found: tuple[T, ...]) -> T | None:
     return found[0] if found else None
-
-
-# -- cursors -----------------------------------------------------------------------------------------------------------
-
-
-def _cursor(created_at_us: int, stream: str) -> str:
-    return urlsafe_b64encode(f"{created_at_us} {stream}".encode()).decode("ascii").rstrip("=")
-
-
-def _place(cursor: str) -> tuple[int, str]:
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        created_at, _, stream = urlsafe_b64decode(padded).decode().partition(" ")
-        created_at_us = int(created_at)
-        instant(created_at_us)
-    except (ValueError, OverflowError):
-        raise refused(400, "cursor-unknown", "this cursor is not one of ours: begin again without it") from None
-    return created_at_us, stream

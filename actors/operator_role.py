@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 import structlog
 
 from actors.actor import current_correlation_id
+from actors.changes import feed
 from actors.context import Context, Place
+from actors.cursors import cursor_of, page_of, place_of
 from actors.looks import Look
 from actors.peer import Replay
 from actors.quarantine import Case, Quarantine
-from actors.records import Delivery, DeliveryStatus
+from actors.records import Delivery, DeliveryStatus, Orphan
+from actors.rows import micros
 from actors.station import Hold, StationActor, StationLook, holding
 from actors.system import is_broken
 from actors.transaction import KINDS
 from statecharts.charging import StopAsked
 from statecharts.delivery import Parcel
+from statecharts.doors import DeliveryView, OrphanView, PeerView, QuarantineView, StationView
 from statecharts.events import Event
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
-from statecharts.ports import CdrView, Page, PeerView, QuarantineView, StationView, TransactionView
+from statecharts.ports import CdrView, Change, Page, TransactionView
 from statecharts.station_vocabulary import CallOutcome, StationCommand
 from statecharts.transaction_local import LocalStartRequested, Opened
 from statecharts.vocabulary import Refused, refused
@@ -39,6 +43,9 @@ BROKEN = "Quarantined"
 
 log = structlog.get_logger(__name__)
 
+SHOWN_AT_ONCE = 50
+"""How many items a page has where nobody asks for another number."""
+
 
 class OperatorRole:
     """See the module's docstring; callers have checked that an operator asks."""
@@ -52,7 +59,9 @@ class OperatorRole:
         newest = await self._context.ledger.newest("destination", only_open=True)
         return newest or await self._context.ledger.newest("destination", only_open=False)
 
-    async def transactions(self, *, role: str | None, state: str | None, cursor: str | None, limit: int) -> Page:
+    async def transactions(
+        self, *, role: str | None, state: str | None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
+    ) -> Page[TransactionView]:
         return await self._context.ledger.transactions(role=role, state=state, cursor=cursor, limit=limit)
 
     async def transaction(self, role: str, identifier: str) -> TransactionView:
@@ -61,8 +70,20 @@ class OperatorRole:
             raise refused(404, "unknown-transaction", f"there is no {role[:20]} transaction {identifier[:60]}")
         return view
 
-    async def cdrs(self, *, role: str | None, limit: int) -> tuple[CdrView, ...]:
-        return await self._context.ledger.cdrs(role, limit)
+    async def position(self) -> int:
+        return await self._context.ledger.newest_position()
+
+    def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
+        return feed(self._context.changes, self._context.ledger, after, role=role, users=None)
+
+    async def cdrs(
+        self, *, role: str | None = None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
+    ) -> Page[CdrView]:
+        return await self._context.ledger.cdrs(role, cursor=cursor, limit=limit)
+
+    async def orphans(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[OrphanView]:
+        page = await self._context.ledger.orphans(cursor=cursor, limit=limit)
+        return Page(items=tuple(_orphan_shown(each) for each in page.items), next_cursor=page.next_cursor)
 
     async def stop(self, role: str, identifier: str) -> TransactionView:
         if role not in STOPPABLE:
@@ -75,8 +96,11 @@ class OperatorRole:
 
     # -- stations ------------------------------------------------------------------------------------------------------
 
-    async def stations(self) -> tuple[StationView, ...]:
-        return tuple([await self._station_view(place) for place in self._context.places.values() if place.connectors])
+    async def stations(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[StationView]:
+        identities = sorted(identity for identity, place in self._context.places.items() if place.connectors)
+        page = _names_page("stations", identities, cursor, limit)
+        views = [await self._station_view(self._place(identity)) for identity in page.items]
+        return Page(items=tuple(views), next_cursor=page.next_cursor)
 
     async def _station_view(self, place: Place) -> StationView:
         try:
@@ -137,8 +161,10 @@ class OperatorRole:
         owed = await self._context.outbox.peers_with_pending()
         return tuple(sorted({*self._context.destinations, *self._context.sources, *owed}))
 
-    async def peers(self) -> tuple[PeerView, ...]:
-        return tuple([await self._peer_view(peer) for peer in await self._partners()])
+    async def peers(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[PeerView]:
+        page = _names_page("peers", await self._partners(), cursor, limit)
+        views = [await self._peer_view(peer) for peer in page.items]
+        return Page(items=tuple(views), next_cursor=page.next_cursor)
 
     async def _peer_view(self, peer: str) -> PeerView:
         if peer not in await self._partners():
@@ -167,9 +193,12 @@ class OperatorRole:
         await self._context.system.ask(f"peer/{pms_identifier}", kind(at=self._context.clock.now()))
         return await self._peer_view(pms_identifier)
 
-    async def parked(self, pms_identifier: str) -> tuple[dict[str, Any], ...]:
+    async def parked(
+        self, pms_identifier: str, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
+    ) -> Page[DeliveryView]:
         await self._peer_view(pms_identifier)
-        return tuple(_shown(delivery) for delivery in await self._context.outbox.parked(pms_identifier))
+        page = await self._context.outbox.parked(pms_identifier, cursor=cursor, limit=limit)
+        return Page(items=tuple(_delivery_shown(each) for each in page.items), next_cursor=page.next_cursor)
 
     async def replay(self, pms_identifier: str, delivery_id: int) -> None:
         await self._peer_view(pms_identifier)
@@ -177,8 +206,12 @@ class OperatorRole:
 
     # -- actors that were put aside ------------------------------------------------------------------------------------
 
-    async def quarantine(self) -> tuple[QuarantineView, ...]:
-        return tuple([self._case_view(case) for case in await self._cases.cases()])
+    async def quarantine(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[QuarantineView]:
+        cases = sorted(await self._cases.cases(), key=_case_key)
+        if cursor is not None:
+            after = place_of(cursor, "quarantine", int, str)
+            cases = cases[bisect_right(cases, after, key=_case_key) :]
+        return page_of(cases, limit, lambda last: cursor_of("quarantine", *_case_key(last)), self._case_view)
 
     async def case(self, actor: str) -> QuarantineView:
         return self._case_view(await self._case(actor))
@@ -220,17 +253,36 @@ class OperatorRole:
         await self._cases.drop(actor)
 
 
-def _shown(delivery: Delivery) -> dict[str, Any]:
+def _names_page(listed: str, names: Sequence[str], cursor: str | None, limit: int) -> Page[str]:
+    """A page of names that are sorted; one that has gone since the last page is no reason to begin again."""
+    first = 0
+    if cursor is not None:
+        (after,) = place_of(cursor, listed, str)
+        first = bisect_right(names, str(after))
+    return page_of(names[first : first + limit + 1], limit, lambda last: cursor_of(listed, last), str)
+
+
+def _case_key(case: Case) -> tuple[int, str]:
+    return micros(case.at), case.actor
+
+
+def _delivery_shown(delivery: Delivery) -> DeliveryView:
     parcel = msgspec.json.decode(delivery.body, type=Parcel)
-    return {
-        "id": delivery.id,
-        "operation": delivery.operation,
-        "transaction": delivery.transaction,
-        "created_at": delivery.created_at,
-        "attempts": delivery.attempts,
-        "error": delivery.last_error,
-        "message": msgspec.to_builtins(parcel.message),
-    }
+    return DeliveryView(
+        id=delivery.id,
+        operation=delivery.operation,
+        transaction=delivery.transaction,
+        created_at=delivery.created_at,
+        attempts=delivery.attempts,
+        error=delivery.last_error,
+        message=msgspec.to_builtins(parcel.message),
+    )
+
+
+def _orphan_shown(orphan: Orphan) -> OrphanView:
+    assert orphan.id is not None, "it comes from the ledger"
+    report = msgspec.json.decode(orphan.body)
+    return OrphanView(id=orphan.id, station=orphan.station, kind=orphan.kind, at=orphan.at, report=report)
 
 
 def _message_of(case: Case) -> Event:

@@ -14,9 +14,11 @@ import structlog
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select, update
 
 from actors import tables
+from actors.cursors import cursor_of, page_of, place_of
 from actors.records import Delivery, DeliveryStatus
 from actors.rows import delivery_of, intact, micros, raw
 from actors.store import Store
+from statecharts.ports import Page
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +78,15 @@ class Outbox:
         found = await self._store.read(_counts, peer)
         return {status: found.get(status.value, 0) for status in DeliveryStatus}
 
-    async def parked(self, peer: str, limit: int = 1_000) -> tuple[Delivery, ...]:
-        """The dead letters of a peer, oldest first, for an operator to read and replay."""
-        return await self._store.read(_parked, peer, limit)
+    async def parked(self, peer: str, *, cursor: str | None = None, limit: int) -> Page[Delivery]:
+        """A page of the dead letters of a peer, oldest first, for an operator to read and replay.
+
+        Raises `Refused` (400) for a cursor that is not ours.
+        """
+        listed = f"parked/{peer}"
+        (after,) = place_of(cursor, listed, int) if cursor is not None else (0,)
+        found = await self._store.read(_parked, peer, after, limit + 1)
+        return page_of(found, limit, lambda last: cursor_of(listed, last.id), lambda delivery: delivery)
 
     async def peers_with_pending(self) -> tuple[str, ...]:
         """The peers to whom something is owed."""
@@ -91,8 +99,9 @@ def _pending(connection: Connection, peer: str, limit: int, now_us: int) -> list
     return sorted(connection.execute(query).mappings(), key=lambda row: int(row["id"]))
 
 
-def _parked(connection: Connection, peer: str, limit: int) -> tuple[Delivery, ...]:
-    return tuple(_read(connection, _deliveries().where(_OWED.peer == peer, _PARKED).order_by(_OWED.id).limit(limit)))
+def _parked(connection: Connection, peer: str, after: int | str, limit: int) -> tuple[Delivery, ...]:
+    query = _deliveries().where(_OWED.peer == peer, _PARKED, _OWED.id > after)
+    return tuple(_read(connection, query.order_by(_OWED.id).limit(limit)))
 
 
 def _counts(connection: Connection, peer: str) -> dict[str, int]:

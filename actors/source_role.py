@@ -14,12 +14,14 @@ import trio
 
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
+from actors.changes import KEEP_ALIVE_S, feed
 from actors.context import Context
 from actors.looks import Look
 from actors.transaction import SOURCE
+from statecharts.doors import LocalServicesFound
 from statecharts.events import Event
 from statecharts.places import distance_m
-from statecharts.ports import AuthorizationRequest, LocalServicesFound, Page, PeerClient, Principal, TransactionView
+from statecharts.ports import AuthorizationRequest, Change, Page, PeerClient, Principal, TransactionView
 from statecharts.source_events import (
     AuthorizationRequested,
     ProgressReported,
@@ -51,9 +53,6 @@ from statecharts.vocabulary import (
     TransactionProgressUpdate,
     refused,
 )
-
-KEEP_ALIVE_S = 15.0
-"""How often a watcher of a quiet transaction hears that the line is still there."""
 
 CAUSE_CHARS_MAX = 400
 """What is kept of a reason that a Destination gives; the contract bounds none."""
@@ -106,7 +105,7 @@ class SourceRole:
         with self._context.changes.watching(stream) as watch:
             view = await self._view(stream)
             while view.state == S.AUTHORIZING:
-                view = await watch.next() or refuse_draining()
+                view = (await watch.next() or refuse_draining()).transaction
         if view.state == S.REFUSED:
             data: SourceTransaction = await self._context.system.ask(stream, Look())
             raise (Refused(data.refusal) if data.refusal else refused(504, "peer-unanswered", data.cause or "refused"))
@@ -141,8 +140,7 @@ class SourceRole:
     async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView:
         view = await self._context.ledger.transaction(f"source/{transaction_id}")
         if view is None or not principal.may_act_for(view.user_identifier):
-            # The same answer for another's transaction as for none: its existence is nobody's business.
-            raise refused(404, "unknown-transaction", "there is no such transaction")
+            raise _unknown()
         return view
 
     async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
@@ -153,34 +151,43 @@ class SourceRole:
 
     async def transactions(
         self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> Page[TransactionView]:
         if user_identifier is not None:
             self._check_principal(principal, user_identifier)
-        every = None if principal.operator else principal.users
-        users = every if user_identifier is None else frozenset({user_identifier})
+        users = _users_of(principal) if user_identifier is None else frozenset({user_identifier})
         return await self._context.ledger.transactions(
             role=SOURCE.role, state=state, users=users, cursor=cursor, limit=limit
         )
 
-    async def changes(
-        self, principal: Principal, transaction_id: str, after_version: int
-    ) -> AsyncIterator[TransactionView | None]:
-        stream = f"source/{transaction_id}"
-        with self._context.changes.watching(stream) as watch:
-            view: TransactionView | None = await self.transaction(principal, transaction_id)
-            while view is not None:
-                if view.version > after_version:
-                    after_version = view.version
-                    yield view
-                if SOURCE.chart.by_name[view.state].final:
+    async def newest(self, principal: Principal, transaction_id: str) -> Change:
+        found = await self._context.ledger.changes_since(-1, stream=f"source/{transaction_id}", limit=1)
+        if not found or not principal.may_act_for(found[0].transaction.user_identifier):
+            raise _unknown()
+        return found[0]
+
+    async def changes(self, principal: Principal, transaction_id: str, seen: int) -> AsyncIterator[Change | None]:
+        with self._context.changes.watching(f"source/{transaction_id}") as watch:
+            change: Change | None = await self.newest(principal, transaction_id)
+            while change is not None:
+                if change.position != seen:
+                    seen = change.position
+                    yield change
+                if SOURCE.chart.by_name[change.transaction.state].final:
                     return
-                newer: TransactionView | None = None
+                newer: Change | None = None
                 with trio.move_on_after(KEEP_ALIVE_S) as quiet:
                     newer = await watch.next()
                 if quiet.cancelled_caught:
                     yield None
                 else:
-                    view = newer
+                    change = newer
+
+    async def position(self) -> int:
+        return await self._context.ledger.newest_position()
+
+    def feed(self, principal: Principal, after: int) -> AsyncIterator[Change | None]:
+        context = self._context
+        return feed(context.changes, context.ledger, after, role=SOURCE.role, users=_users_of(principal))
 
     async def _by_key(self, kind: str, principal: Principal, key: str | None) -> str | None:
         """The transaction for which this app has used the key in a request of this kind."""
@@ -284,11 +291,20 @@ class SourceRole:
         return stream
 
 
+def _unknown() -> Refused:
+    """The same answer for another's transaction as for none: its existence is nobody's business."""
+    return refused(404, "unknown-transaction", "there is no such transaction")
+
+
+def _users_of(principal: Principal) -> frozenset[str] | None:
+    return None if principal.operator else principal.users
+
+
 def _reused() -> Refused:
     return refused(422, "idempotency-key-reused", "this Idempotency-Key was used for another request: take a fresh one")
 
 
-def refuse_draining() -> TransactionView:
+def refuse_draining() -> Change:
     raise refused(503, "draining", "the node is shutting down; ask again shortly")
 
 

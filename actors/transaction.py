@@ -39,7 +39,7 @@ from statecharts.events import (
     SendProgress,
     StationAnswered,
 )
-from statecharts.ports import CdrView, TransactionView
+from statecharts.ports import CdrView, Change, TransactionView
 from statecharts.source_events import AuthorizationGranted, AuthorizationRefused, SourceTransaction
 from statecharts.source_events import S as SourceState
 from statecharts.transaction_local import LocalTransaction
@@ -207,14 +207,14 @@ class TransactionActor(Actor, Generic[D]):
         if decision.fact is None and not closed:
             return decision
         try:
-            await self.context.journal.append(self._append(decision, closed))
+            appended = await self.context.journal.append(self._append(decision, closed))
         except AliasTaken as taken:
             return await self._without_alias(event, taken)
         before, self.data = self.data, decision.data
         if decision.fact is not None:
             self.seq += 1
             self.correlation_id = decision.fact.correlation_id
-        self._after_commit(before, decision)
+        self._after_commit(before, decision, appended.position)
         return decision
 
     def _correlated(self, event: Event) -> Event:
@@ -288,7 +288,7 @@ class TransactionActor(Actor, Generic[D]):
 
     # -- effects, once all is on disk ----------------------------------------------------------------------------------
 
-    def _after_commit(self, before: D, decision: Decision[D]) -> None:
+    def _after_commit(self, before: D, decision: Decision[D], position: int) -> None:
         if decision.fact is not None:
             log.info(
                 "transaction.event",
@@ -299,7 +299,7 @@ class TransactionActor(Actor, Generic[D]):
                 to_state=self.data.state,
                 outcome=decision.outcome.value,
             )
-            self.context.changes.publish(self.key, self.view())
+            self.context.changes.publish(self.key, Change(position=position, transaction=self.view()))
         self._carry_out(decision.effects)
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:

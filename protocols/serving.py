@@ -15,13 +15,12 @@ from protocols.http import HttpLimits, serve_http
 from protocols.mobieurope.server import register_services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
-from protocols.rest.app import make_app, make_bare_app
+from protocols.rest.app import ApiSettings, make_app, make_bare_app
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
+from statecharts.doors import AppDoor, FirstAnswers, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import (
-    AppDoor,
     DestinationDoor,
-    OperatorDoor,
     PeerDirectory,
     SourceDoor,
     StationDirectory,
@@ -46,6 +45,7 @@ class Doors:
 
     operators: OperatorDoor
     apps: AppDoor | None
+    answers: FirstAnswers
     source: SourceDoor | None
     destination: DestinationDoor | None
     stations: StationDoor | None
@@ -116,15 +116,23 @@ class Servers:
         return addresses
 
     def _rest_app(self) -> Any:
+        config = self._config.http
         return make_app(
             pms_identifier=self._config.pms_identifier,
             apps=self._doors.apps,
             operators=self._doors.operators,
+            answers=self._doors.answers,
             tokens=self._directories.tokens,
             new_correlation_id=self._new_id,
             draining=self._draining,
             dv1=self._doors.destination is not None,
             version=self._version,
+            settings=ApiSettings(
+                requests_per_s=config.requests_per_s,
+                burst=config.requests_burst,
+                allowed_origins=config.allowed_origins,
+            ),
+            watermarks=self._meters.watermarks,
         )
 
     def _mount_services(self, app: Any) -> None:

@@ -128,6 +128,41 @@ PEER_CONNECTIONS = Bound(
     "further requests wait their turn within their own deadline",
 )
 
+# -- apps and operators ------------------------------------------------------------------------------------------------
+
+FAILING_ADDRESSES = Bound(
+    name="rest_failing_addresses",
+    limit=10_000,
+    unit="addresses",
+    reason="those that sent wrong tokens lately, about 2 MB; the one longest quiet is forgotten first",
+)
+RATE_LIMITED_TOKENS = Bound(
+    name="rest_rate_limited_tokens",
+    limit=10_000,
+    unit="tokens",
+    reason="more apps than an operator has; the token unused longest begins with a full bucket again",
+)
+EVENT_STREAMS_PER_TOKEN = Bound(
+    name="rest_event_streams_per_token",
+    limit=200,
+    unit="streams",
+    reason="an app's server may follow as many charges one by one, and all of them with one; fewer than one address "
+    "may have connections, so that streams never take them all (429)",
+)
+ANSWERS_WAITING = Bound(
+    name="rest_answers_waiting",
+    limit=10_000,
+    unit="answers",
+    reason="first answers not yet on disk, some seconds' work; one beyond is not kept: asked again, its request is "
+    "answered with the transaction as it is then",
+)
+ANSWERS_KEPT = Bound(
+    name="rest_answers_kept",
+    limit=1_000_000,
+    unit="answers",
+    reason="about 1 GB of disk; the oldest leave first, and their requests still never do anything twice",
+)
+
 BOUNDS: tuple[Bound, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Bound))
 """All of them, in the order of this page."""
 

@@ -6,9 +6,8 @@ stands behind them), the world is what tests replace: clock, randomness.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -20,8 +19,6 @@ from statecharts.station_vocabulary import (
 )
 from statecharts.vocabulary import (
     DestinationRequest,
-    LocalService,
-    Location,
     PeerOutcome,
     RoamingAnswer,
     RoamingRequest,
@@ -29,6 +26,8 @@ from statecharts.vocabulary import (
     SourceRequest,
     Value,
 )
+
+T = TypeVar("T")
 
 # -- the world ---------------------------------------------------------------------------------------------------------
 
@@ -174,15 +173,18 @@ class AuthorizationRequest(Value, frozen=True, kw_only=True):
     idempotency_key: str | None = None
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class OperationView(Value, frozen=True, kw_only=True):
     """A start or a stop that an app asked for. `status` is pending, succeeded or failed."""
 
     request_identifier: str
     kind: str
     status: str
-    requested_at: datetime
+    requested_at: Moment
     waits_for: str | None = None
-    until: datetime | None = None
+    until: Moment | None = None
     cause: str | None = None
 
 
@@ -194,8 +196,8 @@ class CdrView(Value, frozen=True, kw_only=True):
     authorization_identifier: str
     local_service_identifier: str
     user_identifier: str
-    start_timestamp: datetime
-    end_timestamp: datetime
+    start_timestamp: Moment
+    end_timestamp: Moment
     energy_wh: int | None
     status: str
     flags: tuple[str, ...] = ()
@@ -211,8 +213,8 @@ class TransactionView(Value, frozen=True, kw_only=True):
     role: str
     state: str
     version: int
-    created_at: datetime
-    changed_at: datetime
+    created_at: Moment
+    changed_at: Moment
     user_identifier: str
     local_service_identifier: str
     pms_identifier: str | None = None
@@ -221,9 +223,9 @@ class TransactionView(Value, frozen=True, kw_only=True):
     authorization_identifier: str | None = None
     request_identifier: str | None = None
     station_transaction_id: int | None = None
-    expires_at: datetime | None = None
-    start_timestamp: datetime | None = None
-    end_timestamp: datetime | None = None
+    expires_at: Moment | None = None
+    start_timestamp: Moment | None = None
+    end_timestamp: Moment | None = None
     meter_start_wh: int | None = None
     meter_stop_wh: int | None = None
     energy_wh: int | None = None
@@ -233,10 +235,10 @@ class TransactionView(Value, frozen=True, kw_only=True):
     cdr: CdrView | None = None
 
 
-class Page(Value, frozen=True, kw_only=True):
-    """Some transactions, newest first. `next_cursor` fetches the following ones and is absent on the last page."""
+class Page(Value, Generic[T], frozen=True, kw_only=True):
+    """Some of a list. `next_cursor` fetches the following ones and is absent on the last page."""
 
-    items: tuple[TransactionView, ...]
+    items: tuple[T, ...]
     next_cursor: str | None = None
 
 
@@ -245,133 +247,6 @@ class Change(Value, frozen=True, kw_only=True):
 
     position: int
     transaction: TransactionView
-
-
-class LocalServicesFound(Value, frozen=True, kw_only=True):
-    """Local services of all Destinations asked, nearest first, and why some did not answer (pmsIdentifier -> cause)."""
-
-    local_services: tuple[LocalService, ...]
-    unanswered: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class AppDoor(Protocol):
-    """What user apps may ask of a Source. All methods raise `Refused`; an app sees only its users' transactions."""
-
-    async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
-        """Asks the Destination and returns the transaction in Ready; refusals of either operator are raised."""
-
-    async def start(
-        self, principal: Principal, transaction_id: str, idempotency_key: str | None
-    ) -> TransactionView: ...
-
-    async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView: ...
-
-    async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView: ...
-
-    async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
-        """The newest transaction with this authorizationIdentifier among those the principal may see."""
-
-    async def transactions(
-        self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
-    ) -> Page: ...
-
-    def changes(
-        self, principal: Principal, transaction_id: str, after_version: int
-    ) -> AsyncIterator[TransactionView | None]:
-        """The transaction now (if its version is above `after_version`) and after each change; None is a keep-alive.
-
-        Ends when the transaction reaches a final state or the node drains.
-        """
-
-    async def local_services(
-        self,
-        principal: Principal,
-        *,
-        location: Location,
-        radius_m: int,
-        service_types: tuple[ServiceType, ...],
-        destinations: tuple[str, ...],
-    ) -> LocalServicesFound:
-        """Asks the named Destinations (none named: every trusted one) at once, within the configured deadline."""
-
-    async def local_service(self, principal: Principal, destination: str, identifier: str) -> LocalService: ...
-
-
-class StationView(Value, frozen=True, kw_only=True):
-    identity: str
-    registration: str
-    online: bool
-    connectors: dict[str, str]
-    vendor: str | None = None
-    model: str | None = None
-    protocol: str | None = None
-    last_seen_at: datetime | None = None
-    flags: tuple[str, ...] = ()
-
-
-class PeerView(Value, frozen=True, kw_only=True):
-    """A partner and the ledger of charge records with it."""
-
-    pms_identifier: str
-    state: str
-    pending_deliveries: int
-    parked_deliveries: int
-    ledger: dict[str, int]
-
-
-class QuarantineView(Value, frozen=True, kw_only=True):
-    """A part of the node that was put aside because it failed again and again. `actor` is "kind/name".
-
-    `message` is what broke it, absent where it failed by itself. `at_work`: the node was restarted and it works again,
-    only the message is still to be decided on.
-    """
-
-    actor: str
-    at: datetime
-    error: str
-    at_work: bool
-    message_type: str | None = None
-    message: Any = None
-
-
-class OperatorDoor(Protocol):
-    """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator."""
-
-    async def last_open_session(self) -> TransactionView | None:
-        """The newest transaction of the Destination role that is not final, else the newest of all."""
-
-    async def transactions(self, *, role: str | None, state: str | None, cursor: str | None, limit: int) -> Page: ...
-
-    async def transaction(self, role: str, identifier: str) -> TransactionView: ...
-
-    async def cdrs(self, *, role: str | None, limit: int) -> tuple[CdrView, ...]: ...
-
-    async def stations(self) -> tuple[StationView, ...]: ...
-
-    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome: ...
-
-    async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
-        """A transaction with no roaming partner, started by the operator: RemoteStart on this connector."""
-
-    async def stop(self, role: str, identifier: str) -> TransactionView:
-        """Stops a running destination or local transaction at its station."""
-
-    async def peers(self) -> tuple[PeerView, ...]: ...
-
-    async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView: ...
-
-    async def parked(self, pms_identifier: str) -> tuple[dict[str, Any], ...]: ...
-
-    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
-        """Sends a parked delivery again."""
-
-    async def quarantine(self) -> tuple[QuarantineView, ...]:
-        """What was put aside and is not decided on, the oldest first."""
-
-    async def case(self, actor: str) -> QuarantineView: ...
-
-    async def release(self, actor: str, *, hand_over: bool) -> None:
-        """Lets it work again; the message that broke it is handed over once more, or dismissed."""
 
 
 # -- identity ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from protocols.cli.config_types import (
     IdTag,
     Latitude,
     Longitude,
+    Origin,
     PmsIdentifier,
     Port,
     Seconds,
@@ -86,6 +87,14 @@ class Http(Listener):
     connections_per_address_max: Count = Field(
         default=HTTP_CONNECTIONS_PER_ADDRESS.limit,
         description="open connections from one address (IPv6: from one /64); as many as in all behind a proxy",
+    )
+    requests_per_s: Count = Field(default=200, description="requests that one app's token may make per second, lasting")
+    requests_burst: Count = Field(default=1_000, description="requests that it may make at once; more are answered 429")
+    allowed_origins: tuple[Origin, ...] = Field(
+        default=(), description='origins whose pages may use the API in a browser (CORS): `["https://app.example"]`'
+    )
+    answers_kept_s: Seconds = Field(
+        default=86_400, description="how long the same request under the same Idempotency-Key gets its first answer"
     )
 
 

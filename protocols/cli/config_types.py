@@ -111,6 +111,10 @@ Text = Annotated[str, _matching(_PRINTABLE, "must be 1 to 255 printable characte
 IdTag = Annotated[str, _matching(re.compile(r"[\x21-\x7e]{1,20}"), "must be 1 to 20 characters without spaces")]
 Username = Annotated[str, _matching(re.compile(r"[^:\x00-\x1f\x7f]{1,255}"), "must be 1 to 255 characters, no colon")]
 Url = Annotated[str, AfterValidator(_url)]
+Origin = Annotated[
+    str,
+    _matching(re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"), "must be as browsers send it: https://app.example"),
+]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Token = Annotated[SecretStr, AfterValidator(_long_enough), AfterValidator(_bearer)]
 HashedSecret = Annotated[str, AfterValidator(_hashed)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import msgspec
 import trio
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse as Response
@@ -11,12 +12,28 @@ from quart_trio.wrappers import TrioResponse as Response
 from protocols.http import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from protocols.rest.auth import BearerAuth
 from protocols.rest.bodies import IdentifierConverter, NumberConverter, answer
-from protocols.rest.dv1 import dv1_blueprint
+from protocols.rest.cors import register_cors
+from protocols.rest.description import description_routes
+from protocols.rest.dv1 import dv1_routes
+from protocols.rest.idempotency import IdempotencyKeys
+from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import register_problems
-from protocols.rest.sv1 import sv1_blueprint
-from protocols.rest.v1.apps import apps_blueprint
-from protocols.rest.v1.operators import operators_blueprint
-from statecharts.ports import AppDoor, OperatorDoor, Tokens
+from protocols.rest.routes import Routes
+from protocols.rest.sv1 import sv1_routes
+from protocols.rest.v1.apps import apps_routes
+from protocols.rest.v1.events import EventStreams
+from protocols.rest.v1.operators import operators_routes
+from statecharts.bounds import Watermarks
+from statecharts.doors import AppDoor, FirstAnswers, OperatorDoor
+from statecharts.ports import Tokens
+
+
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API grants: requests per second and at once of one app's token, and browsers of which origins."""
+
+    requests_per_s: float = 200.0
+    burst: int = 1_000
+    allowed_origins: tuple[str, ...] = ()
 
 
 def make_app(
@@ -24,11 +41,14 @@ def make_app(
     pms_identifier: str,
     apps: AppDoor | None,
     operators: OperatorDoor,
+    answers: FirstAnswers,
     tokens: Tokens,
     new_correlation_id: Callable[[], str],
     draining: trio.Event,
     dv1: bool,
     version: str,
+    settings: ApiSettings,
+    watermarks: Watermarks,
 ) -> QuartTrio:
     """An app with the REST APIs of the operator `pms_identifier`, to be served by `protocols.http.serve_http`.
 
@@ -37,14 +57,23 @@ def make_app(
     correlation ids, problem+json and the limits of bodies hold for all.
     """
     app = make_bare_app("roamnode", new_correlation_id)
-    auth = BearerAuth(tokens)
-    if apps is not None:
-        app.register_blueprint(apps_blueprint(apps, auth, draining))
-        app.register_blueprint(sv1_blueprint(apps, auth, pms_identifier))
-    app.register_blueprint(operators_blueprint(operators, auth))
-    if dv1:
-        app.register_blueprint(dv1_blueprint(operators, auth, pms_identifier))
-    _add_health(app, draining, version)
+    register_cors(app, settings.allowed_origins)
+    auth = BearerAuth(tokens, RateLimiter(settings.requests_per_s, settings.burst, watermarks), watermarks)
+    streams = EventStreams(draining, watermarks)
+
+    def rooms() -> Iterator[Routes]:
+        if apps is not None:
+            yield apps_routes(apps, auth, IdempotencyKeys(answers), streams)
+        yield operators_routes(operators, auth, streams)
+        if apps is not None:
+            yield sv1_routes(apps, auth, pms_identifier)
+        if dv1:
+            yield dv1_routes(operators, auth, pms_identifier)
+        yield _health_routes(draining, version)
+
+    described = [*rooms()]
+    for routes in (*described, description_routes(described, version)):
+        app.register_blueprint(routes.blueprint)
     return app
 
 
@@ -57,9 +86,20 @@ def make_bare_app(name: str, new_correlation_id: Callable[[], str]) -> QuartTrio
     return app
 
 
-def _add_health(app: QuartTrio, draining: trio.Event, version: str) -> None:
-    @app.get("/health")
+class Health(msgspec.Struct):
+    """Whether the node takes work, and which release it is."""
+
+    status: str
+    version: str
+
+
+def _health_routes(draining: trio.Event, version: str) -> Routes:
+    routes = Routes(name="health", prefix="")
+
+    @routes.get("/health", {200: Health, 503: Health})
     async def health() -> Response:
-        """200 while the node takes work, 503 while it drains: for a load balancer."""
+        """Says 200 while the node takes work, 503 while it drains: for a load balancer."""
         status = "draining" if draining.is_set() else "ok"
-        return answer({"status": status, "version": version}, 503 if draining.is_set() else 200)
+        return answer(Health(status, version), 503 if draining.is_set() else 200)
+
+    return routes

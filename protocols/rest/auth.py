@@ -6,16 +6,18 @@ import re
 from collections import OrderedDict
 
 import trio
-from quart import g, request
+from quart import Blueprint, g, request
+from quart_trio.wrappers import TrioResponse as Response
 
+from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import Problem
+from statecharts.bounds import FAILING_ADDRESSES, Watermarks
 from statecharts.ports import Principal, Tokens
 
 FAILURES_MAX = 20
 """Wrong tokens an address may send within `FAILURE_WINDOW_S`; then it is answered 429 instead of 401."""
 
 FAILURE_WINDOW_S = 60.0
-ADDRESSES_MAX = 10_000
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 """RFC 6750 section 2.1, b64token; what is none is not worth looking up."""
 
@@ -24,9 +26,10 @@ WRONG_TOKEN = {"WWW-Authenticate": 'Bearer realm="roamnode", error="invalid_toke
 
 
 class FailureLimiter:
-    """Counts failures per address in windows of `FAILURE_WINDOW_S`; remembers the latest `ADDRESSES_MAX` addresses."""
+    """Counts failures per address in windows of `FAILURE_WINDOW_S`; remembers the latest addresses only."""
 
-    def __init__(self) -> None:
+    def __init__(self, watermarks: Watermarks) -> None:
+        self._watermarks = watermarks
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_s(self, address: str) -> float:
@@ -36,31 +39,45 @@ class FailureLimiter:
         if now - began >= FAILURE_WINDOW_S:
             began, failures = now, 0
         self._windows[address] = (began, failures + 1)
-        if len(self._windows) > ADDRESSES_MAX:
+        self._watermarks.saw(FAILING_ADDRESSES, len(self._windows))
+        if len(self._windows) > FAILING_ADDRESSES.limit:
             self._windows.popitem(last=False)
         return began + FAILURE_WINDOW_S - now if failures >= FAILURES_MAX else 0.0
 
 
 class BearerAuth:
-    """Checks the tokens of blueprints: `before_request(auth.app)` or `before_request(auth.operator)`.
+    """Checks the tokens of the blueprints that it guards; the principal is then at `principal()`.
 
-    The principal is then at `principal()`. A known token is never limited: tokens are random and long, so the limit
-    is there against floods, and a stranger behind the same proxy must not lock an app out.
+    Failures count against an address, and never keep a known token out: tokens are random and long, so that limit is
+    there against floods, and a stranger behind the same proxy must not lock an app out. What a known token asks counts
+    against itself; an operator is not limited, least of all when an app goes wild.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, limiter: RateLimiter, watermarks: Watermarks) -> None:
         self._tokens = tokens
-        self._failures = FailureLimiter()
+        self._limiter = limiter
+        self._failures = FailureLimiter(watermarks)
 
-    async def app(self) -> None:
-        """Lets in whoever has a token. Raises `Problem` 401 or 429."""
+    def guard(self, blueprint: Blueprint, *, operators_only: bool) -> None:
+        """Lets in only who has a token (an operator's), before anything else is done: 401, 403 or 429."""
+        blueprint.before_request(self._operator if operators_only else self._anybody)
+        blueprint.after_request(_tell_rate)
+
+    async def _anybody(self) -> None:
         g.principal = self._authenticated()
+        if not g.principal.operator:
+            self._spend(g.principal.name)
 
-    async def operator(self) -> None:
-        """Lets in operators. Raises `Problem` 401, 429, or 403 for an app."""
+    async def _operator(self) -> None:
         g.principal = self._authenticated()
         if not g.principal.operator:
             raise Problem(403, "operators-only", "This needs an operator's token.")
+
+    def _spend(self, name: str) -> None:
+        allowance = self._limiter.take(name)
+        g.rate_headers = self._limiter.headers(allowance)
+        if allowance.wait_s:
+            raise Problem(429, "too-many-requests", "This token asks too often: wait as long as Retry-After says.")
 
     def _authenticated(self) -> Principal:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -77,6 +94,11 @@ class BearerAuth:
             headers = {"Retry-After": str(int(wait_s) + 1)}
             return Problem(429, "too-many-failures", "Too many wrong tokens from this address.", headers=headers)
         return Problem(401, "token-unknown", "This token is not known here.", headers=WRONG_TOKEN)
+
+
+async def _tell_rate(response: Response) -> Response:
+    response.headers.update(g.get("rate_headers", {}))
+    return response
 
 
 def principal() -> Principal:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -14,17 +15,25 @@ from quart_trio.wrappers import TrioResponse as Response
 from werkzeug.routing import BaseConverter
 
 from protocols.rest.problems import FieldError, Problem
+from statecharts.ports import Page
 from statecharts.vocabulary import Location
 
 JSON = "application/json"
+TEXT = "text/plain"
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*\Z)")]
 """An identifier as operators write them: 1 to 64 characters, none of them a control character, no blank first."""
 
+Latitude = Annotated[Decimal, Meta(extra_json_schema={"minimum": -90, "maximum": 90})]
+Longitude = Annotated[Decimal, Meta(extra_json_schema={"minimum": -180, "maximum": 180})]
+"""Decimal degrees, WGS 84. msgspec cannot bound a Decimal: `checked_location` does."""
+
+Cursor = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[\x21-\x7e]+\Z")]
+Limit = Annotated[int, Meta(ge=1, le=200)]
+
 RadiusM = Annotated[int, Meta(ge=1, le=20_100_000)]
 """Metres, up to half way round the Earth."""
 
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 ERROR_PATH = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$(?P<field>.*)`)?$", re.DOTALL)
 MISSING_FIELD = re.compile(r"^Object missing required field `(?P<name>.+)`$")
 UNKNOWN_FIELD = re.compile(r"^Object contains unknown field `(?P<name>.+)`$", re.DOTALL)
@@ -35,16 +44,20 @@ T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
 
+IDENTIFIER_PATH = r"[^/\x00-\x1f\x7f]{1,64}"
+NUMBER_PATH = r"[0-9]{1,18}"
+
+
 class IdentifierConverter(BaseConverter):
     """Path segments that can be an identifier; any other is a 404 and never reaches a door."""
 
-    regex = r"[^/\x00-\x1f\x7f]{1,64}"
+    regex = IDENTIFIER_PATH
 
 
 class NumberConverter(BaseConverter):
     """Row numbers; longer ones than a database can hold are a 404."""
 
-    regex = r"[0-9]{1,18}"
+    regex = NUMBER_PATH
 
     def to_python(self, value: str) -> int:
         return int(value)
@@ -58,13 +71,18 @@ async def body(type_: type[T], media_types: Collection[str] = (JSON,)) -> T:
     """
     if request.mimetype not in media_types:
         raise Problem(415, "unsupported-media-type", f"Send the body as {' or '.join(sorted(media_types))}.")
-    text = await text_body()
+    content = await text_body()
     try:
-        return msgspec.json.decode(text, type=type_)
+        return msgspec.json.decode(content, type=type_)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Problem(400, "malformed-json", f"The body is not JSON that can be read: {error}.") from error
+
+
+async def text(type_: type[T]) -> T:
+    """The whole body, whatever its media type says, as one value without the white space around it."""
+    return converted((await text_body()).strip(), type_)
 
 
 async def text_body() -> str:
@@ -123,14 +141,6 @@ def checked_location(latitude: Decimal, longitude: Decimal) -> Location:
     return Location(latitude=latitude, longitude=longitude)
 
 
-def idempotency_key() -> str | None:
-    """The request's Idempotency-Key. Raises `Problem` 400 when it is not 1 to 200 visible ASCII characters."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Problem(400, "invalid-idempotency-key", "An Idempotency-Key is 1 to 200 visible ASCII characters.")
-    return key
-
-
 def plain(value: Any) -> Any:
     """A value as JSON shows it: every field, defaults too, but none that is absent."""
     if isinstance(value, msgspec.Struct):
@@ -142,7 +152,15 @@ def plain(value: Any) -> Any:
     return value
 
 
-def answer(value: Any, status: int = 200, *, media_type: str = JSON, location: str | None = None) -> Response:
+def answer(value: Any, status: int = 200, *, media_type: str = JSON, **headers: str) -> Response:
     """`value` as a JSON response: times in RFC 3339 UTC, decimals as numbers with their own digits."""
-    headers = {"Cache-Control": "no-store"} | ({"Location": location} if location else {})
-    return Response(ENCODER.encode(plain(value)), status, headers, content_type=media_type)
+    given = {"Cache-Control": "no-store"} | {name.title(): text for name, text in headers.items()}
+    return Response(ENCODER.encode(plain(value)), status, given, content_type=media_type)
+
+
+def page_answer(page: Page[Any]) -> Response:
+    """A page of a list, with the way to the next one (RFC 8288) where there is one."""
+    if page.next_cursor is None:
+        return answer(page)
+    asked = {**request.args.to_dict(flat=False), "cursor": [page.next_cursor]}
+    return answer(page, link=f'<{request.path}?{urlencode(asked, doseq=True)}>; rel="next"')

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from quart import Blueprint
@@ -17,35 +16,76 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.problems import Problem, report
 from statecharts.ports import TransactionView
-from statecharts.vocabulary import Refused, refused
+from statecharts.vocabulary import Refused, Value, refused
 
 HTTP_STATUSES = frozenset({401, 403, 408, 413, 415, 429, 500})
 STATES_SHOWN_AS = {"Settled": "TxFinished"}
 
 
-def session_info(view: TransactionView, *, pms_identifier: str | None, service_pms: str | None) -> dict[str, Any]:
-    """Motown's SessionInfo: its field names in its order, absent values left out, its plain ints 0 when unknown."""
-    fields = {
-        "id": session_id(view.transaction_id),
-        "transactionId": view.station_transaction_id or 0,
-        "userIdentifier": view.user_identifier,
-        "authorizationIdentifier": view.authorization_identifier,
-        "requestIdentifier": view.request_identifier,
-        "sessionStateMachine": {
-            "state": STATES_SHOWN_AS.get(view.state, view.state),
-            "lastTimeStateChanged": int(view.changed_at.timestamp() * 1000),
-        },
-        "pmsIdentifier": pms_identifier,
-        "servicePms": service_pms,
-        "localServiceIdentifier": view.local_service_identifier,
-        "connectorIdentifier": view.connector_identifier,
-        "serviceTypeIdentifier": view.service_type,
-        "startTimestamp": _date(view.start_timestamp),
-        "endTimestamp": _date(view.end_timestamp),
-        "meterStart": view.meter_start_wh or 0,
-        "meterStop": view.meter_stop_wh or 0,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+class MotownAnswer(Value, frozen=True, kw_only=True, rename="camel"):
+    """Base of what Motown's APIs answer: camelCase, absent values left out."""
+
+
+class SessionState(MotownAnswer, frozen=True, kw_only=True):
+    """The state, and since when, in milliseconds since 1970."""
+
+    state: str
+    last_time_state_changed: int
+
+
+class SessionInfo(MotownAnswer, frozen=True, kw_only=True):
+    """Motown's SessionInfo: its field names in its order, its plain ints 0 when unknown."""
+
+    id: int
+    transaction_id: int
+    user_identifier: str
+    authorization_identifier: str | None = None
+    request_identifier: str | None = None
+    session_state_machine: SessionState
+    pms_identifier: str | None = None
+    service_pms: str | None = None
+    local_service_identifier: str
+    connector_identifier: str | None = None
+    service_type_identifier: str
+    start_timestamp: str | None = None
+    end_timestamp: str | None = None
+    meter_start: int
+    meter_stop: int
+
+
+class ResponseError(MotownAnswer, frozen=True, kw_only=True):
+    """What was refused: a status number as text, and a sentence."""
+
+    error_code: str
+    error_msg: str
+
+
+class ErrorAnswer(MotownAnswer, frozen=True, kw_only=True):
+    response_error: ResponseError
+
+
+def session_info(view: TransactionView, *, pms_identifier: str | None, service_pms: str | None) -> SessionInfo:
+    """The transaction as Motown's pages know it."""
+    changed_ms = int(view.changed_at.timestamp() * 1000)
+    return SessionInfo(
+        id=session_id(view.transaction_id),
+        transaction_id=view.station_transaction_id or 0,
+        user_identifier=view.user_identifier,
+        authorization_identifier=view.authorization_identifier,
+        request_identifier=view.request_identifier,
+        session_state_machine=SessionState(
+            state=STATES_SHOWN_AS.get(view.state, view.state), last_time_state_changed=changed_ms
+        ),
+        pms_identifier=pms_identifier,
+        service_pms=service_pms,
+        local_service_identifier=view.local_service_identifier,
+        connector_identifier=view.connector_identifier,
+        service_type_identifier=view.service_type,
+        start_timestamp=_date(view.start_timestamp),
+        end_timestamp=_date(view.end_timestamp),
+        meter_start=view.meter_start_wh or 0,
+        meter_stop=view.meter_stop_wh or 0,
+    )
 
 
 def session_id(transaction_id: str) -> int:
@@ -67,7 +107,7 @@ def _date(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
-def motown_answer(content: dict[str, Any], media_type: str, status: int = 200) -> Response:
+def motown_answer(content: MotownAnswer, media_type: str, status: int = 200) -> Response:
     """`content` as JSON of Motown's media type."""
     return Response(msgspec.json.encode(content), status, {"Cache-Control": "no-store"}, content_type=media_type)
 
@@ -79,7 +119,7 @@ def answer_errors_as_motown(blueprint: Blueprint, media_type: str) -> None:
     async def answer_error(error: Exception) -> Response:
         problem = report(error)
         code = error.refusal.code if isinstance(error, Refused) else problem.status
-        content = {"responseError": {"errorCode": str(code), "errorMsg": problem.detail}}
+        content = ErrorAnswer(response_error=ResponseError(error_code=str(code), error_msg=problem.detail))
         response = motown_answer(content, media_type, _http_status(error, problem))
         response.headers.update(problem.headers)
         return response

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 import structlog
@@ -35,6 +34,19 @@ class FieldError(Value, frozen=True, kw_only=True):
 
     field: str
     reason: str
+
+
+class ProblemDocument(Value, frozen=True, kw_only=True):
+    """An error (RFC 9457): `kind` is for programs, `detail` for people, `correlation_id` finds it in our log."""
+
+    type: str
+    title: str
+    status: int
+    kind: str
+    detail: str
+    instance: str
+    correlation_id: str | None = None
+    errors: tuple[FieldError, ...] | None = None
 
 
 class Problem(Exception):
@@ -113,18 +125,17 @@ def report(error: BaseException) -> Problem:
 
 
 def problem_response(problem: Problem) -> Response:
-    """The problem as an RFC 9457 document; `kind` and `correlation_id` are our extension members."""
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": phrase(problem.status),
-        "status": problem.status,
-        "kind": problem.kind,
-        "detail": problem.detail,
-        "instance": request.path,
-        "correlation_id": correlation_id(),
-    }
-    if problem.errors:
-        document["errors"] = problem.errors
+    """The problem as an RFC 9457 document."""
+    document = ProblemDocument(
+        type="about:blank",
+        title=phrase(problem.status),
+        status=problem.status,
+        kind=problem.kind,
+        detail=problem.detail,
+        instance=request.path,
+        correlation_id=correlation_id(),
+        errors=problem.errors or None,
+    )
     return Response(msgspec.json.encode(document), problem.status, problem.headers, content_type=PROBLEM_TYPE)
 
 

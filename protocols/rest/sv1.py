@@ -8,107 +8,102 @@ the Destination; when it is absent, `pmsIdentifier` does. New beside Motown: `ge
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Any
-
-import msgspec
-from msgspec import Meta
-from quart import Blueprint
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth, principal
-from protocols.rest.bodies import JSON, Identifier, RadiusM, body, checked_location, converted, text_body
-from protocols.rest.motown import answer_errors_as_motown, living, motown_answer, session_info
+from protocols.rest.bodies import JSON, TEXT, Identifier, checked_location
+from protocols.rest.motown import (
+    MotownAnswer,
+    SessionInfo,
+    answer_errors_as_motown,
+    living,
+    motown_answer,
+    session_info,
+)
 from protocols.rest.problems import Problem
-from statecharts.ports import AppDoor, AuthorizationRequest, TransactionView
+from protocols.rest.routes import Access, Errors, Routes
+from protocols.rest.sv1_messages import (
+    Authorized,
+    Requested,
+    ServiceFound,
+    ServiceInfo,
+    ServicePlace,
+    ServicesFound,
+    SourceAuthorize,
+    SourceAuthorizeAnswer,
+    SourceLocalServiceAnswer,
+    SourceLocalServicesAnswer,
+    SourceLocalServicesList,
+    SourceLocalServiceStatus,
+    SourceRequest,
+    SourceRequestAnswer,
+)
+from statecharts.doors import AppDoor
+from statecharts.ports import AuthorizationRequest, TransactionView
 from statecharts.vocabulary import LocalService, ServiceType
 
 PREFIX = "/rest/mobieurope/source/sv1"
 MEDIA_TYPE = "application/vnd.io.motown.mobi-europe-source-api-v1+json"
 ACCEPTED = (MEDIA_TYPE, JSON)
 
-Optional = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f\x7f]*\Z")] | None
-"""An identifier that may be left out; Motown's pages send "" for it."""
 
-
-class Motown(msgspec.Struct, rename="camel"):
-    """Base of the requests. Fields that we do not know are ignored, as Motown did."""
-
-
-class SourceAuthorize(Motown):
-    user_identifier: Identifier
-    local_service_identifier: Identifier
-    pms_identifier: Optional = None
-    service_pms: Optional = None
-    connector_identifier: Optional = None
-    service_type_identifier: ServiceType | None = None
-
-
-class SourceRequest(Motown):
-    authorization_identifier: Identifier
-
-
-class Place(Motown):
-    latitude: Decimal
-    longitude: Decimal
-
-
-class SourceLocalServicesList(Motown):
-    location: Place
-    search_radius: RadiusM
-    service_types_list: tuple[ServiceType, ...] | None = None
-    pms_identifier: Optional = None
-    service_pms: Optional = None
-
-
-class SourceLocalServiceStatus(Motown):
-    local_service_identifier: Identifier
-    pms_identifier: Optional = None
-    service_pms: Optional = None
-
-
-def sv1_blueprint(apps: AppDoor, auth: BearerAuth, pms_identifier: str) -> Blueprint:
+def sv1_routes(apps: AppDoor, auth: BearerAuth, pms_identifier: str) -> Routes:
     """The Source API of the operator `pms_identifier`."""
-    blueprint = Blueprint("sv1", __name__, url_prefix=PREFIX)
-    blueprint.before_request(auth.app)
-    answer_errors_as_motown(blueprint, MEDIA_TYPE)
-    _add_transactions(blueprint, apps, pms_identifier)
-    _add_local_services(blueprint, apps)
-    return blueprint
+    routes = Routes(
+        name="sv1",
+        prefix=PREFIX,
+        auth=auth,
+        access=Access.APP,
+        errors=Errors.MOTOWN,
+        media_type=MEDIA_TYPE,
+        accepts=ACCEPTED,
+    )
+    answer_errors_as_motown(routes.blueprint, MEDIA_TYPE)
+    _add_transactions(routes, apps, pms_identifier)
+    _add_local_services(routes, apps)
+    return routes
 
 
-def _add_transactions(blueprint: Blueprint, apps: AppDoor, pms_identifier: str) -> None:
-    def shown(view: TransactionView) -> dict[str, Any]:
+def _add_transactions(routes: Routes, apps: AppDoor, pms_identifier: str) -> None:
+    def shown(view: TransactionView) -> SessionInfo:
         return session_info(living(view), pms_identifier=pms_identifier, service_pms=view.pms_identifier)
 
-    @blueprint.post("/authorize")
-    async def authorize() -> Response:
-        view = await apps.authorize(principal(), _authorization(await body(SourceAuthorize, ACCEPTED)))
-        response = {"authorizationIdentifier": view.authorization_identifier}
-        return _answer({"response": response, "sessionInfo": shown(view)})
+    def requested(view: TransactionView) -> Response:
+        names = Requested(
+            authorization_identifier=view.authorization_identifier, request_identifier=view.request_identifier
+        )
+        return _answer(SourceRequestAnswer(response=names, session_info=shown(view)))
 
-    @blueprint.post("/requestStartTransaction")
-    async def request_start_transaction() -> Response:
-        return _answer(_requested(view := await apps.start(principal(), await transaction_id(), None), shown(view)))
-
-    @blueprint.post("/requestStopTransaction")
-    async def request_stop_transaction() -> Response:
-        return _answer(_requested(view := await apps.stop(principal(), await transaction_id(), None), shown(view)))
-
-    @blueprint.post("/session")
-    async def session() -> Response:
-        authorization_identifier = converted((await text_body()).strip(), Identifier)
-        return _answer(shown(await apps.by_authorization(principal(), authorization_identifier)))
-
-    async def transaction_id() -> str:
-        asked = await body(SourceRequest, ACCEPTED)
+    async def transaction_id(asked: SourceRequest) -> str:
         return (await apps.by_authorization(principal(), asked.authorization_identifier)).transaction_id
 
+    @routes.post("/authorize", SourceAuthorizeAnswer, reads=SourceAuthorize)
+    async def authorize(asked: SourceAuthorize) -> Response:
+        """Asks the operator of a station for a charge."""
+        view = await apps.authorize(principal(), _authorization(asked))
+        named = Authorized(authorization_identifier=view.authorization_identifier)
+        return _answer(SourceAuthorizeAnswer(response=named, session_info=shown(view)))
 
-def _add_local_services(blueprint: Blueprint, apps: AppDoor) -> None:
-    @blueprint.post("/getLocalServicesList")
-    async def get_local_services_list() -> Response:
-        asked = await body(SourceLocalServicesList, ACCEPTED)
+    @routes.post("/requestStartTransaction", SourceRequestAnswer, reads=SourceRequest)
+    async def request_start_transaction(asked: SourceRequest) -> Response:
+        """Starts the charge: answers once that is written down."""
+        return requested(await apps.start(principal(), await transaction_id(asked), None))
+
+    @routes.post("/requestStopTransaction", SourceRequestAnswer, reads=SourceRequest)
+    async def request_stop_transaction(asked: SourceRequest) -> Response:
+        """Stops the charge: answers once that is written down."""
+        return requested(await apps.stop(principal(), await transaction_id(asked), None))
+
+    @routes.post("/session", SessionInfo, reads=Identifier, accepts=(TEXT,))
+    async def session(authorization_identifier: str) -> Response:
+        """Shows a session; the body is its authorizationIdentifier, as text."""
+        return _answer(shown(await apps.by_authorization(principal(), authorization_identifier)))
+
+
+def _add_local_services(routes: Routes, apps: AppDoor) -> None:
+    @routes.post("/getLocalServicesList", SourceLocalServicesAnswer, reads=SourceLocalServicesList)
+    async def get_local_services_list(asked: SourceLocalServicesList) -> Response:
+        """Finds local services around a place, nearest first."""
         destination = asked.service_pms or asked.pms_identifier
         found = await apps.local_services(
             principal(),
@@ -117,14 +112,16 @@ def _add_local_services(blueprint: Blueprint, apps: AppDoor) -> None:
             service_types=asked.service_types_list or (),
             destinations=(destination,) if destination else (),
         )
-        services = [_local_service(service) for service in found.local_services]
-        return _answer({"response": {"localServices": services, "unanswered": found.unanswered}})
+        services = tuple(_local_service(service) for service in found.local_services)
+        return _answer(
+            SourceLocalServicesAnswer(response=ServicesFound(local_services=services, unanswered=found.unanswered))
+        )
 
-    @blueprint.post("/getLocalServiceStatus")
-    async def get_local_service_status() -> Response:
-        asked = await body(SourceLocalServiceStatus, ACCEPTED)
+    @routes.post("/getLocalServiceStatus", SourceLocalServiceAnswer, reads=SourceLocalServiceStatus)
+    async def get_local_service_status(asked: SourceLocalServiceStatus) -> Response:
+        """Shows a local service as its operator does now."""
         found = await apps.local_service(principal(), _destination(asked), asked.local_service_identifier)
-        return _answer({"response": {"localService": _local_service(found)}})
+        return _answer(SourceLocalServiceAnswer(response=ServiceFound(local_service=_local_service(found))))
 
 
 def _authorization(asked: SourceAuthorize) -> AuthorizationRequest:
@@ -144,25 +141,17 @@ def _destination(asked: SourceAuthorize | SourceLocalServiceStatus) -> str:
     return destination
 
 
-def _requested(view: TransactionView, session: dict[str, Any]) -> dict[str, Any]:
-    response = {
-        "authorizationIdentifier": view.authorization_identifier,
-        "requestIdentifier": view.request_identifier,
-    }
-    return {"response": response, "sessionInfo": session}
+def _local_service(service: LocalService) -> ServiceInfo:
+    place = ServicePlace(latitude=str(service.location.latitude), longitude=str(service.location.longitude))
+    return ServiceInfo(
+        service_pms=service.pms_identifier,
+        local_service_identifier=service.local_service_identifier,
+        local_service_status=service.status,
+        service_types_list=service.service_types,
+        location=place,
+        distance=service.distance_m,
+    )
 
 
-def _local_service(service: LocalService) -> dict[str, Any]:
-    shown = {
-        "servicePms": service.pms_identifier,
-        "localServiceIdentifier": service.local_service_identifier,
-        "localServiceStatus": service.status,
-        "serviceTypesList": service.service_types,
-        "location": {"latitude": str(service.location.latitude), "longitude": str(service.location.longitude)},
-        "distance": service.distance_m,
-    }
-    return {name: value for name, value in shown.items() if value is not None}
-
-
-def _answer(content: dict[str, Any]) -> Response:
+def _answer(content: MotownAnswer) -> Response:
     return motown_answer(content, MEDIA_TYPE)

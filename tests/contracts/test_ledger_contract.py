@@ -7,8 +7,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.cursors import cursor_of, place_of
 from actors.journal import Journal
-from actors.ledger import Ledger, _place
+from actors.ledger import Ledger
 from actors.outbox import Outbox
 from actors.records import Alias, AliasTaken, Append, DeliveryClosed, DeliveryStatus, Orphan, StreamCorrupt
 from statecharts.vocabulary import Refused
@@ -79,11 +80,20 @@ async def test_a_cursor_that_is_not_ours_is_refused(ledger: Ledger, cursor: str)
 @given(st.text() | st.from_regex(r"[\w-]{0,40}", fullmatch=True))
 def test_any_text_is_a_cursor_or_refused(text: str) -> None:
     try:
-        created_at_us, stream = _place(text)
+        number, name = place_of(text, "things", int, str)
     except Refused:
         return
-    assert isinstance(created_at_us, int)
-    assert isinstance(stream, str)
+    assert isinstance(number, int)
+    assert isinstance(name, str)
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_a_cursor_of_ours_is_read_as_it_was_made_and_by_its_own_list_only(number: int, name: str) -> None:
+    cursor = cursor_of("things", number, name)
+    assert place_of(cursor, "things", int, str) == (number, name)
+    for listed, kinds in (("others", (int, str)), ("things", (int,)), ("things", (str, int))):
+        with pytest.raises(Refused):
+            place_of(cursor, listed, *kinds)
 
 
 async def test_namesakes_of_an_authorization_come_newest_first(journal: Journal, ledger: Ledger) -> None:
@@ -194,8 +204,22 @@ async def test_charge_records_are_listed_the_last_ended_first(journal: Journal, 
         record = entry(f"IE-001/{number}", ended_at=after(number))
         await journal.append(append(f"destination/{number}", ledger=(record,)))
     await journal.append(append("source/9", ledger=(entry("FR-002/9", role="source", ended_at=after(9)),)))
-    assert [cdr.cdr_id for cdr in await ledger.cdrs("destination", 2)] == ["IE-001/3", "IE-001/2"]
-    assert [cdr.cdr_id for cdr in await ledger.cdrs(None, 9)][0:2] == ["FR-002/9", "IE-001/3"]
+    first = await ledger.cdrs("destination", limit=2)
+    assert [cdr.cdr_id for cdr in first.items] == ["IE-001/3", "IE-001/2"]
+    assert [cdr.cdr_id for cdr in (await ledger.cdrs(limit=9)).items][0:2] == ["FR-002/9", "IE-001/3"]
+    await journal.append(append("destination/7", ledger=(entry("IE-001/7", ended_at=after(7)),)))
+    second = await ledger.cdrs("destination", cursor=first.next_cursor, limit=2)
+    assert [cdr.cdr_id for cdr in second.items] == ["IE-001/1"] and second.next_cursor is None
+
+
+async def test_charge_records_of_one_instant_and_one_name_are_paged_without_loss(
+    journal: Journal, ledger: Ledger
+) -> None:
+    for role in ("source", "destination"):
+        await journal.append(append(f"{role}/1", ledger=(entry("IE-001/1", role=role, ended_at=NOON),)))
+    first = await ledger.cdrs(limit=1)
+    second = await ledger.cdrs(cursor=first.next_cursor, limit=1)
+    assert len(first.items + second.items) == 2 and second.next_cursor is None
 
 
 async def test_the_ledger_counts_every_record_of_a_peer(journal: Journal, ledger: Ledger) -> None:
@@ -234,9 +258,12 @@ async def test_the_ledger_counts_every_record_of_a_peer(journal: Journal, ledger
 async def test_orphans_are_kept_and_shown_newest_first(journal: Journal, ledger: Ledger) -> None:
     lost = [Orphan(station="CS01", kind="StopTransaction", at=NOON, body=f"{n}".encode()) for n in range(3)]
     await journal.append(append("station/CS01", orphans=tuple(lost)))
-    shown = await ledger.orphans(2)
-    assert [each.body for each in shown] == [b"2", b"1"]
-    assert all(each.id for each in shown)
+    first = await ledger.orphans(limit=2)
+    assert [each.body for each in first.items] == [b"2", b"1"]
+    assert all(each.id for each in first.items)
+    await journal.append(append("station/CS01", after_seq=1, orphans=(lost[0],)))
+    second = await ledger.orphans(cursor=first.next_cursor, limit=2)
+    assert [each.body for each in second.items] == [b"0"] and second.next_cursor is None
 
 
 @pytest.mark.parametrize(
@@ -256,8 +283,8 @@ async def test_an_altered_row_is_never_shown(journal: Journal, ledger: Ledger, a
     table = alter.split()[1]
     reading = {
         "transactions": lambda: ledger.transactions(limit=9),
-        "ledger": lambda: ledger.cdrs("source", 9),
-        "orphans": lambda: ledger.orphans(9),
+        "ledger": lambda: ledger.cdrs("source", limit=9),
+        "orphans": lambda: ledger.orphans(limit=9),
     }[table]
     with pytest.raises(StreamCorrupt, match=f"{table}/.* does not match its checksum"):
         await reading()

@@ -94,7 +94,8 @@ class Roaming:
     async def cdrs(self) -> tuple[tuple[CdrView, ...], tuple[CdrView, ...]]:
         """The charge records that the Source and the Destination hold."""
         received = await self.home.operator.cdrs(role="source", limit=99)
-        return received, await self.local.operator.cdrs(role="destination", limit=99)
+        made = await self.local.operator.cdrs(role="destination", limit=99)
+        return received.items, made.items
 
     async def same_cdr(self, charge: Charge) -> CdrView:
         """The one record that both hold of this charge; fails if they differ or there are more."""

@@ -1,13 +1,14 @@
-"""Server-Sent Events (WHATWG HTML section 9.2): a transaction, now and after each change.
+"""Server-Sent Events (WHATWG HTML section 9.2): transactions, as they are now and after each change.
 
-`event: state` carries the transaction as JSON under its version as id, so that a client that reconnects with
-Last-Event-ID misses nothing that still holds. `event: end` says that nothing more will come, `event: drain` that this
-node is going away and the client should come back soon.
+`event: state` carries a transaction as JSON; its id is the position in the journal since which it is so, and a client
+that reconnects with it as Last-Event-ID misses nothing that still holds. `event: end` says that nothing more will
+come, `event: reset` that the Last-Event-ID is of another journal, `event: drain` that this node is going away and the
+client should come back soon.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,54 +16,92 @@ import trio
 from quart import request
 from quart_trio.wrappers import TrioResponse as Response
 
+from protocols.rest.auth import principal
 from protocols.rest.bodies import ENCODER, plain
+from protocols.rest.limits import StreamLimiter
 from protocols.rest.problems import Problem
-from statecharts.ports import AppDoor, Principal, TransactionView
+from statecharts.bounds import Watermarks
+from statecharts.doors import AppDoor
+from statecharts.ports import Change, Principal
 from statecharts.transaction_source import CHART
+from statecharts.vocabulary import Refused
 
+EVENT_STREAM = "text/event-stream"
 LAST_EVENT_ID_DIGITS_MAX = 15
+
 KEEP_ALIVE = b": keep-alive\n\n"
 END = b"event: end\ndata: {}\n\n"
+RESET = b"event: reset\ndata: {}\n\n"
 DRAIN = b"event: drain\nretry: 500\ndata: {}\n\n"
+STORE_AWAY = b"retry: 5000\n\n"
+"""The stream ends, and the client comes back when the store may be there again."""
+
+ChangesIterator = AsyncIterator[Change | None]
 
 
-async def event_stream(apps: AppDoor, principal: Principal, transaction_id: str, draining: trio.Event) -> Response:
-    """The stream of a transaction's changes after the client's Last-Event-ID.
+class EventStreams:
+    """Makes event streams; `draining` ends them all."""
 
-    204 tells a client that has seen the final state not to reconnect. Raises `Refused` 404 for an unknown transaction,
-    `Problem` 400 for a Last-Event-ID that is none of ours.
-    """
-    seen = _last_event_id()
-    now = await apps.transaction(principal, transaction_id)
-    if CHART.by_name[now.state].final and now.version <= seen:
-        return Response(b"", 204)
-    if request.method == "HEAD":
-        return _streaming(b"")
-    return _streaming(_events(apps.changes(principal, transaction_id, seen), draining))
+    def __init__(self, draining: trio.Event, watermarks: Watermarks) -> None:
+        self._draining = draining
+        self._limiter = StreamLimiter(watermarks)
+
+    async def of_transaction(self, apps: AppDoor, who: Principal, transaction_id: str) -> Response:
+        """The stream of a transaction's changes after the client's Last-Event-ID.
+
+        204 tells a client that has seen the final state not to reconnect. Raises `Refused` 404 for an unknown
+        transaction, `Problem` 400 for a Last-Event-ID that cannot be ours, 429 for too many streams.
+        """
+        seen = _last_event_id()
+        now = await apps.newest(who, transaction_id)
+        if CHART.by_name[now.transaction.state].final and now.position == seen:
+            return Response(b"", 204)
+        return self._stream(b"", apps.changes(who, transaction_id, -1 if seen is None else seen), last=END)
+
+    async def of_all(self, position: Callable[[], Awaitable[int]], feed: Callable[[int], ChangesIterator]) -> Response:
+        """The stream of all that changes after the client's Last-Event-ID; without one, from now on.
+
+        The first block gives the id to resume from, also if nothing changes before the line breaks. Raises `Problem`
+        400 for a Last-Event-ID that cannot be ours, 429 for too many streams.
+        """
+        seen, newest = _last_event_id(), await position()
+        after = newest if seen is None or seen > newest else seen
+        reset = RESET if seen is not None and seen > newest else b""
+        return self._stream(b"id: %d\nretry: 2000\n\n%b" % (after, reset), feed(after), last=b"")
+
+    def _stream(self, first: bytes, changes: ChangesIterator, last: bytes) -> Response:
+        name = principal().name
+        self._limiter.check(name)
+        content: Any = b"" if request.method == "HEAD" else self._events(name, first, changes, last)
+        response = Response(content, headers={"Cache-Control": "no-store"}, content_type=EVENT_STREAM)
+        response.timeout = None  # Quart's RESPONSE_TIMEOUT would end the stream
+        return response
+
+    async def _events(self, name: str, first: bytes, changes: ChangesIterator, last: bytes) -> AsyncIterator[bytes]:
+        async with _closed_after(changes):
+            with self._limiter.counted(name):
+                if first:
+                    yield first
+                try:
+                    async for change in changes:
+                        yield KEEP_ALIVE if change is None else _state_event(change)
+                except Refused:
+                    yield STORE_AWAY
+                else:
+                    yield DRAIN if self._draining.is_set() else last
 
 
-def _last_event_id() -> int:
-    given = request.headers.get("Last-Event-ID", "0")
+def _last_event_id() -> int | None:
+    given = request.headers.get("Last-Event-ID")
+    if given is None:
+        return None
     if not (given.isascii() and given.isdigit() and len(given) <= LAST_EVENT_ID_DIGITS_MAX):
         raise Problem(400, "invalid-last-event-id", "Last-Event-ID is the id of an event of this stream: a number.")
     return int(given)
 
 
-def _streaming(content: Any) -> Response:
-    response = Response(content, headers={"Cache-Control": "no-store"}, content_type="text/event-stream")
-    response.timeout = None  # Quart's RESPONSE_TIMEOUT would end the stream
-    return response
-
-
-async def _events(changes: AsyncIterator[TransactionView | None], draining: trio.Event) -> AsyncIterator[bytes]:
-    async with _closed_after(changes):
-        async for change in changes:
-            yield KEEP_ALIVE if change is None else _state_event(change)
-        yield DRAIN if draining.is_set() else END
-
-
-def _state_event(transaction: TransactionView) -> bytes:
-    return b"event: state\nid: %d\ndata: %b\n\n" % (transaction.version, ENCODER.encode(plain(transaction)))
+def _state_event(change: Change) -> bytes:
+    return b"event: state\nid: %d\ndata: %b\n\n" % (change.position, ENCODER.encode(plain(change.transaction)))
 
 
 @asynccontextmanager

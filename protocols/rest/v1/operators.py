@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
-from quart import Blueprint
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
-from protocols.rest.bodies import answer, body, query
-from protocols.rest.v1.apps import Cursor, Limit, State
+from protocols.rest.bodies import Cursor, Limit, answer, page_answer
+from protocols.rest.routes import Access, Routes
+from protocols.rest.v1.apps import State
 from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
-from statecharts.ports import OperatorDoor, TransactionView
+from protocols.rest.v1.events import EVENT_STREAM, EventStreams
+from statecharts.doors import DeliveryView, OperatorDoor, OrphanView, PeerView, QuarantineView, StationView
+from statecharts.ports import CdrView, Page, TransactionView
+from statecharts.station_vocabulary import CallOutcome
 
 PREFIX = "/api/v1/operator"
 ROLE = "<any(source, destination, local):role>"
@@ -22,7 +25,7 @@ ACTOR = "<any(source, destination, local, station, peer):kind>"
 Role = Literal["source", "destination", "local"]
 
 
-class TransactionsQuery(msgspec.Struct, forbid_unknown_fields=True):
+class OperatorTransactionsQuery(msgspec.Struct, forbid_unknown_fields=True):
     cursor: Cursor | None = None
     limit: Limit = 50
     role: Role | None = None
@@ -30,111 +33,199 @@ class TransactionsQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class CdrsQuery(msgspec.Struct, forbid_unknown_fields=True):
+    cursor: Cursor | None = None
     limit: Limit = 50
     role: Role | None = None
 
 
+class PageQuery(msgspec.Struct, forbid_unknown_fields=True):
+    cursor: Cursor | None = None
+    limit: Limit = 50
+
+
+class EventsQuery(msgspec.Struct, forbid_unknown_fields=True):
+    role: Role | None = None
+
+
 class NewLocalTransaction(msgspec.Struct, forbid_unknown_fields=True):
+    """A charge without a partner, as if this card had been held to the station."""
+
     connector_id: ConnectorId
     id_tag: IdTag
 
 
 class Release(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to become of the message that broke an actor."""
+
     message: Literal["hand-over", "dismiss"]
 
 
-def operators_blueprint(operators: OperatorDoor, auth: BearerAuth) -> Blueprint:
+def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventStreams) -> Routes:
     """The routes for operators, behind an operator's token."""
-    blueprint = Blueprint("v1_operators", __name__, url_prefix=PREFIX)
-    blueprint.before_request(auth.operator)
-    _add_transactions(blueprint, operators)
-    _add_stations(blueprint, operators)
-    _add_peers(blueprint, operators)
-    _add_deliveries(blueprint, operators)
-    _add_quarantine(blueprint, operators)
-    return blueprint
+    routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR)
+    _add_transactions(routes, operators)
+    _add_lists(routes, operators)
+    _add_events(routes, operators, streams)
+    _add_stations(routes, operators)
+    _add_peers(routes, operators)
+    _add_deliveries(routes, operators)
+    _add_quarantine(routes, operators)
+    return routes
 
 
-def _add_transactions(blueprint: Blueprint, operators: OperatorDoor) -> None:
-    @blueprint.get("/transactions")
-    async def transactions() -> Response:
-        asked = query(TransactionsQuery)
-        page = await operators.transactions(role=asked.role, state=asked.state, cursor=asked.cursor, limit=asked.limit)
-        return answer(page)
+def _add_transactions(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.get(
+        "/transactions",
+        Page[TransactionView],
+        query=OperatorTransactionsQuery,
+        answer_headers=("Link",),
+        refuses=("cursor-unknown",),
+    )
+    async def transactions(asked: OperatorTransactionsQuery) -> Response:
+        """Lists transactions of every role, newest first."""
+        return page_answer(
+            await operators.transactions(role=asked.role, state=asked.state, cursor=asked.cursor, limit=asked.limit)
+        )
 
-    @blueprint.get(f"/transactions/{ROLE}/<identifier:transaction>")
+    @routes.get(f"/transactions/{ROLE}/<identifier:transaction>", TransactionView, refuses=("unknown-transaction",))
     async def transaction(role: str, transaction: str) -> Response:
+        """Shows a transaction as it is now."""
         return answer(await operators.transaction(role, transaction))
 
-    @blueprint.post(f"/transactions/{ROLE}/<identifier:transaction>/stop")
+    @routes.post(
+        f"/transactions/{ROLE}/<identifier:transaction>/stop",
+        {202: TransactionView},
+        refuses=("unknown-transaction", "not-here", "already-finished", "not-running", "wrong-state"),
+    )
     async def stop(role: str, transaction: str) -> Response:
+        """Stops a charge at our own station."""
         return _under_way(await operators.stop(role, transaction))
 
-    @blueprint.get("/cdrs")
-    async def cdrs() -> Response:
-        asked = query(CdrsQuery)
-        return _items(await operators.cdrs(role=asked.role, limit=asked.limit))
+
+def _add_lists(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.get("/cdrs", Page[CdrView], query=CdrsQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
+    async def cdrs(asked: CdrsQuery) -> Response:
+        """Lists charge records, the one that ended last first."""
+        return page_answer(await operators.cdrs(role=asked.role, cursor=asked.cursor, limit=asked.limit))
+
+    @routes.get("/orphans", Page[OrphanView], query=PageQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
+    async def orphans(asked: PageQuery) -> Response:
+        """Lists what stations reported that belongs to no transaction, newest first."""
+        return page_answer(await operators.orphans(cursor=asked.cursor, limit=asked.limit))
 
 
-def _add_stations(blueprint: Blueprint, operators: OperatorDoor) -> None:
-    @blueprint.get("/stations")
-    async def stations() -> Response:
-        return _items(await operators.stations())
+def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) -> None:
+    @routes.get(
+        "/events",
+        str,
+        query=EventsQuery,
+        media_type=EVENT_STREAM,
+        headers=("Last-Event-ID",),
+        refuses=("invalid-last-event-id", "too-many-streams"),
+    )
+    async def events(asked: EventsQuery) -> Response:
+        """Streams every transaction (of one role) after each change."""
+        return await streams.of_all(operators.position, lambda after: operators.feed(asked.role, after))
 
-    @blueprint.post("/stations/<identifier:identity>/commands")
-    async def command(identity: str) -> Response:
-        asked: Command = await body(ANY_COMMAND)
+
+def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.get("/stations", Page[StationView], query=PageQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
+    async def stations(asked: PageQuery) -> Response:
+        """Lists our stations by their identity."""
+        return page_answer(await operators.stations(cursor=asked.cursor, limit=asked.limit))
+
+    @routes.post(
+        "/stations/<identifier:identity>/commands",
+        CallOutcome,
+        reads=ANY_COMMAND,
+        refuses=("unknown-station",),
+        example={"command": "GetConfiguration", "keys": ["HeartbeatInterval"]},
+    )
+    async def command(asked: Command, identity: str) -> Response:
+        """Sends a command to a station: 200 whatever it said, `verdict` tells."""
         return answer(await operators.command_station(identity, asked.for_station()))
 
-    @blueprint.post("/stations/<identifier:identity>/transactions")
-    async def start_local(identity: str) -> Response:
-        asked = await body(NewLocalTransaction)
+    @routes.post(
+        "/stations/<identifier:identity>/transactions",
+        {202: TransactionView},
+        reads=NewLocalTransaction,
+        refuses=("unknown-station", "unknown-connector", "invalid-id-tag", "station-unavailable", "connector-busy",
+                 "superseded"),
+        example={"connector_id": 1, "id_tag": "04A1B2C3D4"},
+    )  # fmt: skip
+    async def start_local(asked: NewLocalTransaction, identity: str) -> Response:
+        """Starts a charge without a partner."""
         return _under_way(await operators.start_local(identity, asked.connector_id, asked.id_tag))
 
 
-def _add_peers(blueprint: Blueprint, operators: OperatorDoor) -> None:
-    @blueprint.get("/peers")
-    async def peers() -> Response:
-        return _items(await operators.peers())
+def _add_peers(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.get("/peers", Page[PeerView], query=PageQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
+    async def peers(asked: PageQuery) -> Response:
+        """Lists our partners by their pmsIdentifier."""
+        return page_answer(await operators.peers(cursor=asked.cursor, limit=asked.limit))
 
-    @blueprint.post("/peers/<identifier:peer>/block")
+    @routes.post("/peers/<identifier:peer>/block", PeerView, refuses=("unknown-peer", "wrong-state"))
     async def block(peer: str) -> Response:
+        """Ends new business with a partner; what runs goes on to its charge record."""
         return answer(await operators.block_peer(peer, True))
 
-    @blueprint.post("/peers/<identifier:peer>/unblock")
+    @routes.post("/peers/<identifier:peer>/unblock", PeerView, refuses=("unknown-peer", "wrong-state"))
     async def unblock(peer: str) -> Response:
+        """Allows new business with a partner again."""
         return answer(await operators.block_peer(peer, False))
 
 
-def _add_deliveries(blueprint: Blueprint, operators: OperatorDoor) -> None:
-    @blueprint.get("/peers/<identifier:peer>/deliveries")
-    async def deliveries(peer: str) -> Response:
-        return _items(await operators.parked(peer))
+def _add_deliveries(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.get(
+        "/peers/<identifier:peer>/deliveries",
+        Page[DeliveryView],
+        query=PageQuery,
+        answer_headers=("Link",),
+        refuses=("unknown-peer", "cursor-unknown"),
+    )
+    async def deliveries(asked: PageQuery, peer: str) -> Response:
+        """Lists what this partner would not take or was never there for, oldest first."""
+        return page_answer(await operators.parked(peer, cursor=asked.cursor, limit=asked.limit))
 
-    @blueprint.post("/peers/<identifier:peer>/deliveries/<number:delivery>/replay")
+    @routes.post(
+        "/peers/<identifier:peer>/deliveries/<number:delivery>/replay",
+        {204: None},
+        refuses=("unknown-peer", "unknown-delivery"),
+    )
     async def replay(peer: str, delivery: int) -> Response:
+        """Sends a parked delivery again."""
         await operators.replay(peer, delivery)
         return Response(b"", 204)
 
 
-def _add_quarantine(blueprint: Blueprint, operators: OperatorDoor) -> None:
-    @blueprint.get("/quarantine")
-    async def quarantine() -> Response:
-        return _items(await operators.quarantine())
+def _add_quarantine(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.get(
+        "/quarantine",
+        Page[QuarantineView],
+        query=PageQuery,
+        answer_headers=("Link",),
+        refuses=("cursor-unknown",),
+    )
+    async def quarantine(asked: PageQuery) -> Response:
+        """Lists what was put aside because it failed again and again, oldest first."""
+        return page_answer(await operators.quarantine(cursor=asked.cursor, limit=asked.limit))
 
-    @blueprint.get(f"/quarantine/{ACTOR}/<identifier:name>")
+    @routes.get(f"/quarantine/{ACTOR}/<identifier:name>", QuarantineView, refuses=("not-in-quarantine",))
     async def case(kind: str, name: str) -> Response:
+        """Shows what was put aside, and what broke it."""
         return answer(await operators.case(f"{kind}/{name}"))
 
-    @blueprint.post(f"/quarantine/{ACTOR}/<identifier:name>/release")
-    async def release(kind: str, name: str) -> Response:
-        asked = await body(Release)
+    @routes.post(
+        f"/quarantine/{ACTOR}/<identifier:name>/release",
+        {204: None},
+        reads=Release,
+        refuses=("not-in-quarantine", "failed-again", "not-repeatable"),
+        example={"message": "dismiss"},
+    )
+    async def release(asked: Release, kind: str, name: str) -> Response:
+        """Lets it work again, its message handed over once more or dismissed."""
         await operators.release(f"{kind}/{name}", hand_over=asked.message == "hand-over")
         return Response(b"", 204)
-
-
-def _items(found: tuple[Any, ...]) -> Response:
-    return answer({"items": found})
 
 
 def _under_way(transaction: TransactionView) -> Response:

@@ -89,7 +89,7 @@ async def test_a_stream_ends_when_the_node_drains_though_the_transaction_changes
     first = await anext(changes)
     assert first is not None
     roaming.home.context.changes.drain()
-    roaming.home.context.changes.publish(charge.source, msgspec.structs.replace(first, version=first.version + 1))
+    roaming.home.context.changes.publish(charge.source, msgspec.structs.replace(first, position=first.position + 1))
     with trio.fail_after(1):
         assert [view async for view in changes] == []
 

@@ -65,10 +65,10 @@ async def test_commands_whose_time_is_over_are_not_counted_as_owed(
         roaming.there.down = True
         await roaming.start(charge)
         await trio.sleep(60)
-        (owing,) = await roaming.home.operator.peers()
+        (owing,) = (await roaming.home.operator.peers()).items
         assert owing.pending_deliveries == 1
         await trio.sleep(START_S)
-        (lapsed,) = await roaming.home.operator.peers()
+        (lapsed,) = (await roaming.home.operator.peers()).items
         assert (lapsed.pending_deliveries, lapsed.parked_deliveries) == (0, 0)
 
 
@@ -86,7 +86,7 @@ async def test_a_command_whose_time_passed_while_the_node_was_away_is_never_sent
         await trio.sleep(600)
         assert len(roaming.there.sent) == before
         assert not roaming.station.commands
-        (owing,) = await roaming.home.operator.peers()
+        (owing,) = (await roaming.home.operator.peers()).items
         assert owing.pending_deliveries == 0
 
 

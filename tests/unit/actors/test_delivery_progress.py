@@ -71,7 +71,7 @@ async def test_a_progress_update_that_was_lost_is_not_sent_again(autojump_clock:
         roaming.back.down = False
         await trio.sleep(3_600)
         assert told(roaming) == [500]
-        assert (await roaming.local.operator.peers())[0].pending_deliveries == 0
+        assert (await roaming.local.operator.peers()).items[0].pending_deliveries == 0
         await roaming.station.meter(charge.number, 2_500)
         await trio.sleep(1)
         assert (await roaming.view(charge)).energy_wh == 1_500

@@ -206,8 +206,8 @@ async def be_fair(life: Life) -> None:
     await meter.tell()
     await roaming.leave()
     await trio.sleep(LAPSED_S)
-    for letter in await roaming.local.operator.parked(HOME):
-        await roaming.local.operator.replay(HOME, letter["id"])
+    for letter in (await roaming.local.operator.parked(HOME)).items:
+        await roaming.local.operator.replay(HOME, letter.id)
     await trio.sleep(LAPSED_S)
 
 
@@ -223,7 +223,7 @@ async def check(life: Life) -> None:
         assert (await roaming.same_cdr(life.charge)).energy_wh == energy_wh
     assert all(operation.status != "pending" for operation in view.operations)
     for house in (roaming.home, roaming.local):
-        (peer,) = await house.operator.peers()
+        (peer,) = (await house.operator.peers()).items
         assert (peer.pending_deliveries, peer.parked_deliveries) == (0, 0)
     page = await roaming.local.operator.transactions(role="local", state=None, cursor=None, limit=9)
     assert page.items == (), "nothing of a roaming charge is billed locally"

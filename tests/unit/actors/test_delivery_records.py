@@ -19,7 +19,7 @@ async def charged(roaming: Roaming, stop_wh: int = 5_000) -> Charge:
 
 async def ledger(roaming: Roaming) -> dict[str, int]:
     """What the Destination shows of its charge records for the Source, zeroes left out."""
-    (peer,) = await roaming.local.operator.peers()
+    (peer,) = (await roaming.local.operator.peers()).items
     return {name: count for name, count in peer.ledger.items() if count}
 
 
@@ -105,7 +105,7 @@ async def test_the_ledger_is_kept_per_peer(autojump_clock: object, nursery: trio
     async with two_operators(nursery) as roaming, open_house("FR-002", nursery) as other:
         link(other, roaming.local)
         await charged(roaming)
-        views = {peer.pms_identifier: peer.ledger["ended"] for peer in await roaming.local.operator.peers()}
+        views = {peer.pms_identifier: peer.ledger["ended"] for peer in (await roaming.local.operator.peers()).items}
         assert views == {HOME: 1, "FR-002": 0}
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.context import Place
-from statecharts.ports import LocalServicesFound
+from statecharts.doors import LocalServicesFound
 from statecharts.station_vocabulary import ConnectorStatus
 from statecharts.vocabulary import (
     Declined,

@@ -18,12 +18,12 @@ async def code_of(work: object) -> int:
 
 
 async def test_stations_are_shown_as_they_are(autojump_clock: object, roaming: Roaming) -> None:
-    (view,) = await roaming.local.operator.stations()
+    (view,) = (await roaming.local.operator.stations()).items
     assert (view.identity, view.registration, view.online, view.protocol) == ("CS01", "Accepted", True, "ocpp1.6")
     assert view.connectors == {"1": "Available", "2": "Available"}
     await roaming.station.go_offline()
     await trio.sleep(0.1)
-    (view,) = await roaming.local.operator.stations()
+    (view,) = (await roaming.local.operator.stations()).items
     assert (view.online, view.protocol) == (False, None)
 
 
@@ -87,7 +87,7 @@ async def test_partners_are_those_of_either_role_and_no_other(
 ) -> None:
     async with open_house("FR-002", nursery) as other:
         link(roaming.local, other)
-        names = [peer.pms_identifier for peer in await roaming.local.operator.peers()]
+        names = [peer.pms_identifier for peer in (await roaming.local.operator.peers()).items]
         assert names == ["FR-002", HOME]
     for ask in (
         roaming.local.operator.block_peer("XX-000", True),
@@ -107,7 +107,7 @@ async def test_a_peer_is_suspect_then_down_then_up_by_the_deliveries_that_are_du
     seen = []
     for _ in range(10):
         await trio.sleep(120)
-        (peer,) = await roaming.local.operator.peers()
+        (peer,) = (await roaming.local.operator.peers()).items
         seen.append(peer.state)
     assert list(dict.fromkeys(seen)) == ["Suspect", "Down"]
     calls = len(roaming.back.sent)
@@ -115,7 +115,7 @@ async def test_a_peer_is_suspect_then_down_then_up_by_the_deliveries_that_are_du
     assert len(roaming.back.sent) <= calls + 1, "no synthetic call asks whether it is there"
     roaming.back.down = False
     await roaming.settled(charge, within_s=1_000)
-    (peer,) = await roaming.local.operator.peers()
+    (peer,) = (await roaming.local.operator.peers()).items
     assert peer.state == "Up"
 
 
@@ -129,9 +129,9 @@ async def test_a_dead_letter_of_one_peer_cannot_be_sent_again_in_the_name_of_ano
         roaming.back.script = [no]
         await roaming.station.stop(charge.number, 5_000)
         await trio.sleep(1)
-        (letter,) = await roaming.local.operator.parked(HOME)
-        assert await code_of(roaming.local.operator.replay("FR-002", letter["id"])) == 404
-        assert letter["message"]["authorization_identifier"] == charge.name
+        (letter,) = (await roaming.local.operator.parked(HOME)).items
+        assert await code_of(roaming.local.operator.replay("FR-002", letter.id)) == 404
+        assert letter.message["authorization_identifier"] == charge.name
 
 
 async def test_charge_records_are_shown_as_each_role_holds_them(autojump_clock: object, roaming: Roaming) -> None:

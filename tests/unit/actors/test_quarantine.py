@@ -52,7 +52,7 @@ async def stop_until_put_aside(line: StationLine, number: int) -> None:
 
 
 async def the_case(house: House) -> Any:
-    (found,) = await house.operator.quarantine()
+    (found,) = (await house.operator.quarantine()).items
     return found
 
 
@@ -104,9 +104,9 @@ async def test_an_unreadable_station_is_put_aside_alone(
     with pytest.raises(Refused) as no:
         await roaming.station.come_online(boot=False)
     assert no.value.refusal.kind == "quarantined"
-    (shown,) = await roaming.local.operator.stations()
+    (shown,) = (await roaming.local.operator.stations()).items
     assert (shown.registration, shown.online) == ("Quarantined", False)
-    assert [peer.state for peer in await roaming.local.operator.peers()] == ["Up"]
+    assert [peer.state for peer in (await roaming.local.operator.peers()).items] == ["Up"]
     services = await roaming.home.source.local_service(APP, LOCAL, "CS01")
     assert services.status == "UNKNOWN"
 
@@ -121,7 +121,7 @@ async def test_what_is_owed_to_a_partner_who_is_put_aside_waits_for_him(
     await roaming.station.come_online(boot=False)
     await roaming.station.stop(charge.number, 4_000)
     await trio.sleep(60)
-    (peer,) = await roaming.local.operator.peers()
+    (peer,) = (await roaming.local.operator.peers()).items
     assert (peer.state, peer.pending_deliveries) == ("Quarantined", 1)
     with pytest.raises(Refused) as no:
         await roaming.ready()
@@ -161,7 +161,7 @@ async def test_the_kept_message_is_handed_over_again_and_does_what_it_should_hav
     defect.mended = True
     await line.house.operator.release(f"local/{number}", hand_over=True)
     assert (await local(line, number)).state == "StopTxRequested"
-    assert await line.house.operator.quarantine() == ()
+    assert (await line.house.operator.quarantine()).items == ()
 
 
 async def test_a_message_can_be_dismissed(
@@ -172,7 +172,7 @@ async def test_a_message_can_be_dismissed(
     await stop_until_put_aside(line, number)
     await line.house.operator.release(f"local/{number}", hand_over=False)
     assert (await local(line, number)).state == "TxRunning"
-    assert await line.house.operator.quarantine() == ()
+    assert (await line.house.operator.quarantine()).items == ()
 
 
 async def test_a_message_that_breaks_it_again_stays_on_the_list(
@@ -232,7 +232,7 @@ async def test_a_station_that_is_released_is_there_though_it_never_reconnected(
     await line.house.operator.release("station/CS01", hand_over=False)
     number = (await line.start(CARD)).transaction_id
     assert (await local(line, number)).state == "TxRunning"
-    (shown,) = await line.house.operator.stations()
+    (shown,) = (await line.house.operator.stations()).items
     assert shown.online and line.closed is None
 
 
@@ -262,7 +262,7 @@ async def test_a_new_node_tries_what_was_put_aside_and_closes_the_case_if_it_wor
     mended = True
     await line.house.restart(nursery)
     await trio.sleep(1)
-    assert await line.house.operator.quarantine() == ()
+    assert (await line.house.operator.quarantine()).items == ()
     assert [each.state for each in await locals_of(line.house)] == ["TxRunning"]
     assert (await local(line, number)).state == "TxRunning"
 
@@ -279,4 +279,5 @@ async def test_a_message_is_never_handed_over_by_a_restart_and_waits_for_the_ope
     await trio.sleep(TRANSACTION.within_s)
     assert (await the_case(line.house)).at_work
     await line.house.operator.release(f"local/{number}", hand_over=True)
-    assert (await local(line, number)).state == "StopTxRequested" and await line.house.operator.quarantine() == ()
+    assert (await local(line, number)).state == "StopTxRequested"
+    assert (await line.house.operator.quarantine()).items == ()

@@ -38,8 +38,8 @@ async def test_a_driver_charges_at_another_operators_station_and_both_hold_the_s
         await home.until(f"source/{view.transaction_id}", "Settled")
         await local.until(f"destination/{name}", "Settled")
         (received,), (made,) = (
-            await home.operator.cdrs(role=None, limit=9),
-            await local.operator.cdrs(role=None, limit=9),
+            (await home.operator.cdrs()).items,
+            (await local.operator.cdrs()).items,
         )
         assert received.cdr_id == made.cdr_id == f"IE-001/{name}"
         assert received.energy_wh == made.energy_wh == 3_200

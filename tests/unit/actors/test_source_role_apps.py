@@ -326,7 +326,7 @@ async def test_whichever_answer_is_lost_the_charge_ends_alike_and_nothing_is_dou
     assert view.flags == ()
     assert counter.lost == times or counter.was_progress
     for house in (roaming.home, roaming.local):
-        (peer,) = await house.operator.peers()
+        (peer,) = (await house.operator.peers()).items
         assert (peer.pending_deliveries, peer.parked_deliveries) == (0, 0)
 
 

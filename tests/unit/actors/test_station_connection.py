@@ -70,7 +70,7 @@ async def test_the_old_connection_cannot_touch_the_new_session(autojump_clock: o
     await line.go_offline()
     assert await book(newer) == {}
     assert await newer.say(Heartbeat())
-    (view,) = await line.house.operator.stations()
+    (view,) = (await line.house.operator.stations()).items
     assert (view.online, view.vendor) == (True, "V")
 
 
@@ -82,7 +82,7 @@ async def test_a_reconnect_is_no_boot(autojump_clock: object, line: StationLine)
     await back.come_online(boot=False)
     data = await local(back, number)
     assert (data.state, data.flags, data.doubted_until) == ("TxRunning", (), None)
-    (view,) = await line.house.operator.stations()
+    (view,) = (await line.house.operator.stations()).items
     assert (view.registration, view.connectors["1"]) == ("Accepted", "Charging")
     outcome = await line.house.operator.command_station("CS01", START)
     assert outcome.verdict is CallVerdict.ACCEPTED
@@ -92,10 +92,10 @@ async def test_a_node_restart_takes_every_station_for_offline_until_it_is_back(
     autojump_clock: object, line: StationLine, nursery: trio.Nursery
 ) -> None:
     await line.house.restart(nursery)
-    (view,) = await line.house.operator.stations()
+    (view,) = (await line.house.operator.stations()).items
     assert (view.online, view.registration) == (False, "Accepted")
     await StationLine(line.house, "CS01").come_online(boot=False)
-    (view,) = await line.house.operator.stations()
+    (view,) = (await line.house.operator.stations()).items
     assert view.online
 
 
@@ -126,7 +126,7 @@ async def test_nothing_is_sent_to_a_station_whose_boot_was_rejected(autojump_clo
 
 async def test_connector_0_is_the_whole_station_and_no_connector(autojump_clock: object, line: StationLine) -> None:
     await line.status(0, ConnectorStatus.AVAILABLE)
-    (view,) = await line.house.operator.stations()
+    (view,) = (await line.house.operator.stations()).items
     assert set(view.connectors) == {"1", "2"}
     assert await free(line) == (1, 2)
 

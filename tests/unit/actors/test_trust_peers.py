@@ -160,7 +160,7 @@ async def test_a_false_end_is_refused_the_second_time_too(autojump_clock: object
     charge = await roaming.running()
     for _ in range(2):
         assert (await refusal(roaming.home.source, LOCAL, end(charge, user_identifier="eve"))).code == 403
-    assert await roaming.home.operator.cdrs(role=None, limit=9) == ()
+    assert (await roaming.home.operator.cdrs()).items == ()
 
 
 # -- blocked and revoked -----------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ async def test_what_is_under_way_with_a_blocked_peer_goes_on_to_its_charge_recor
 async def test_a_block_outlives_a_restart(autojump_clock: object, nursery: trio.Nursery, roaming: Roaming) -> None:
     await roaming.local.operator.block_peer(HOME, True)
     await roaming.local.restart(nursery)
-    (peer,) = await roaming.local.operator.peers()
+    (peer,) = (await roaming.local.operator.peers()).items
     assert peer.state == "Blocked"
     await roaming.station.come_online()
     assert (await refusal(roaming.local.destination, HOME, authorize())).code == 403
@@ -225,7 +225,7 @@ async def test_revoked_credentials_keep_what_is_owed(
     await trio.sleep(86_400)
     counts = await roaming.local.context.outbox.counts(HOME)
     assert {status.value: count for status, count in counts.items() if count} == {"done": 1, "pending": 1}
-    (shown,) = await roaming.local.operator.peers()
+    (shown,) = (await roaming.local.operator.peers()).items
     assert (shown.pms_identifier, shown.pending_deliveries) == (HOME, 1)
     roaming.local.sources[HOME] = client
     await roaming.local.restart(nursery)

@@ -12,16 +12,24 @@ import trio
 from quart_trio import QuartTrio
 
 from protocols.rest import make_app
+from protocols.rest.app import ApiSettings
+from statecharts.bounds import Watermarks
+from statecharts.doors import (
+    DeliveryView,
+    FirstAnswer,
+    LocalServicesFound,
+    OrphanView,
+    PeerView,
+    QuarantineView,
+    StationView,
+)
 from statecharts.ports import (
     AuthorizationRequest,
     CdrView,
-    LocalServicesFound,
+    Change,
     OperationView,
     Page,
-    PeerView,
     Principal,
-    QuarantineView,
-    StationView,
     TransactionView,
 )
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
@@ -77,8 +85,24 @@ class FakeTokens:
         return PRINCIPALS.get(token)
 
 
+class FakeAnswers:
+    """First answers, kept for as long as the test lasts."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], FirstAnswer] = {}
+
+    async def find(self, app: str, key: str) -> FirstAnswer | None:
+        return self.kept.get((app, key))
+
+    def keep(self, app: str, key: str, answer: FirstAnswer) -> None:
+        self.kept[app, key] = answer
+
+
 class FakeApps:
-    """One Source: transactions by id, what was asked, and changes that a test makes with `change`."""
+    """One Source: transactions by id, what was asked, and changes that a test makes with `change`.
+
+    A transaction stands since the position that is ten times its version.
+    """
 
     def __init__(self, *transactions: TransactionView) -> None:
         self.views = {view.transaction_id: view for view in transactions}
@@ -154,29 +178,44 @@ class FakeApps:
 
     async def transactions(
         self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> Page[TransactionView]:
         self._note((state, user_identifier, cursor, limit))
         seen = [view for view in self.views.values() if principal.may_act_for(view.user_identifier)]
         more = "next" if len(seen) > limit else None
         return Page(items=tuple(seen[:limit]), next_cursor=more)
 
-    async def changes(
-        self, principal: Principal, transaction_id: str, after_version: int
-    ) -> AsyncIterator[TransactionView | None]:
+    async def newest(self, principal: Principal, transaction_id: str) -> Change:
+        return _standing(await self.transaction(principal, transaction_id))
+
+    async def changes(self, principal: Principal, transaction_id: str, seen: int) -> AsyncIterator[Change | None]:
         self.streams += 1
         try:
             while not self.draining.is_set():
-                view, changed = self.views[transaction_id], self.changed
-                if view.version > after_version:
-                    after_version = view.version
-                    yield view
-                    if view.state in FINAL:
+                change, changed = _standing(self.views[transaction_id]), self.changed
+                if change.position != seen:
+                    seen = change.position
+                    yield change
+                    if change.transaction.state in FINAL:
                         return
                     continue
                 yield None
                 await changed.wait()
         finally:
             self.streams -= 1
+
+    async def position(self) -> int:
+        return max((_standing(view).position for view in self.views.values()), default=0)
+
+    async def feed(self, principal: Principal, after: int) -> AsyncIterator[Change | None]:
+        while not self.draining.is_set():
+            changed = self.changed
+            seen = [view for view in self.views.values() if principal.may_act_for(view.user_identifier)]
+            for change in sorted(map(_standing, seen), key=lambda change: change.position):
+                if change.position > after:
+                    after = change.position
+                    yield change
+            yield None
+            await changed.wait()
 
     async def local_services(
         self,
@@ -202,6 +241,10 @@ class FakeApps:
             raise self.fails_with
 
 
+def _standing(view: TransactionView) -> Change:
+    return Change(position=10 * view.version, transaction=view)
+
+
 class FakeOperators:
     """One Destination as its operator sees it."""
 
@@ -213,7 +256,9 @@ class FakeOperators:
     async def last_open_session(self) -> TransactionView | None:
         return self.last
 
-    async def transactions(self, *, role: str | None, state: str | None, cursor: str | None, limit: int) -> Page:
+    async def transactions(
+        self, *, role: str | None, state: str | None, cursor: str | None, limit: int
+    ) -> Page[TransactionView]:
         self.asked.append((role, state, cursor, limit))
         return Page(items=(READY,))
 
@@ -222,12 +267,24 @@ class FakeOperators:
             raise refused(404, "transaction-unknown", "there is no such transaction")
         return msgspec.structs.replace(READY, role=role)
 
-    async def cdrs(self, *, role: str | None, limit: int) -> tuple[CdrView, ...]:
-        self.asked.append((role, limit))
-        return (CDR,)
+    async def position(self) -> int:
+        return 20
 
-    async def stations(self) -> tuple[StationView, ...]:
-        return (StationView(identity="CS01", registration="Accepted", online=False, connectors={"1": "Available"}),)
+    async def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
+        self.asked.append(("feed", role, after))
+        yield _standing(READY)
+
+    async def cdrs(self, *, role: str | None, cursor: str | None, limit: int) -> Page[CdrView]:
+        self.asked.append((role, cursor, limit))
+        return Page(items=(CDR,))
+
+    async def orphans(self, *, cursor: str | None, limit: int) -> Page[OrphanView]:
+        report = {"type": "StopTransaction", "transaction_id": 7}
+        return Page(items=(OrphanView(id=1, station="CS01", kind="StopTransaction", at=NOON, report=report),))
+
+    async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]:
+        view = StationView(identity="CS01", registration="Accepted", online=False, connectors={"1": "Available"})
+        return Page(items=(view,), next_cursor="more")
 
     async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
         if identity != "CS01":
@@ -242,24 +299,33 @@ class FakeOperators:
     async def stop(self, role: str, identifier: str) -> TransactionView:
         return await self.transaction(role, identifier)
 
-    async def peers(self) -> tuple[PeerView, ...]:
-        return (self._peer("Up"),)
+    async def peers(self, *, cursor: str | None, limit: int) -> Page[PeerView]:
+        return Page(items=(self._peer("Up"),))
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
         if pms_identifier != "IE-001":
             raise refused(404, "peer-unknown", "there is no such peer")
         return self._peer("Blocked" if blocked else "Up")
 
-    async def parked(self, pms_identifier: str) -> tuple[dict[str, Any], ...]:
-        return ({"id": 7, "operation": "endTransaction", "last_error": "400 bad"},)
+    async def parked(self, pms_identifier: str, *, cursor: str | None, limit: int) -> Page[DeliveryView]:
+        letter = DeliveryView(
+            id=7,
+            operation="EndTransaction",
+            transaction="destination/0A1B2C3D4E5F",
+            created_at=NOON,
+            attempts=3,
+            message={"type": "EndTransaction"},
+            error="400 bad",
+        )
+        return Page(items=(letter,))
 
     async def replay(self, pms_identifier: str, delivery_id: int) -> None:
         if delivery_id != 7:
             raise refused(404, "delivery-unknown", "there is no such parked delivery")
         self.asked.append(("replay", pms_identifier, delivery_id))
 
-    async def quarantine(self) -> tuple[QuarantineView, ...]:
-        return (PUT_ASIDE,)
+    async def quarantine(self, *, cursor: str | None, limit: int) -> Page[QuarantineView]:
+        return Page(items=(PUT_ASIDE,))
 
     async def case(self, actor: str) -> QuarantineView:
         if actor != PUT_ASIDE.actor:
@@ -290,19 +356,24 @@ PUT_ASIDE = QuarantineView(
 class World:
     """An app with fakes behind it, and short ways to speak to it."""
 
-    def __init__(self, *transactions: TransactionView, source: bool = True, dv1: bool = True) -> None:
+    def __init__(self, *transactions: TransactionView, source: bool = True, dv1: bool = True, **settings: Any) -> None:
         self.apps = FakeApps(*transactions)
+        self.answers = FakeAnswers()
+        self.watermarks = Watermarks()
         self.operators = FakeOperators()
         self.draining = self.apps.draining
         self.app: QuartTrio = make_app(
             pms_identifier="NL-MOT",
             apps=self.apps if source else None,
             operators=self.operators,
+            answers=self.answers,
             tokens=FakeTokens(),
             new_correlation_id=_counted(),
             draining=self.draining,
             dv1=dv1,
             version="1.2.3",
+            settings=ApiSettings(**settings),
+            watermarks=self.watermarks,
         )
 
     async def ask(

@@ -14,10 +14,16 @@ from quart_trio import QuartTrio
 
 from protocols.mobieurope.server import register_services
 from protocols.rest.problems import phrase
-from protocols.rest.sv1 import SourceAuthorize, SourceLocalServicesList, SourceLocalServiceStatus, SourceRequest
+from protocols.rest.sv1_messages import (
+    SourceAuthorize,
+    SourceLocalServicesList,
+    SourceLocalServiceStatus,
+    SourceRequest,
+)
 from protocols.rest.v1 import apps, operators
 from protocols.rest.v1.commands import ANY_COMMAND
-from statecharts.ports import CdrView, OperationView, PeerView, StationView, TransactionView
+from statecharts.doors import DeliveryView, OrphanView, PeerView, StationView
+from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
 from tests.support.sizes import ROOT
 from tests.unit.rest.fakes import READY, World
@@ -59,9 +65,9 @@ def test_a_route_that_nobody_wrote_down_is_found() -> None:
 
 STRUCTS = [
     *(apps.NewAuthorization, apps.TransactionsQuery, apps.LocalServicesQuery),
-    *(operators.TransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
+    *(operators.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
     *(SourceAuthorize, SourceRequest, SourceLocalServicesList, SourceLocalServiceStatus),
-    *(TransactionView, OperationView, CdrView, StationView, PeerView, LocalService),
+    *(TransactionView, OperationView, CdrView, StationView, PeerView, LocalService, DeliveryView, OrphanView),
 ]
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from protocols.http import BODY_BYTES_MAX
-from protocols.rest import auth
 from protocols.rest.app import make_bare_app
 from protocols.rest.auth import FAILURE_WINDOW_S, FAILURES_MAX, FailureLimiter
+from statecharts import bounds
+from statecharts.bounds import Watermarks
 from statecharts.vocabulary import refused
 from tests.unit.rest.fakes import READY, World
 
@@ -242,7 +243,7 @@ async def test_wrong_tokens_are_limited_per_address_and_a_known_one_still_passes
 
 
 async def test_the_limit_ends_with_its_window(autojump_clock: trio.testing.MockClock) -> None:
-    limiter = FailureLimiter()
+    limiter = FailureLimiter(Watermarks())
     assert [limiter.wait_s("a") > 0 for _ in range(FAILURES_MAX + 1)] == [False] * FAILURES_MAX + [True]
     assert limiter.wait_s("b") == 0
     autojump_clock.jump(FAILURE_WINDOW_S)
@@ -250,8 +251,9 @@ async def test_the_limit_ends_with_its_window(autojump_clock: trio.testing.MockC
 
 
 async def test_the_table_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "ADDRESSES_MAX", 2)
-    limiter = FailureLimiter()
+    small = msgspec.structs.replace(bounds.FAILING_ADDRESSES, limit=2)
+    monkeypatch.setattr("protocols.rest.auth.FAILING_ADDRESSES", small)
+    limiter = FailureLimiter(Watermarks())
     for address in "abc":
         limiter.wait_s(address)
     assert len(limiter._windows) == 2

@@ -63,12 +63,12 @@ async def test_a_stream_shows_the_transaction_now_and_after_each_change_until_it
     world = World(READY)
     async with served(world) as client, stream(client) as events:
         first = await anext(events)
-        assert (first.name, first.id) == ("state", "2")
+        assert (first.name, first.id) == ("state", "20")
         assert msgspec.json.decode(first.data)["state"] == "Ready"
         assert (await anext(events)).name == ":"
         world.apps.change("tx-1", state="TxRunning", energy_wh=10)
         second = await anext(events)
-        assert (second.id, msgspec.json.decode(second.data)["energy_wh"]) == ("3", 10)
+        assert (second.id, msgspec.json.decode(second.data)["energy_wh"]) == ("30", 10)
         world.apps.change("tx-1", state="Settled")
         rest = [event.name async for event in events]
         assert rest[-2:] == ["state", "end"]
@@ -76,18 +76,18 @@ async def test_a_stream_shows_the_transaction_now_and_after_each_change_until_it
 
 async def test_a_stream_resumes_after_the_last_event_id() -> None:
     world = World(READY)
-    async with served(world) as client, stream(client, "2") as events:
+    async with served(world) as client, stream(client, "20") as events:
         assert (await anext(events)).name == ":"
         world.apps.change("tx-1", state="Settled")
-        assert [event.id async for event in events][-2:] == ["3", ""]
+        assert [event.id async for event in events][-2:] == ["30", ""]
 
 
 @pytest.mark.parametrize("state", ["Settled", "Refused", "Expired"])
 async def test_a_client_that_has_seen_the_end_is_told_not_to_come_back(state: str) -> None:
     over = World(msgspec.structs.replace(READY, state=state))
     async with served(over) as client:
-        assert (await client.get(EVENTS, headers={"Last-Event-ID": "2"})).status_code == 204
-        assert "event: end" in (await client.get(EVENTS, headers={"Last-Event-ID": "1"})).text
+        assert (await client.get(EVENTS, headers={"Last-Event-ID": "20"})).status_code == 204
+        assert "event: end" in (await client.get(EVENTS, headers={"Last-Event-ID": "10"})).text
 
 
 async def test_a_last_event_id_that_is_none_of_ours_is_a_400() -> None:

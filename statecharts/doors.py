@@ -1,0 +1,218 @@
+"""The doors that apps and operators knock at: what they may ask, and what they are shown.
+
+REST is in front of them, the roles of `actors` stand behind. What is shown of a transaction is in `ports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import msgspec
+
+from statecharts.ports import (
+    AuthorizationRequest,
+    CdrView,
+    Change,
+    Moment,
+    Page,
+    Principal,
+    TransactionView,
+)
+from statecharts.station_vocabulary import CallOutcome, StationCommand
+from statecharts.vocabulary import LocalService, Location, ServiceType, Value
+
+# -- apps --------------------------------------------------------------------------------------------------------------
+
+
+class FirstAnswer(Value, frozen=True, kw_only=True):
+    """What an app was answered under an Idempotency-Key. `request` is the digest of what it had asked."""
+
+    request: bytes
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class FirstAnswers(Protocol):
+    """Remembers first answers for a time. `key` is unique within an app."""
+
+    async def find(self, app: str, key: str) -> FirstAnswer | None: ...
+
+    def keep(self, app: str, key: str, answer: FirstAnswer) -> None:
+        """Remembers from now on; over a crash from a little later on."""
+
+
+class LocalServicesFound(Value, frozen=True, kw_only=True):
+    """Local services of all Destinations asked, nearest first, and why some did not answer (pmsIdentifier -> cause)."""
+
+    local_services: tuple[LocalService, ...]
+    unanswered: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class AppDoor(Protocol):
+    """What user apps may ask of a Source. All methods raise `Refused`; an app sees only its users' transactions."""
+
+    async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
+        """Asks the Destination and returns the transaction in Ready; refusals of either operator are raised."""
+
+    async def start(
+        self, principal: Principal, transaction_id: str, idempotency_key: str | None
+    ) -> TransactionView: ...
+
+    async def stop(self, principal: Principal, transaction_id: str, idempotency_key: str | None) -> TransactionView: ...
+
+    async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView: ...
+
+    async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
+        """The newest transaction with this authorizationIdentifier among those the principal may see."""
+
+    async def transactions(
+        self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
+    ) -> Page[TransactionView]: ...
+
+    async def newest(self, principal: Principal, transaction_id: str) -> Change:
+        """The transaction as it is now, and since which position."""
+
+    def changes(self, principal: Principal, transaction_id: str, seen: int) -> AsyncIterator[Change | None]:
+        """The transaction now (unless it stands since position `seen`) and after each change; None is a keep-alive.
+
+        Ends when the transaction reaches a final state or the node drains.
+        """
+
+    async def position(self) -> int:
+        """Where the journal ends now."""
+
+    def feed(self, principal: Principal, after: int) -> AsyncIterator[Change | None]:
+        """Every transaction that the principal may see and that changed after this position, as it is then.
+
+        In order of position, without a gap or a double, then as they change; one that changes faster than it is read
+        is given as it is then. None is a keep-alive. Ends when the node drains.
+        """
+
+    async def local_services(
+        self,
+        principal: Principal,
+        *,
+        location: Location,
+        radius_m: int,
+        service_types: tuple[ServiceType, ...],
+        destinations: tuple[str, ...],
+    ) -> LocalServicesFound:
+        """Asks the named Destinations (none named: every trusted one) at once, within the configured deadline."""
+
+    async def local_service(self, principal: Principal, destination: str, identifier: str) -> LocalService: ...
+
+
+# -- operators ---------------------------------------------------------------------------------------------------------
+
+
+class StationView(Value, frozen=True, kw_only=True):
+    identity: str
+    registration: str
+    online: bool
+    connectors: dict[str, str]
+    vendor: str | None = None
+    model: str | None = None
+    protocol: str | None = None
+    last_seen_at: Moment | None = None
+    flags: tuple[str, ...] = ()
+
+
+class PeerView(Value, frozen=True, kw_only=True):
+    """A partner and the ledger of charge records with it."""
+
+    pms_identifier: str
+    state: str
+    pending_deliveries: int
+    parked_deliveries: int
+    ledger: dict[str, int]
+
+
+class DeliveryView(Value, frozen=True, kw_only=True):
+    """A delivery that was put aside. `message` is what it says; `error` why it was not taken."""
+
+    id: int
+    operation: str
+    transaction: str
+    created_at: Moment
+    attempts: int
+    message: dict[str, Any]
+    error: str | None = None
+
+
+class OrphanView(Value, frozen=True, kw_only=True):
+    """What a station reported that belongs to no transaction we know; `report` is the whole of it."""
+
+    id: int
+    station: str
+    kind: str
+    at: Moment
+    report: dict[str, Any]
+
+
+class QuarantineView(Value, frozen=True, kw_only=True):
+    """A part of the node that was put aside because it failed again and again. `actor` is "kind/name".
+
+    `message` is what broke it, absent where it failed by itself. `at_work`: the node was restarted and it works again,
+    only the message is still to be decided on.
+    """
+
+    actor: str
+    at: Moment
+    error: str
+    at_work: bool
+    message_type: str | None = None
+    message: Any = None
+
+
+class OperatorDoor(Protocol):
+    """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator."""
+
+    async def last_open_session(self) -> TransactionView | None:
+        """The newest transaction of the Destination role that is not final, else the newest of all."""
+
+    async def transactions(
+        self, *, role: str | None, state: str | None, cursor: str | None, limit: int
+    ) -> Page[TransactionView]: ...
+
+    async def transaction(self, role: str, identifier: str) -> TransactionView: ...
+
+    async def position(self) -> int:
+        """Where the journal ends now."""
+
+    def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
+        """The same as an app's, of every user and of one role or all."""
+
+    async def cdrs(self, *, role: str | None, cursor: str | None, limit: int) -> Page[CdrView]: ...
+
+    async def orphans(self, *, cursor: str | None, limit: int) -> Page[OrphanView]:
+        """What stations reported that belongs to no transaction, newest first."""
+
+    async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]: ...
+
+    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome: ...
+
+    async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
+        """A transaction with no roaming partner, started by the operator: RemoteStart on this connector."""
+
+    async def stop(self, role: str, identifier: str) -> TransactionView:
+        """Stops a running destination or local transaction at its station."""
+
+    async def peers(self, *, cursor: str | None, limit: int) -> Page[PeerView]: ...
+
+    async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView: ...
+
+    async def parked(self, pms_identifier: str, *, cursor: str | None, limit: int) -> Page[DeliveryView]:
+        """What this peer would not take or was never there for, oldest first."""
+
+    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
+        """Sends a parked delivery again."""
+
+    async def quarantine(self, *, cursor: str | None, limit: int) -> Page[QuarantineView]:
+        """What was put aside and is not decided on, the oldest first."""
+
+    async def case(self, actor: str) -> QuarantineView: ...
+
+    async def release(self, actor: str, *, hand_over: bool) -> None:
+        """Lets it work again; the message that broke it is handed over once more, or dismissed."""
