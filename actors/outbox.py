@@ -46,10 +46,13 @@ class Outbox:
                 await self.park(row["id"], "this delivery does not match its checksum: it was altered on the disk")
         return tuple(delivery_of(row) for row in rows if intact(tables.deliveries, row))
 
-    async def record_attempt(self, delivery_id: int, attempts: int, next_at: datetime, error: str | None) -> None:
-        """Notes that a delivery was tried for the `attempts`-th time, why it is not over, and when to try again."""
+    async def record_attempt(self, delivery_id: int, attempts: int, next_at: datetime, error: str | None) -> bool:
+        """Notes that a delivery was tried for the `attempts`-th time, why it is not over, and when to try again.
+
+        False if it is over all the same.
+        """
         values = {"attempts": attempts, "next_at": micros(next_at), "last_error": error}
-        await self._store.write(_change, _PENDING & (_OWED.id == delivery_id), values)
+        return await self._store.write(_change, _PENDING & (_OWED.id == delivery_id), values) > 0
 
     async def park(self, delivery_id: int, error: str) -> bool:
         """Puts an open delivery aside for an operator. False if it was not open."""

@@ -1,7 +1,8 @@
 """The actor of one partner operator: sends what is owed to it, in order and until it is acknowledged.
 
-What is owed stands in the outbox, written in the same transaction as the fact it tells. This actor decides when a row
-is sent; what the answer means is decided by the transaction it belongs to, which closes the row with its own fact.
+What is owed stands in the outbox, written in the same transaction as the fact it tells, and is handed over by its
+transaction. This actor decides when a row is sent; what the answer means is decided by the transaction it belongs to,
+which closes the row with its own fact.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from actors.actor import Actor, correlated
 from actors.context import Context
 from actors.durable import fact_of, read_fact
 from actors.looks import Look
+from actors.owed import Owed
 from actors.records import Append, Delivery, DeliveryClosed, DeliveryStatus
 from statecharts.chart import Decision
-from statecharts.delivery import Parcel, backoff_s, next_wake, ready_at
+from statecharts.delivery import Parcel, backoff_s
 from statecharts.destination_events import DeliveryEnded
 from statecharts.events import Event
 from statecharts.peer import CHART, CallAnswered, CallFailed, Peer, S
@@ -36,9 +38,6 @@ from statecharts.vocabulary import (
     Unanswered,
     refused,
 )
-
-PAGE = 1_000
-"""Deliveries looked at together; more than that wait for their turn in the table."""
 
 COMMANDS = (RequestStartTransaction, RequestStopTransaction)
 
@@ -82,21 +81,24 @@ class PeerActor(Actor):
         self.peer = key.partition("/")[2]
         self.data = Peer()
         self.seq = 0
-        self._in_flight: set[int] = set()
+        self._owed = Owed(context.outbox, self.peer, context.watermarks)
         self._progress: dict[str, SourceRequest] = {}
         self._telling: set[str] = set()
         self._wake_at: datetime | None = None
-        self._lapse_at: datetime | None = None
+        self._woken = False
 
     def __repr__(self) -> str:
-        return f"<Peer {self.peer} {self.data.state}, {self.waiting} waiting, {len(self._in_flight)} in flight>"
+        return f"<Peer {self.peer} {self.data.state}, {self.waiting} waiting, {len(self._owed)} owed>"
 
     async def load(self) -> None:
         self.data, self.seq = Peer(), 0
         for fact in await self.context.journal.load(self.key):
             self.data = CHART.replay(self.data, read_fact(fact, CHART.events), fact.to_state)
             self.seq = fact.seq
-        self._wake_at = self._lapse_at = self.clock.now()
+        now = self.clock.now()
+        await self.context.outbox.lapse(now)
+        await self._owed.read(now)
+        self._wake_at, self._woken = now, False
 
     def deadline(self) -> datetime | None:
         return self._wake_at
@@ -109,7 +111,7 @@ class PeerActor(Actor):
             case Look():
                 return self.data
             case Wake():
-                self._wake_at = self.clock.now()
+                await self._send_what_is_due()
             case Progress(transaction=transaction, message=progress):
                 self._progress[transaction] = progress
                 self._tell_progress()
@@ -143,25 +145,34 @@ class PeerActor(Actor):
         troubled = self.data.state in (S.SUSPECT, S.DOWN)
         return 1 if troubled else self.context.settings.delivery.in_flight_max
 
+    def owe(self, delivery: Delivery) -> None:
+        """A fact owes this to the partner; it is durable already. No message, which a full mailbox could refuse."""
+        self._owed.add(delivery)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Looks at what is owed once the turn under way is over; asked for twice, it is still one look."""
+        self._wake_at = self.clock.now()
+        if not self._woken:
+            self._woken = True
+            self.context.system.tell(self.key, Wake())
+
     async def _send_what_is_due(self) -> None:
+        self._wake_at, self._woken = None, False
         now = self.clock.now()
-        self._wake_at = None
         await self._let_lapse(now)
-        rows = await self.context.outbox.pending(self.peer, PAGE, now)
-        waiting = [(at, row) for at, row in ready_at(rows) if row.id not in self._in_flight]
-        for at, row in sorted(waiting, key=lambda found: (found[0], found[1].id)):
-            if at > now or len(self._in_flight) >= self._in_flight_max:
-                break
-            self._in_flight.add(row.id)
+        await self._owed.read_more(now)
+        for row in self._owed.take(now, self._in_flight_max - self._owed.under_way):
             self.context.system.spawn(self._deliver, row)
-        self._lapse_at = min((row.expires_at for row in rows if row.expires_at), default=None)
-        upcoming = [next_wake((at, row) for at, row in waiting if at > now), self._lapse_at]
-        self._wake_at = min((at for at in upcoming if at), default=None)
+        self._wake_at = self._owed.next_at(now)
 
     async def _let_lapse(self, now: datetime) -> None:
         """Ends the commands whose time is over, so that nobody counts them as owed."""
-        if self._lapse_at is not None and self._lapse_at <= now:
+        lapsed = self._owed.lapsed(now)
+        if lapsed:
             await self.context.outbox.lapse(now)
+        for row in lapsed:
+            self._owed.over(row)
 
     async def _deliver(self, row: Delivery) -> None:
         try:
@@ -171,8 +182,8 @@ class PeerActor(Actor):
             log.exception("peer.attempt_failed", peer=self.peer, delivery=row.id, error=type(error).__name__)
             await trio.sleep(self._backoff_s(row))
         finally:
-            self._in_flight.discard(row.id)
-            self.context.system.tell(self.key, Wake())
+            self._owed.put_back(row)
+            self._wake()
 
     async def _attempt(self, row: Delivery) -> None:
         parcel = msgspec.json.decode(row.body, type=Parcel)
@@ -185,7 +196,9 @@ class PeerActor(Actor):
         if client is None:
             return Unanswered(cause=f"{self.peer} is no partner of ours any more", alarm=True)
         outcome = await client.call(parcel.message, self.context.settings.delivery.attempt_timeout_s)
-        self.context.system.tell(self.key, self._said(outcome))
+        said = self._said(outcome)
+        if CHART.step(self.data, said).data != self.data:
+            self.context.system.tell(self.key, said)
         return outcome
 
     def _client(self, parcel: Parcel) -> PeerClient | None:
@@ -206,6 +219,7 @@ class PeerActor(Actor):
             return
         try:
             await self.context.system.ask(row.transaction, self._closing(row, parcel, outcome))
+            self._owed.over(row)
         except Refused as no:
             await self._try_later(row, str(no))
 
@@ -213,7 +227,10 @@ class PeerActor(Actor):
         wait_s = self._backoff_s(row)
         next_at = self.clock.now() + timedelta(seconds=wait_s)
         log.warning("peer.retry", peer=self.peer, operation=row.operation, cause=cause, wait_s=round(wait_s, 1))
-        await self.context.outbox.record_attempt(row.id, row.attempts + 1, next_at, cause)
+        if await self.context.outbox.record_attempt(row.id, row.attempts + 1, next_at, cause):
+            self._owed.tried(row, next_at)
+        else:
+            self._owed.over(row)
 
     def _backoff_s(self, row: Delivery) -> float:
         settings, jitter = self.context.settings.delivery, self.context.ids.jitter()
@@ -239,7 +256,8 @@ class PeerActor(Actor):
     async def _replay(self, delivery_id: int) -> None:
         if not await self.context.outbox.replay(delivery_id, self.peer):
             raise refused(404, "unknown-delivery", f"{self.peer} has no parked delivery {delivery_id}")
-        self._wake_at = self.clock.now()
+        await self._owed.read(self.clock.now())
+        self._wake()
 
     # -- progress ------------------------------------------------------------------------------------------------------
 

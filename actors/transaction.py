@@ -17,8 +17,8 @@ from actors.actor import Actor
 from actors.context import Context
 from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
-from actors.peer import Closing, Progress, Wake
-from actors.records import Alias, AliasTaken, Append, DeliveryClosed, Fact, LedgerEntry, NewDelivery, Snapshot
+from actors.peer import Closing, PeerActor, Progress
+from actors.records import Alias, AliasTaken, Append, Delivery, DeliveryClosed, Fact, LedgerEntry, NewDelivery, Snapshot
 from actors.station import CatchUp, Hold, LookAfter, Release, StationActor
 from statecharts import transaction_destination, transaction_local, transaction_source, views
 from statecharts.chart import Chart, D, Decision, Outcome
@@ -210,6 +210,7 @@ class TransactionActor(Actor, Generic[D]):
             appended = await self.context.journal.append(self._append(decision, closed))
         except AliasTaken as taken:
             return await self._without_alias(event, taken)
+        self._hand_over(appended.deliveries)
         before, self.data = self.data, decision.data
         if decision.fact is not None:
             self.seq += 1
@@ -302,11 +303,20 @@ class TransactionActor(Actor, Generic[D]):
             self.context.changes.publish(self.key, Change(position=position, transaction=self.view()))
         self._carry_out(decision.effects)
 
+    def _hand_over(self, deliveries: Iterable[Delivery]) -> None:
+        """Gives what is owed to the actors of those to whom it is owed."""
+        for delivery in deliveries:
+            try:
+                peer = self.context.system.actor(f"peer/{delivery.peer}")
+            except Refused as no:  # it reads the outbox when it works again
+                log.warning("transaction.peer_away", transaction=self.key, peer=delivery.peer, refusal=str(no))
+            else:
+                assert isinstance(peer, PeerActor)
+                peer.owe(delivery)
+
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Deliver(peer=peer):
-                    self.context.system.tell(f"peer/{peer}", Wake())
                 case SendProgress(peer=peer, message=message):
                     self.context.system.tell(f"peer/{peer}", Progress(self.key, message))
                 case AskPeer():

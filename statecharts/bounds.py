@@ -127,6 +127,12 @@ PEER_CONNECTIONS = Bound(
     reason="more than deliveries that may be under way to one partner, so that people's questions find one free; "
     "further requests wait their turn within their own deadline",
 )
+OWED = Bound(
+    name="peer_owed",
+    limit=1_000,
+    unit="deliveries",
+    reason="a few megabytes for each partner that is away; those beyond wait in the outbox table for their turn",
+)
 
 # -- apps and operators ------------------------------------------------------------------------------------------------
 

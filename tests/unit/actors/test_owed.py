@@ -1,0 +1,138 @@
+"""What a partner is owed, as its actor keeps it in memory: always what the outbox would say, however much there is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from typing import Any
+
+import pytest
+import trio
+
+from actors.journal import Journal, open_journal
+from actors.outbox import Outbox
+from actors.owed import Owed
+from actors.records import Delivery
+from actors.store import run_inline
+from statecharts.bounds import OWED, Watermarks
+from tests.contracts.samples import NOON, StoppedClock, after, append, delivery
+
+IE = "IE-001"
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[Journal]:
+    async with open_journal("sqlite://", clock=StoppedClock(), run_sync=run_inline) as journal:
+        yield journal
+
+
+@pytest.fixture
+def outbox(journal: Journal) -> Outbox:
+    return Outbox(journal.store)
+
+
+async def owe(journal: Journal, stream: str, *message_ids: str, **more: Any) -> tuple[Delivery, ...]:
+    """Deliveries in the table, each of a transaction of its own."""
+    owed = tuple(delivery(name, transaction=f"source/{name}", **more) for name in message_ids)
+    return (await journal.append(append(stream, deliveries=owed))).deliveries
+
+
+def names(rows: Iterable[Delivery]) -> list[str]:
+    return [row.message_id for row in rows]
+
+
+async def test_what_is_handed_over_is_sent_once_the_longest_due_first(journal: Journal, outbox: Outbox) -> None:
+    owed = Owed(outbox, IE, Watermarks())
+    for row in await owe(journal, "s/1", "a", "b", "c"):
+        owed.add(row)
+    assert names(owed.take(NOON, 2)) == ["a", "b"]
+    assert (owed.under_way, len(owed)) == (2, 3)
+    assert names(owed.take(NOON, 9)) == ["c"]
+    assert owed.take(NOON, 9) == []
+
+
+async def test_what_failed_waits_and_what_is_over_is_gone(journal: Journal, outbox: Outbox) -> None:
+    owed = Owed(outbox, IE, Watermarks())
+    a, b = await owe(journal, "s/1", "a", "b")
+    owed.add(a)
+    owed.add(b)
+    owed.take(NOON, 9)
+    owed.tried(a, after(60))
+    owed.over(b)
+    for row in (a, b):
+        owed.put_back(row)
+    assert (owed.take(after(59), 9), owed.next_at(after(59))) == ([], after(60))
+    (again,) = owed.take(after(60), 9)
+    assert (again.message_id, again.attempts) == ("a", 1)
+    owed.over(again)
+    assert (len(owed), owed.next_at(after(60))) == (0, None)
+
+
+async def test_a_command_whose_time_is_over_is_named_at_that_time(journal: Journal, outbox: Outbox) -> None:
+    owed = Owed(outbox, IE, Watermarks())
+    (command,) = await owe(journal, "s/1", "start", expires_at=after(30))
+    owed.add(command)
+    owed.take(NOON, 1)
+    assert owed.next_at(NOON) == after(30)
+    assert (owed.lapsed(after(29)), owed.lapsed(after(30))) == ([], [command])
+
+
+async def test_a_page_is_kept_and_the_rest_is_read_when_the_page_runs_out(journal: Journal, outbox: Outbox) -> None:
+    watermarks = Watermarks()
+    owed = Owed(outbox, IE, watermarks)
+    every = await owe(journal, "s/1", *(f"m{number}" for number in range(OWED.limit + 50)))
+    await owed.read(NOON)
+    assert len(owed) == OWED.limit
+    (late,) = await owe(journal, "s/2", "late")
+    owed.add(late)
+    assert len(owed) == OWED.limit
+    assert {bound: highest for bound, highest, _ in watermarks}[OWED] == OWED.limit
+    sent = []
+    while True:
+        await owed.read_more(NOON)
+        taken = owed.take(NOON, 200)
+        if not taken:
+            break
+        for row in taken:
+            await outbox.park(row.id, "told to")
+            owed.over(row)
+            owed.put_back(row)
+        sent += names(taken)
+    assert sent == [*names(every), "late"]
+
+
+async def test_new_messages_do_not_wait_behind_a_page_of_old_ones_that_failed(journal: Journal, outbox: Outbox) -> None:
+    owed = Owed(outbox, IE, Watermarks())
+    await owe(journal, "s/1", *(f"m{number}" for number in range(OWED.limit)))
+    await owed.read(NOON)
+    for row in owed.take(NOON, OWED.limit):
+        await outbox.record_attempt(row.id, 1, after(600), "no answer")
+        owed.tried(row, after(600))
+        owed.put_back(row)
+    owed.add(*(await owe(journal, "s/2", "new")))
+    await owed.read_more(NOON)
+    assert names(owed.take(NOON, 8)) == ["new"]
+
+
+async def test_what_happens_while_the_table_is_read_is_not_forgotten(journal: Journal) -> None:
+    """A row that was delivered, one that was tried and one that was owed between the reading and its end."""
+    read, go_on = trio.Event(), trio.Event()
+
+    class Slow(Outbox):
+        async def pending(self, peer: str, limit: int, now: datetime) -> tuple[Delivery, ...]:
+            found = await super().pending(peer, limit, now)
+            read.set()
+            await go_on.wait()
+            return found
+
+    owed = Owed(Slow(journal.store), IE, Watermarks())
+    delivered, tried = await owe(journal, "s/1", "delivered", "tried")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(owed.read, NOON)
+        await read.wait()
+        owed.over(delivered)
+        owed.tried(tried, after(60))
+        owed.add(*(await owe(journal, "s/2", "new")))
+        go_on.set()
+    assert names(owed.take(NOON, 9)) == ["new"]
+    assert owed.next_at(NOON) == after(60)
