@@ -46,8 +46,9 @@ class Owed:
         finally:
             self._news = None
         newest = {row.id: row for row in found} | news  # what was said meanwhile is newer than what was read
-        self._rows = {number: row for number, row in newest.items() if row is not None}
-        self._are_all = len(found) < OWED.limit
+        rows = [row for row in newest.values() if row is not None]
+        self._rows = {row.id: row for row in rows[: OWED.limit]}
+        self._are_all = len(found) < OWED.limit and len(rows) <= OWED.limit
         self._watermarks.saw(OWED, len(self._rows))
 
     async def read_more(self, now: datetime) -> None:
@@ -59,7 +60,7 @@ class Owed:
 
     def add(self, row: Delivery) -> None:
         """A fact has owed the partner this; it stands in the table already."""
-        if self._are_all and len(self._rows) < OWED.limit:
+        if self._news is not None or (self._are_all and len(self._rows) < OWED.limit):
             self._note(row.id, row)
             self._watermarks.saw(OWED, len(self._rows))
         else:
