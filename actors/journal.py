@@ -101,6 +101,7 @@ class Journal:
     def __init__(self, store: Store, committer: Committer) -> None:
         self.store = store
         self._committer = committer
+        store.when_in_doubt = self._refuse_waiting
         self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING_MAX)
 
     def __repr__(self) -> str:
@@ -164,8 +165,7 @@ class Journal:
                 async for first in self._receiver:
                     await self._commit([first, *self._others()])
             finally:
-                for waiting in self._others(APPENDS_WAITING_MAX):
-                    waiting.resolve(StoreUnavailable("the journal is closed"))
+                self._refuse_waiting("the journal is closed")
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         batch = [waiting for waiting in batch if not waiting.given_up]
@@ -173,9 +173,14 @@ class Journal:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.resolve(outcome)
 
-    def _others(self, count: int = APPENDS_PER_COMMIT_MAX - 1) -> list[_Waiting]:
+    def _refuse_waiting(self, cause: str) -> None:
+        while others := self._others():
+            for waiting in others:
+                waiting.resolve(StoreUnavailable(cause))
+
+    def _others(self) -> list[_Waiting]:
         others: list[_Waiting] = []
-        while len(others) < count:
+        while len(others) < APPENDS_PER_COMMIT_MAX - 1:
             try:
                 others.append(self._receiver.receive_nowait())
             except (trio.WouldBlock, trio.EndOfChannel):

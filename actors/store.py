@@ -78,13 +78,15 @@ class Store:
 
     `url` is SQLAlchemy's: "sqlite:///data/journal.db"; "sqlite://" in memory, where readers share the writer's
     connection and its turns; "postgresql+psycopg://...", which no two stores can write to at a time. `run_sync` runs
-    all work; without it the work runs in threads.
+    all work; without it the work runs in threads. `trouble` says why the database cannot be reached, if it cannot;
+    `when_in_doubt` is told why, when the writer begins to find out what became of a commit and writes nothing else.
     """
 
     def __init__(self, url: str, *, clock: Clock, run_sync: RunSync | None = None) -> None:
         self.clock = clock
         self.database = database_at(url)
         self.trouble: str | None = None
+        self.when_in_doubt: Callable[[str], None] = lambda _: None
         self._in_doubt = False
         self._leaving = threading.Event()
         self._run_writer = run_sync or _in_threads(1)
@@ -198,6 +200,7 @@ class Store:
         """The answer, as soon as there is a connection to ask. Raises StoreUnavailable once it is time to leave."""
         log.error("store.in_doubt", store=repr(self), cause=self.trouble)
         self._in_doubt = True
+        trio.from_thread.run_sync(self.when_in_doubt, f"nothing was written: {self.trouble}")
         try:
             while True:
                 try:
