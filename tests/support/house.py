@@ -6,7 +6,7 @@ other's doors. Use it with pytest-trio's `autojump_clock`: the journal is SQLite
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from actors.directory import ConfiguredUsers
 from actors.journal import Journal, open_journal
 from actors.looks import Look
 from actors.operator_role import OperatorRole
+from actors.policies import POLICIES, Policy
 from actors.population import populate, revive
 from actors.quarantine import Quarantine
 from actors.source_role import SourceRole
@@ -223,6 +224,7 @@ class House:
     users: tuple[UserEntry, ...]
     places: dict[str, Place]
     settings: NodeSettings
+    policies: Mapping[str, Policy] = field(default_factory=lambda: POLICIES)
     destinations: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     context: Context = field(init=False)
@@ -236,7 +238,7 @@ class House:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
-            self._build(System(nursery, self.clock, Quarantine(self.journal.store), Watermarks()))
+            self._build(System(nursery, self.clock, Quarantine(self.journal.store), Watermarks(), self.policies))
             task_status.started()
             await trio.sleep_forever()
 
@@ -313,9 +315,11 @@ async def open_house(
     places: tuple[Place, ...] = (place(),),
     users: tuple[UserEntry, ...] = (EVERYWHERE,),
     settings: NodeSettings | None = None,
+    policies: Mapping[str, Policy] = POLICIES,
+    clock: VirtualClock | None = None,
 ) -> AsyncIterator[House]:
     """An operator, running until the block ends."""
-    clock = VirtualClock()
+    clock = clock or VirtualClock()
     async with open_journal("sqlite://", clock=clock, run_sync=run_inline) as journal:
         house = House(
             name=name,
@@ -325,6 +329,7 @@ async def open_house(
             users=users,
             places={each.identity: each for each in places},
             settings=settings or NodeSettings(pms_identifier=name),
+            policies=policies,
         )
         await nursery.start(house.run)
         try:
