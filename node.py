@@ -26,7 +26,7 @@ from actors.records import StoreError
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Role
 from protocols.cli.folders import alone_in
-from protocols.cli.listeners import trust_in
+from protocols.cli.listeners import ServerTls, trust_in
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, outcome_of
 from protocols.cli.version import version
@@ -82,7 +82,7 @@ class Node:
         self.config = config
         self.clock, self.ids = WallClock(), SystemIds()
         self.draining, self.meters = trio.Event(), Meters()
-        self.watermarks = self.meters.watermarks
+        self.watermarks, self.tls = self.meters.watermarks, ServerTls()
         salts = partial(secrets.token_bytes, 16)
         self.stations = ConfiguredStations(config.station_entries(salts))
         self.destinations = Peers(config.destination_entries(salts))
@@ -230,6 +230,7 @@ class Node:
             new_id=self.ids.request_identifier,
             new_epoch=partial(secrets.token_hex, 6),
             meters=self.meters,
+            tls=self.tls,
         )
 
 
@@ -245,17 +246,20 @@ async def run_until_signal(node: Node) -> None:
             await node.run(task_status)
             nursery.cancel_scope.cancel()
 
-        nursery.start_soon(_drain_on_signal, node)
+        nursery.start_soon(_obey_signals, node)
         addresses: Addresses = await nursery.start(run)
         config = node.config
         log.info("node.ready", pms_identifier=config.pms_identifier, roles=list(config.roles), **asdict(addresses))
 
 
-async def _drain_on_signal(node: Node) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _obey_signals(node: Node) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async for number in signals:
-            log.info("node.draining", signal=signal.Signals(number).name)
-            node.drain()
+            if number == signal.SIGHUP:
+                node.tls.reload()
+            else:
+                log.info("node.draining", signal=signal.Signals(number).name)
+                node.drain()
 
 
 async def check_journal(config: Config) -> tuple[str, ...]:

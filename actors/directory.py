@@ -66,11 +66,20 @@ class Peers:
     def entry(self, pms_identifier: str) -> PeerEntry | None:
         return self._entries.get(pms_identifier)
 
-    def authenticate(self, username: str, password: bytes) -> str | None:
-        """The pmsIdentifier of the peer with these credentials, None if there is none; takes equal time either way."""
+    def authenticate(self, username: str, password: bytes, certificate: str | None = None) -> str | None:
+        """The pmsIdentifier of the peer with these credentials, None if there is none; takes equal time either way.
+
+        A peer that is listed with certificates must have shown one of them, by its SHA-256 `certificate`, as well.
+        """
         entry = self._by_username.get(username)
         fits = secret_matches(password, entry.incoming_password_hash if entry else NOBODY_HASH)
-        return entry.pms_identifier if entry and fits else None
+        if (
+            entry is None
+            or not fits
+            or (entry.incoming_certificates and certificate not in entry.incoming_certificates)
+        ):
+            return None
+        return entry.pms_identifier
 
 
 class BearerTokens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 import trio
 
 from protocols.cli.config import Config
-from protocols.cli.listeners import listen, tls_context
+from protocols.cli.listeners import HTTP1, HTTP2, ServerTls, listen
 from protocols.http import HttpLimits, serve_http
 from protocols.mobieurope.server import register_services
 from protocols.ocpp.limits import Limits
@@ -78,10 +79,11 @@ class Servers:
         new_id: Callable[[], str],
         new_epoch: Callable[[], str],
         meters: Meters,
+        tls: ServerTls,
     ) -> None:
         self._config, self._doors, self._directories = config, doors, directories
         self._draining, self._version, self._new_id, self._new_epoch = draining, version, new_id, new_epoch
-        self._meters = meters
+        self._meters, self._tls = meters, tls
         for bound in (HTTP_CONNECTIONS, HTTP_REQUESTS):
             meters.watermarks.limit(bound, config.http.connections_max)
         meters.watermarks.limit(HTTP_CONNECTIONS_PER_ADDRESS, config.http.connections_per_address_max)
@@ -97,21 +99,23 @@ class Servers:
         else:
             soap = make_bare_app("roamnode-peers", self._new_id)
             self._mount_services(soap)
-            peers = await self._serve(nursery, soap, await listen("http.peers", config, config.peers_port))
-        http = await self._serve(nursery, app, listeners)
+            tls = self._tls.context(config, client_authorities=config.peers_client_authorities, protocols=HTTP1)
+            peers = await self._serve(nursery, soap, await listen("http.peers", config, config.peers_port), tls)
+        tls = self._tls.context(config, protocols=HTTP2 if config.http2 else HTTP1)
+        http = await self._serve(nursery, app, listeners, tls)
         ocpp = await self._serve_stations(nursery, self._doors.stations) if self._doors.stations else []
         return Addresses(http=http, peers=peers or http, ocpp=ocpp)
 
-    async def _serve(self, nursery: trio.Nursery, app: Any, listeners: list[trio.SocketListener]) -> list[str]:
+    async def _serve(
+        self, nursery: trio.Nursery, app: Any, listeners: list[trio.SocketListener], tls: ssl.SSLContext | None
+    ) -> list[str]:
         config = self._config.http
         limits = HttpLimits(
             connections_max=config.connections_max,
             connections_per_address_max=config.connections_per_address_max,
             requests_max=config.connections_max,
         )
-        serve = partial(
-            serve_http, draining=self._draining, limits=limits, tls=tls_context(config), meters=self._meters
-        )
+        serve = partial(serve_http, draining=self._draining, limits=limits, tls=tls, meters=self._meters)
         addresses: list[str] = await nursery.start(partial(serve, app, listeners))
         return addresses
 
@@ -151,7 +155,7 @@ class Servers:
 
     async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
         config = self._config.ocpp
-        tls = tls_context(config)
+        tls = self._tls.context(config, client_authorities=config.client_authorities)
         sockets = await listen("ocpp", config, config.port)
         listeners: Any = [trio.SSLListener(each, tls) for each in sockets] if tls else sockets
         limits = Limits(

@@ -38,6 +38,7 @@ class PeerEntry(Value, frozen=True, kw_only=True):
     """A partner in one role: how we reach it, and what it presents when it comes to us.
 
     `url` is the whole address of its service for that role; `username` and `password` are what we present there.
+    `incoming_certificates` are SHA-256 fingerprints in hex of which its client certificate must have one; none: any.
     """
 
     pms_identifier: str
@@ -46,6 +47,7 @@ class PeerEntry(Value, frozen=True, kw_only=True):
     password: str
     incoming_username: str
     incoming_password_hash: str
+    incoming_certificates: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<PeerEntry {self.pms_identifier} {self.url}>"

@@ -65,8 +65,11 @@ class PeerClient(Protocol):
 class PeerDirectory(Protocol):
     """Who may knock at our SOAP services."""
 
-    def authenticate(self, username: str, password: bytes) -> str | None:
-        """The pmsIdentifier of the peer with these credentials, None if there is none; takes equal time either way."""
+    def authenticate(self, username: str, password: bytes, certificate: str | None = None) -> str | None:
+        """The pmsIdentifier of the peer with these credentials, None if there is none; takes equal time either way.
+
+        `certificate` is the SHA-256 fingerprint, in hex, of the client certificate that came with them.
+        """
 
 
 class DestinationDoor(Protocol):

@@ -11,7 +11,7 @@ import pytest
 from tests.support import postgresql
 from tests.support.postgresql import Server, shared_server
 
-SHARED = "ROAMNODE_TESTS_SERVER"
+SHARED = "TESTS_SERVER"
 """Folder of the server that all workers share, and the process with which it ends."""
 
 
@@ -28,7 +28,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def needs_postgresql() -> None:
-    """Skips where there is no PostgreSQL; fails instead where ROAMNODE_TESTS_NEED names it."""
+    """Skips where there is no PostgreSQL; fails instead where TESTS_NEED names it."""
     reason = postgresql.why_not()
     if reason and "postgresql" in os.environ.get(postgresql.NEEDED, ""):
         pytest.fail(reason)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protocols.cli.config_problems import Places, Problem
 from protocols.cli.config_sections import Listener
+from protocols.cli.config_tls import tls_problems
 from protocols.cli.config_types import is_loopback, split_url
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ def reach_problems(config: Config, places: Places) -> list[Problem]:
     return [
         *_addresses(config, places),
         *_ports(config),
-        *_certificates(config),
-        *_authorities(config, places),
+        *tls_problems(config, places),
         *_data_dir(config.data_dir),
     ]
 
@@ -67,37 +66,6 @@ def _ports(config: Config) -> Iterator[Problem]:
     for key, port in (("http.peers_port", config.http.peers_port), ("ocpp.port", config.ocpp.port)):
         if port and taken.setdefault(port, key) != key:
             yield Problem(key, f"must differ from {taken[port]} (got {port})")
-
-
-def _certificates(config: Config) -> Iterator[Problem]:
-    for name, listener in _listeners(config):
-        certificate, key = listener.tls_certificate, listener.tls_key
-        if certificate is not None and key is not None:
-            yield from _fitting(name, certificate, key)
-        elif certificate is not None or key is not None:
-            missing = "tls_key" if key is None else "tls_certificate"
-            yield Problem(f"{name}.{missing}", "is required: a certificate and its key go together")
-
-
-def _fitting(name: str, certificate: Path, key: Path) -> Iterator[Problem]:
-    """Tries the pair as the listener will. The empty password keeps OpenSSL from asking at the terminal for one."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        yield Problem(f"{name}.tls_certificate", f"cannot be used with this tls_key: {error.reason or 'not PEM'}")
-    except OSError as error:
-        yield Problem(f"{name}.tls_certificate", f"cannot be read: {error.strerror}")
-
-
-def _authorities(config: Config, places: Places) -> Iterator[Problem]:
-    for key, peer in (row for table in ("destinations", "sources") for row in places.rows(config, table)):
-        if peer.tls_authorities is not None:
-            try:
-                ssl.create_default_context(cafile=peer.tls_authorities)
-            except ssl.SSLError as error:
-                yield Problem(f"{key}.tls_authorities", f"holds no certificate: {error.reason or 'not PEM'}")
-            except OSError as error:
-                yield Problem(f"{key}.tls_authorities", f"cannot be read: {error.strerror}")
 
 
 def _data_dir(folder: Path) -> Iterator[Problem]:

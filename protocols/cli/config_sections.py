@@ -10,6 +10,7 @@ from pydantic import Field, FilePath, SecretStr
 
 from protocols.cli.config_types import (
     Count,
+    Fingerprint,
     HashedSecret,
     Identity,
     IdTag,
@@ -77,8 +78,13 @@ class Http(Listener):
     """The listener for apps, operators and peers."""
 
     port: Port = Field(default=8089, description="port listened at; 0 takes a free one")
+    http2: bool = Field(default=True, description="HTTP/2 for apps and operators that offer it, over TLS")
     peers_port: Port | None = Field(
         default=None, description="a port of its own for the peers' SOAP services, else `http.port`"
+    )
+    peers_client_authorities: FilePath | None = Field(
+        default=None,
+        description="PEM file of the authorities of the peers' certificates; on `peers_port` each must then show one",
     )
     public_url: Url | None = Field(default=None, description="address under which others reach us; stands in the WSDL")
     connections_max: Count = Field(
@@ -102,6 +108,9 @@ class Ocpp(Listener):
     """The listener for charging stations."""
 
     port: Port = Field(default=9000, description="port listened at; 0 takes a free one")
+    client_authorities: FilePath | None = Field(
+        default=None, description="PEM file of the authorities of stations' certificates; each must then show one"
+    )
     heartbeat_interval_s: int = Field(
         default=300, ge=1, le=86_400, description="how often stations are asked to send Heartbeat"
     )
@@ -170,6 +179,10 @@ class Peer(Section):
     tls_authorities: FilePath | None = Field(
         default=None, description="PEM file of the authorities that vouch for its certificate, else the public ones"
     )
+    client_certificate: FilePath | None = Field(
+        default=None, description="PEM file of the certificate that we show there, and its chain"
+    )
+    client_key: FilePath | None = Field(default=None, description="PEM file of that certificate's key, unencrypted")
     incoming_username: Username | None = Field(
         default=None, description="user name that it presents here, else its own name"
     )
@@ -178,6 +191,12 @@ class Peer(Section):
     )
     incoming_password_hash: HashedSecret | None = Field(
         default=None, description="instead of it: its salted HMAC-SHA-256"
+    )
+
+    incoming_certificates: tuple[Fingerprint, ...] = Field(
+        default=(),
+        description="SHA-256 fingerprints of the certificates that it may show here, beside its password; else any of "
+        "`http.peers_client_authorities`",
     )
 
     @property
@@ -198,6 +217,7 @@ class Peer(Section):
             password=self.password.get_secret_value(),
             incoming_username=self.presented_username,
             incoming_password_hash=self.credential.hash(salts),
+            incoming_certificates=self.incoming_certificates,
         )
 
 

@@ -89,6 +89,13 @@ def _digest(text: str) -> str:
     return text.lower()
 
 
+def _fingerprint(text: str) -> str:
+    digest = text.replace(":", "").lower()
+    if not is_token_digest(digest):
+        raise ValueError("must be a certificate's SHA-256 fingerprint: 64 hex digits, colons between them or not")
+    return digest
+
+
 def _exact(value: Any) -> Any:
     if isinstance(value, float):
         raise ValueError(f'must be written as text, for exactness: "{value}"')
@@ -118,6 +125,7 @@ Origin = Annotated[
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Token = Annotated[SecretStr, AfterValidator(_long_enough), AfterValidator(_bearer)]
 HashedSecret = Annotated[str, AfterValidator(_hashed)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 TokenDigest = Annotated[str, AfterValidator(_digest)]
 Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65_535)]

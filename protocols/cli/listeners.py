@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
+import structlog
 import trio
 
 from protocols.cli.config_sections import Listener, Peer
 from protocols.cli.starter import CannotRun
+
+HTTP1 = ("http/1.1",)
+HTTP2 = ("h2", "http/1.1")
+
+log = structlog.get_logger("tls")
 
 
 async def listen(key: str, listener: Listener, port: int) -> list[trio.SocketListener]:
@@ -18,18 +25,60 @@ async def listen(key: str, listener: Listener, port: int) -> list[trio.SocketLis
         raise CannotRun(f"{key}: cannot listen at {listener.host}:{port}: {error.strerror}") from error
 
 
-def tls_context(listener: Listener) -> ssl.SSLContext | None:
-    """TLS 1.2 or newer with the configured certificate; None where the listener speaks plain."""
-    if listener.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(listener.tls_certificate, listener.tls_key)
-    return context
+class ServerTls:
+    """The TLS of a node's listeners: their contexts, and how to take up certificates that were renewed."""
+
+    def __init__(self) -> None:
+        self._contexts: list[tuple[ssl.SSLContext, Path, Path | None]] = []
+
+    def context(
+        self, listener: Listener, *, client_authorities: Path | None = None, protocols: tuple[str, ...] = ()
+    ) -> ssl.SSLContext | None:
+        """TLS 1.2 or newer with the configured certificate; None where the listener speaks plain.
+
+        With `client_authorities` nobody gets in without a certificate of theirs. `protocols` are offered by ALPN.
+        """
+        certificate, key = listener.tls_certificate, listener.tls_key
+        if certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_authorities)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(certificate, key)
+        if client_authorities is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        self._contexts.append((context, certificate, key))
+        return context
+
+    def reload(self) -> None:
+        """Reads every certificate and key again: new connections get the new ones, those that stand go on.
+
+        What cannot be used is logged, and the listener keeps what it has.
+        """
+        for context, certificate, key in self._contexts:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+                context.load_cert_chain(certificate, key)
+            except OSError as error:  # as ssl.SSLError is
+                log.error("tls certificate not reloaded", file=str(certificate), reason=str(error))
+            else:
+                log.info("tls certificate reloaded", file=str(certificate))
 
 
 def trust_in(peer: Peer) -> ssl.SSLContext | None:
-    """What vouches for the certificate that this peer shows us: its own authorities alone; None for the public ones."""
-    if peer.tls_authorities is None:
+    """How we meet this peer: what vouches for the certificate that it shows us, and the one that we show.
+
+    Its own authorities alone, or the public ones; None stands for the public ones and no certificate of ours.
+    """
+    if peer.tls_authorities is not None:
+        context = ssl.create_default_context(cafile=peer.tls_authorities)
+    elif peer.client_certificate is not None:
+        import httpx  # here, since most commands need no HTTP client
+
+        context = httpx.create_ssl_context(trust_env=False)
+    else:
         return None
-    return ssl.create_default_context(cafile=peer.tls_authorities)
+    if peer.client_certificate is not None:
+        context.load_cert_chain(peer.client_certificate, peer.client_key)
+    return context

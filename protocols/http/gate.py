@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ import structlog
 import trio
 from hypercorn.typing import ASGIFramework, HTTPScope
 
+from protocols.http.certificates import tls_extension
 from protocols.http.limits import BODY_BYTES_MAX
 from protocols.http.places import Burst
 from protocols.http.stream import TimedStream
@@ -72,7 +72,7 @@ class Gate:
             await _answer_bare(send, 400)
             return
         # Of what Hypercorn offers over HTTP/2 (push, hints, trailers) nothing is used here.
-        scope["extensions"] = {"tls": {"client_cert_chain": _certificates(self.tls)}} if self.tls else {}
+        scope["extensions"] = {"tls": tls_extension(self.tls)} if self.tls else {}
         scope["path"] = path
         await self.app(scope, _BoundedBody(receive), send)
 
@@ -113,9 +113,3 @@ async def _answer_bare(send: Send, status: int, *headers: tuple[bytes, bytes]) -
     every = [(b"content-length", b"0"), (b"connection", b"close"), *headers]
     await send({"type": "http.response.start", "status": status, "headers": every})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _certificates(tls: trio.SSLStream[TimedStream]) -> list[str]:
-    """The client's own certificate as PEM, empty when it gave none (ASGI TLS extension)."""
-    der = tls.getpeercert(binary_form=True)
-    return [ssl.DER_cert_to_PEM_cert(der)] if der else []

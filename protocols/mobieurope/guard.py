@@ -7,6 +7,7 @@ import binascii
 from collections import OrderedDict
 from typing import NamedTuple
 
+import structlog
 import trio
 
 from statecharts.ports import PeerDirectory
@@ -15,6 +16,8 @@ FAILURES_MAX = 20
 FAILURES_WINDOW_S = 60.0
 CLAIMS_MAX = 4096
 NAME_CHARS_MAX = 64
+
+log = structlog.get_logger("mobieurope")
 
 Claim = tuple[str, str]
 """An address, and who it says it is."""
@@ -72,16 +75,18 @@ class Guard:
         self._peers = peers
         self._failures = Failures()
 
-    def admit(self, address: str, authorization: str | None) -> str | None:
+    def admit(self, address: str, authorization: str | None, certificate: str | None) -> str | None:
         """The pmsIdentifier of whoever sent this Authorization header, None if that is no peer of ours.
 
-        Raises `TooManyFailures`. A request without credentials is no guess: some SOAP stacks send one first.
+        `certificate` is the fingerprint of the client certificate with it. Raises `TooManyFailures`. A request
+        without credentials is no guess: some SOAP stacks send one first.
         """
         credentials = basic_credentials(authorization)
         claim = address, "" if credentials is None else credentials.username[:NAME_CHARS_MAX]
         if authorization is not None and self._failures.too_many(claim):
             raise TooManyFailures
-        peer = None if credentials is None else self._peers.authenticate(credentials.username, credentials.password)
+        peer = None if credentials is None else self._peers.authenticate(*credentials, certificate)
         if peer is None and authorization is not None:
             self._failures.count(claim)
+            log.info("peer not admitted", address=address, username=claim[1], certificate=certificate)
         return peer

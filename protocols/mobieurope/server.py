@@ -15,6 +15,7 @@ import trio
 from quart import Quart, Response, request
 from structlog.contextvars import bound_contextvars
 
+from protocols.http.certificates import client_fingerprint
 from protocols.mobieurope.contract import Contract, destination_contract, source_contract
 from protocols.mobieurope.envelope import BadEnvelope
 from protocols.mobieurope.guard import FAILURES_WINDOW_S, Guard, TooManyFailures
@@ -111,7 +112,8 @@ class _Service:
 
     def _authenticated(self) -> str:
         try:
-            peer = self._guard.admit(_address(), request.headers.get("Authorization"))
+            certificate = client_fingerprint(request.scope)
+            peer = self._guard.admit(_address(), request.headers.get("Authorization"), certificate)
         except TooManyFailures:
             wait = {"Retry-After": str(int(FAILURES_WINDOW_S))}
             raise _HttpRefusal(429, "Too many wrong credentials from this address.", **wait) from None

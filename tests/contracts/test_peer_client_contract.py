@@ -77,7 +77,7 @@ class Partner:
         self.passed.append(("source", peer, request))
         return await self.behaviour(request)
 
-    def authenticate(self, username: str, password: bytes) -> str | None:
+    def authenticate(self, username: str, password: bytes, certificate: str | None = None) -> str | None:
         return OWN if (username, password) == (OWN, PASSWORD.encode()) else None
 
 

@@ -165,7 +165,7 @@ class Operator:
     """One operator: its folder, ports, secrets and configuration; `node` is its present process.
 
     `stations` are its stations' identities with their numbers of connectors; `settings` go over the configuration,
-    table by table, with "" for the keys outside of every table.
+    table by table, with "" for the keys outside of every table; `partner_keys` stand in each row of a partner.
     """
 
     name: str
@@ -175,6 +175,7 @@ class Operator:
     users: tuple[str, ...] = ("anna",)
     partners: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    partner_keys: dict[str, Any] = field(default_factory=dict)
     lives: list[Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -219,7 +220,8 @@ class Operator:
             ("operators", {"name": "desk", "token": self.operator_token}),
         ]
         for role, partner, url, ours, theirs in self.partners:
-            rows.append((role, {"pms_identifier": partner, "url": url, "password": ours, "incoming_password": theirs}))
+            secrets_of = {"password": ours, "incoming_password": theirs}
+            rows.append((role, {"pms_identifier": partner, "url": url, **secrets_of, **self.partner_keys}))
         for identity, connectors in self.stations.items():
             rows.append(("stations", {"identity": identity, "password": self.station_passwords[identity],
                                       "connectors": connectors, "connection_timeout_s": 3,

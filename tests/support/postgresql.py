@@ -18,7 +18,7 @@ from pathlib import Path
 
 BINARIES = Path("/usr/lib/postgresql")
 INSTALL = "apt-get install --no-install-recommends postgresql"
-NEEDED = "ROAMNODE_TESTS_NEED"
+NEEDED = "TESTS_NEED"
 USER = "roamnode"
 ACCOUNT = "postgres"
 """The server refuses to run as root; Debian's package makes this account for it."""

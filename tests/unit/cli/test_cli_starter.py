@@ -11,7 +11,7 @@ import trustme
 
 from protocols.cli.config_sections import Http
 from protocols.cli.folders import alone_in
-from protocols.cli.listeners import listen, tls_context
+from protocols.cli.listeners import ServerTls, listen
 from protocols.cli.starter import CannotRun, outcome_of
 
 
@@ -60,14 +60,14 @@ async def test_a_free_port_is_listened_at():
 
 
 def test_without_a_certificate_a_listener_speaks_plain():
-    assert tls_context(Http()) is None
+    assert ServerTls().context(Http()) is None
 
 
 def test_with_a_certificate_it_speaks_tls_1_2_or_newer(tmp_path):
     certificate = trustme.CA().issue_cert("localhost")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    context = tls_context(Http(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"))
+    context = ServerTls().context(Http(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"))
     assert context is not None and context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from structlog.testing import capture_logs
 
-from protocols.cli.listeners import trust_in
+from protocols.cli.listeners import ServerTls, trust_in
 
 
 @pytest.fixture
@@ -89,3 +90,74 @@ def test_authorities_that_are_not_pem_are_named(problems, text, tmp_path):
     ((key, reason),) = problems(text, {"ROAMNODE_SOURCES__0__TLS_AUTHORITIES": str(tmp_path / "ca.pem")}).items()
     assert key == "sources.0.tls_authorities"
     assert reason.startswith("holds no certificate: ")
+
+
+# -- client certificates -----------------------------------------------------------------------------------------------
+
+FINGERPRINT = "AB:" * 31 + "AB"
+
+
+@pytest.fixture
+def peers(tmp_path, certificate) -> dict[str, str]:
+    """Variables for a listener of the peers' own, on which they must show a certificate."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    files = {name.replace("OCPP", "HTTP"): file for name, file in certificate.items()}
+    authorities = {"ROAMNODE_HTTP__PEERS_CLIENT_AUTHORITIES": str(tmp_path / "ca.pem")}
+    return {"ROAMNODE_HTTP__PEERS_PORT": "8090", **files, **authorities}
+
+
+def test_peers_may_be_asked_for_certificates_and_be_listed_with_them(load, text, peers):
+    listed = {"ROAMNODE_SOURCES__0__INCOMING_CERTIFICATES": f'["{FINGERPRINT}"]'}
+    config = load(text, {**peers, **listed})
+    (entry,) = config.source_entries(lambda: b"8 bytes.")
+    assert entry.incoming_certificates == ("ab" * 32,)
+
+
+@pytest.mark.parametrize(
+    ("missing", "key"),
+    [("ROAMNODE_HTTP__PEERS_PORT", "http.peers_port"), ("TLS", "http.tls_certificate")],
+)
+def test_peers_who_show_certificates_have_a_port_with_tls_of_their_own(problems, text, peers, missing, key):
+    kept = {name: value for name, value in peers.items() if missing not in name}
+    ((found, reason),) = problems(text, kept).items()
+    assert found == key
+    assert reason.startswith("is required where peers show certificates")
+
+
+def test_a_peer_is_listed_with_certificates_only_where_it_is_asked_for_one(problems, text):
+    found = problems(text, {"ROAMNODE_SOURCES__0__INCOMING_CERTIFICATES": f'["{FINGERPRINT}"]'})
+    reason = "needs http.peers_client_authorities: nobody is asked for one"
+    assert found == {"sources.0.incoming_certificates": reason}
+
+
+def test_a_fingerprint_is_a_sha_256(problems, text, peers):
+    found = problems(text, {**peers, "ROAMNODE_SOURCES__0__INCOMING_CERTIFICATES": '["AB:CD"]'})
+    assert "SHA-256" in found["sources.0.incoming_certificates.0"]
+
+
+def test_stations_show_certificates_over_tls_only(load, problems, text, certificate, peers):
+    authorities = {"ROAMNODE_OCPP__CLIENT_AUTHORITIES": peers["ROAMNODE_HTTP__PEERS_CLIENT_AUTHORITIES"]}
+    assert load(text, {**authorities, **certificate}).ocpp.client_authorities is not None
+    assert problems(text, authorities) == {"ocpp.tls_certificate": "is required where stations show certificates"}
+
+
+def test_our_own_certificate_towards_a_peer_goes_with_its_key_and_over_tls(load, problems, text, certificate):
+    file, key = certificate.values()
+    ours = {"ROAMNODE_SOURCES__0__CLIENT_CERTIFICATE": file, "ROAMNODE_SOURCES__0__CLIENT_KEY": key}
+    assert isinstance(trust_in(load(text, ours).sources[0]), ssl.SSLContext)
+    loopback = {**ours, "ROAMNODE_SOURCES__0__URL": "http://localhost:1/services/mobiEuropeSourceService"}
+    assert list(problems(text, loopback)) == ["sources.0.client_certificate"]
+    del ours["ROAMNODE_SOURCES__0__CLIENT_KEY"]
+    assert list(problems(text, ours)) == ["sources.0.client_key"]
+
+
+def test_certificates_are_read_again_and_one_that_does_not_fit_leaves_what_was_there(load, text, certificate, tmp_path):
+    listeners = ServerTls()
+    config = load(text, certificate)
+    assert listeners.context(config.http) is None
+    context = listeners.context(config.ocpp)
+    assert context is not None
+    (tmp_path / "node.pem").write_text("not PEM")
+    with capture_logs() as logs:
+        listeners.reload()
+    assert [line["event"] for line in logs] == ["tls certificate not reloaded"]

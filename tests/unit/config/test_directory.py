@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +129,16 @@ def test_a_peer_is_known_by_its_credentials():
     peers: PeerDirectory = Peers([peer("IE-001", "one"), peer("NL-AMS", "two", username="amsterdam")])
     assert peers.authenticate("IE-001", b"one") == "IE-001"
     assert peers.authenticate("amsterdam", b"two") == "NL-AMS"
+
+
+def test_a_peer_that_is_listed_with_certificates_must_show_one_of_them():
+    listed = msgspec.structs.replace(peer("IE-001", "one"), incoming_certificates=("old", "new"))
+    peers = Peers([listed, peer("NL-AMS", "two")])
+    assert peers.authenticate("IE-001", b"one", "old") == peers.authenticate("IE-001", b"one", "new") == "IE-001"
+    assert peers.authenticate("IE-001", b"one", "other") is None
+    assert peers.authenticate("IE-001", b"one") is None
+    assert peers.authenticate("IE-001", b"two", "new") is None
+    assert peers.authenticate("NL-AMS", b"two", "any") == "NL-AMS"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class Peers:
     def __init__(self) -> None:
         self.asked = 0
 
-    def authenticate(self, username: str, password: bytes) -> str | None:
+    def authenticate(self, username: str, password: bytes, certificate: str | None = None) -> str | None:
         self.asked += 1
         return PEER if (username, password) == (USERNAME, PASSWORD) else None
 
