@@ -17,6 +17,7 @@ import trio
 
 from statecharts.bounds import MAILBOX, Watermarks
 from statecharts.ports import Clock
+from statecharts.promises import Promise
 from statecharts.vocabulary import Refused, refused
 
 RETRY_S = 1.0
@@ -28,29 +29,17 @@ ASK_TIMEOUT_S = 20.0
 log = structlog.get_logger(__name__)
 
 
-class Reply:
-    """What an asker waits on: set once, by the actor or by whoever ends it."""
+class Reply(Promise[Any]):
+    """What an asker waits on: settled once, by the actor or by whoever ends it."""
 
-    __slots__ = ("_done", "_error", "_value")
-
-    def __init__(self) -> None:
-        self._done = trio.Event()
-        self._value: Any = None
-        self._error: BaseException | None = None
-
-    def set(self, value: Any) -> None:
-        self._value = value
-        self._done.set()
-
-    def fail(self, error: BaseException) -> None:
-        self._error = error
-        self._done.set()
+    __slots__ = ()
 
     async def wait(self) -> Any:
-        await self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return self._value
+        """The answer, once it is there; raises what it failed with."""
+        answered = trio.Event()
+        self.follow(lambda _: answered.set())
+        await answered.wait()
+        return self.result()
 
 
 def current_correlation_id() -> str | None:
@@ -96,11 +85,16 @@ class Actor:
 
     async def ask(self, message: Any, timeout_s: float = ASK_TIMEOUT_S) -> Any:
         """The turn's answer. Raises `Refused`: the turn's own, or 503 when the mailbox is full or no answer comes."""
-        reply = Reply()
-        self._put(Envelope(message, reply))
+        reply = self.promise(message)
         with trio.move_on_after(timeout_s):
             return await reply.wait()
         raise refused(503, "no-answer", f"{self.key} did not answer within {timeout_s:g} s; the outcome is unknown")
+
+    def promise(self, message: Any) -> Reply:
+        """The turn's answer, later: it fails with `Refused`. Raises `Refused` (503) when the mailbox is full."""
+        reply = Reply()
+        self._put(Envelope(message, reply))
+        return reply
 
     def tell(self, message: Any) -> None:
         """Leaves a message. Raises `Refused` (503) when the mailbox is full."""

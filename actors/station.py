@@ -243,7 +243,7 @@ class StationActor(Actor):
         older, self.connection = self.connection, connection
         self.last_seen_at = self.clock.now()
         if older is not None and older is not connection:
-            self.context.system.spawn(older.close, *NEWEST_WINS)
+            older.close(*NEWEST_WINS)
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
         log.info("station.online", station=self.identity, protocol=connection.protocol)
         self.context.system.tell(self.key, LookAfter())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from actors.actor import Actor
 from actors.context import Context
 from actors.station import Gone, Online, Report
 from statecharts.ports import StationConnection
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import ReportAnswer, StationReport
 
 
@@ -14,12 +16,16 @@ class StationRole:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def connected(self, identity: str, connection: StationConnection) -> None:
-        await self._context.system.ask(f"station/{identity}", Online(connection))
+    def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
+        return self._station(identity).promise(Online(connection))
 
-    async def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
-        answer: ReportAnswer = await self._context.system.ask(f"station/{identity}", Report(connection, report))
-        return answer
+    def reported(
+        self, identity: str, connection: StationConnection, report: StationReport
+    ) -> ReportAnswer | Promise[ReportAnswer]:
+        return self._station(identity).promise(Report(connection, report))
 
-    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+    def disconnected(self, identity: str, connection: StationConnection) -> None:
         self._context.system.tell(f"station/{identity}", Gone(connection))
+
+    def _station(self, identity: str) -> Actor:
+        return self._context.system.actor(f"station/{identity}")

@@ -156,8 +156,6 @@ class Servers:
     async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
         config = self._config.ocpp
         tls = self._tls.context(config, client_authorities=config.client_authorities)
-        sockets = await listen("ocpp", config, config.port)
-        listeners: Any = [trio.SSLListener(each, tls) for each in sockets] if tls else sockets
         limits = Limits(
             connections_max=config.connections_max,
             call_timeout_s=config.call_timeout_s,
@@ -165,7 +163,8 @@ class Servers:
         )
         serve = partial(
             serve_stations,
-            listeners,
+            await listen("ocpp", config, config.port),
+            tls=tls,
             directory=self._directories.stations,
             door=door,
             epochs=self._new_epoch,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import (
     CallOutcome,
     ReportAnswer,
@@ -97,7 +98,7 @@ class StationConnection(Protocol):
     async def call(self, command: StationCommand) -> CallOutcome:
         """Sends a command and waits for its outcome. One at a time: later callers wait in order. Never raises."""
 
-    async def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Closes the WebSocket with this code; running and waiting calls end as UNKNOWN and NEVER_SENT."""
 
 
@@ -111,15 +112,20 @@ class StationDirectory(Protocol):
 
 
 class StationDoor(Protocol):
-    """What connections of stations lead into."""
+    """What connections of stations lead into. Nothing here waits: what takes time is promised."""
 
-    async def connected(self, identity: str, connection: StationConnection) -> None:
+    def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
         """A station came online. An older connection of the same identity is closed: the newest wins."""
 
-    async def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
-        """The answer to a report, given once what the report says is durable. May raise: then a CALLERROR goes back."""
+    def reported(
+        self, identity: str, connection: StationConnection, report: StationReport
+    ) -> ReportAnswer | Promise[ReportAnswer]:
+        """The answer to a report, given once what the report says is durable.
 
-    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+        May raise, or the promise fail: then a CALLERROR goes back.
+        """
+
+    def disconnected(self, identity: str, connection: StationConnection) -> None:
         """This connection ended; nothing happens if a newer one has taken its place."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -21,6 +21,7 @@ from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.rpc import NoAnswer, NothingSent, RpcPeer
 from protocols.ocpp.v16 import V16
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import ReportAnswer, StationCommand, StationReport
 
 
@@ -44,10 +45,20 @@ class ReportRefused(TimeoutError):
 
 
 class ClientTransport:
-    """A trio-websocket connection as a transport of messages."""
+    """A trio-websocket connection as a transport of messages; `run` sends them."""
 
     def __init__(self, socket: WebSocketConnection, limits: Limits) -> None:
         self._socket, self._limits = socket, limits
+        self._to_send, self._sending = trio.open_memory_channel[bytes](limits.incoming_calls_max + 1)
+        self._good_bye = 1000, ""
+
+    async def run(self) -> None:
+        """Sends what is posted, in order, until `close`; then closes the connection."""
+        with suppress(ConnectionClosed):
+            async for data in self._sending:
+                await self._socket.send_message(data.decode())
+        with trio.move_on_after(self._limits.close_timeout_s):
+            await self._socket.aclose(*self._good_bye)
 
     async def recv(self) -> bytes | None:
         try:
@@ -56,17 +67,19 @@ class ClientTransport:
             return None
         return message.encode() if isinstance(message, str) else message
 
-    async def send(self, data: bytes) -> None:
+    def post(self, data: bytes) -> None:
         if self._socket.closed:
             raise NothingSent("the connection is closed")
         try:
-            await self._socket.send_message(data.decode())
-        except ConnectionClosed as error:
-            raise ConnectionError("the connection is gone") from error
+            self._to_send.send_nowait(data)
+        except trio.ClosedResourceError:
+            raise NothingSent("the connection is closed") from None
+        except trio.WouldBlock:
+            raise NothingSent("the central system does not read") from None
 
-    async def close(self, code: int, reason: str) -> None:
-        with trio.move_on_after(self._limits.close_timeout_s):
-            await self._socket.aclose(code, reason)
+    def close(self, code: int, reason: str) -> None:
+        self._good_bye = code, reason
+        self._to_send.close()
 
 
 class Command:
@@ -74,11 +87,10 @@ class Command:
 
     def __init__(self, command: StationCommand, action: str, dialect: Dialect) -> None:
         self._command, self._action, self._dialect = command, action, dialect
-        self._payload = b""
-        self._answered = trio.Event()
+        self.answered: Promise[bytes] = Promise()
 
     def __repr__(self) -> str:
-        return f"<Command {self._command} {'answered' if self._answered.is_set() else 'waiting'}>"
+        return f"<Command {self._command} {'answered' if self.answered.settled else 'waiting'}>"
 
     @property
     def command(self) -> StationCommand:
@@ -86,22 +98,20 @@ class Command:
 
     async def answer(self, status: str, data: Mapping[str, Any] | None = None) -> None:
         """Answers; GetConfiguration has fields only. Raises msgspec.ValidationError for what its schema forbids."""
-        self._payload = self._dialect.commands.write_answer(self._action, (status, data or {}))
-        self._answered.set()
+        self.answered.set(self._dialect.commands.write_answer(self._action, (status, data or {})))
         await trio.lowlevel.checkpoint()
-
-    async def payload(self) -> bytes:
-        await self._answered.wait()
-        return self._payload
 
 
 class StationEnd:
     """The `CentralSystem` a simulated station speaks through."""
 
     def __init__(self, transport: ClientTransport, *, dialect: Dialect, epoch: str, limits: Limits, log: Any) -> None:
-        self._dialect, self._log = dialect, log
-        self._rpc = RpcPeer(transport, epoch=epoch, handler=self._handle, limits=limits, log=log)
-        self._arrived, self._commands = trio.open_memory_channel[Command](0)
+        self._transport, self._dialect, self._limits, self._log = transport, dialect, limits, log
+        self._arrived, self._commands = trio.open_memory_channel[Command](limits.incoming_calls_max)
+        self._closed = trio.Event()
+        # Whoever waits for commands learns of the end at once, not when the last one is answered.
+        ended = self._arrived.close
+        self._rpc = RpcPeer(transport, epoch=epoch, handler=self._handle, limits=limits, log=log, ended=ended)
 
     def __repr__(self) -> str:
         return f"<StationEnd {self._rpc!r}>"
@@ -125,20 +135,34 @@ class StationEnd:
             raise ConnectionError("the connection ended") from None
 
     async def aclose(self) -> None:
-        await self._rpc.close(1000, "")
+        self._rpc.close(1000, "")
+        await self._closed.wait()
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._rpc.run)
-            # Whoever waits for commands learns of the end at once, not when the last one is answered.
-            await self._rpc.ended.wait()
-            self._arrived.close()
+            nursery.start_soon(self._send)
+            nursery.start_soon(self._expire)
+            await self._rpc.run()
+            self._transport.close(1000, "")
+            await self._closed.wait()
+            nursery.cancel_scope.cancel()
 
-    async def _handle(self, action: str, payload: bytes) -> bytes:
+    async def _send(self) -> None:
+        try:
+            await self._transport.run()
+        finally:
+            self._closed.set()
+
+    async def _expire(self) -> None:
+        while True:
+            await trio.sleep(self._limits.handler_timeout_s / 2)
+            self._rpc.expire(trio.current_time())
+
+    def _handle(self, action: str, payload: bytes) -> Promise[bytes]:
         request = self._dialect.commands.read_request(action, payload, self._note_tolerated)
         command = Command(request, action, self._dialect)
-        await self._arrived.send(command)
-        return await command.payload()
+        self._arrived.send_nowait(command)
+        return command.answered
 
     def _note_tolerated(self, what: str) -> None:
         self._log.warning("ocpp.tolerated", what=what)

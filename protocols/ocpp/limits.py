@@ -10,6 +10,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `waiting_calls_max` are commands waiting for their turn, `incoming_calls_max` requests of the other side waiting to
     be handled; a handler gets `handler_timeout_s`, the other side `call_timeout_s` to answer a call once it is written.
+    A station that takes none of our bytes for `send_timeout_s` loses its connection.
     A connection silent for `ping_interval_s` is pinged, and dropped `pong_timeout_s` later if it stays silent.
     An address with `address_failures_max` refusals for one station within `address_window_s` is refused unseen for that
     station for the rest of it; `addresses_max` such counts are remembered.
@@ -20,12 +21,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int = 10_000
     waiting_calls_max: int = 16
     incoming_calls_max: int = 16
-    remembered_answers_max: int = 64
+    remembered_answers_max: int = 8
     addresses_max: int = 1_024
     address_failures_max: int = 20
     address_window_s: float = 60.0
     handshake_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
+    send_timeout_s: float = 30.0
     handler_timeout_s: float = 30.0
     ping_interval_s: float = 60.0
     pong_timeout_s: float = 30.0

@@ -1,7 +1,8 @@
 """Remote procedure calls in both directions over one connection (OCPP-J 1.6, section 4).
 
-An `RpcPeer` is either end. Calls may cross: each direction has its own single outstanding CALL. The reader never waits
-for a handler, so that a handler may itself call the other side; incoming CALLs are handled one after another, in order.
+An `RpcPeer` is either end. Calls may cross: each direction has its own single outstanding CALL. Incoming CALLs are
+handled one after another, in order, by a handler that answers at once or promises to; the reader goes on reading
+meanwhile, so that whoever has to answer may itself call the other side.
 
 How a call ends is a value, never an exception: `CallResult` and `CallError` are the other side's words, `NotSent` says
 that no byte of it left, and `NoAnswer` that nobody knows whether it was carried out.
@@ -10,8 +11,9 @@ that no byte of it left, and `NoAnswer` that nobody knows whether it was carried
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -32,9 +34,7 @@ from protocols.ocpp.frames import (
     error_code,
 )
 from protocols.ocpp.limits import Limits
-
-GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-"""All that trio raises when a connection is no more."""
+from statecharts.promises import Promise
 
 
 class NothingSent(OSError):
@@ -47,11 +47,11 @@ class Transport(Protocol):
     async def recv(self) -> bytes | None:
         """The next message; None when there will be no more. Never raises for what the network does."""
 
-    async def send(self, data: bytes) -> None:
-        """Sends one message. Raises `NothingSent`, or another OSError when part of it may have left."""
+    def post(self, data: bytes) -> None:
+        """Sends one message without waiting. Raises `NothingSent`, or another OSError when part of it may have left."""
 
-    async def close(self, code: int, reason: str) -> None:
-        """Says good-bye within a bounded time; a waiting `recv` returns None."""
+    def close(self, code: int, reason: str) -> None:
+        """Says good-bye, without waiting; a waiting `recv` returns None."""
 
 
 class NotSent(msgspec.Struct, frozen=True):
@@ -67,8 +67,10 @@ class NoAnswer(msgspec.Struct, frozen=True):
     timed_out: bool = False
 
 
+_INTERNAL_ERROR = 1011
+
 CallEnd = CallResult | CallError | NotSent | NoAnswer
-Handler = Callable[[str, bytes], Awaitable[bytes]]
+Handler = Callable[[str, bytes], bytes | Promise[bytes]]
 """Turns an action and its payload into the payload of the answer; an OCPPError becomes the CALLERROR it names."""
 
 
@@ -98,30 +100,43 @@ class _Seen(msgspec.Struct):
     answer: bytes | None = None
 
 
+class _Work(msgspec.Struct, eq=False):
+    """The CALL that is being handled, since `began_at`."""
+
+    call: Call
+    seen: _Seen
+    began_at: float
+
+
 class RpcPeer:
     """One end of a connection.
 
     `epoch` makes our message ids unique beyond this connection: `<epoch>-<n>`. `log` is a structlog logger that knows
-    whose connection it is.
+    whose connection it is. `ended` is called when no more calls can be made, at once.
     """
 
-    def __init__(self, transport: Transport, *, epoch: str, handler: Handler, limits: Limits, log: Any = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        epoch: str,
+        handler: Handler,
+        limits: Limits,
+        log: Any = None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
         self._transport, self._epoch, self._handler, self._limits = transport, epoch, handler, limits
         self._log = log or structlog.get_logger()
-        self._turn = trio.StrictFIFOLock()
+        self._ended = ended
+        self._turn: trio.StrictFIFOLock | None = None
         self._outstanding: _Outstanding | None = None
         self._calls_made = 0
         self._closed_because = ""
-        self.ended = trio.Event()
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._to_handle, self._handling = trio.open_memory_channel[tuple[Call, _Seen]](limits.incoming_calls_max)
-        self._on_frame: dict[type[Any], Callable[[Any, bytes], Awaitable[None]]] = {
-            Call: self._on_call,
-            CallResult: self._on_answer,
-            CallError: self._on_answer,
-            Malformed: self._on_malformed,
-            Ignored: self._on_ignored,
-        }
+        self._seen: dict[str, _Seen] = {}
+        self._work: _Work | None = None
+        self._queue: deque[tuple[Call, _Seen]] | None = None
+        self._done: trio.Event | None = None
+        self._opening: Promise[None] | None = None
 
     def __repr__(self) -> str:
         out = f"{self._outstanding.message_id} out" if self._outstanding else "no call out"
@@ -129,7 +144,7 @@ class RpcPeer:
 
     @property
     def waiting_calls(self) -> int:
-        return self._turn.statistics().tasks_waiting
+        return self._turn.statistics().tasks_waiting if self._turn else 0
 
     # -- our calls -----------------------------------------------------------------------------------------------------
 
@@ -139,6 +154,7 @@ class RpcPeer:
             return NotSent(self._closed_because)
         if self.waiting_calls >= self._limits.waiting_calls_max:
             return NotSent(f"{self._limits.waiting_calls_max} calls are waiting already")
+        self._turn = self._turn or trio.StrictFIFOLock()
         async with self._turn:
             if self._closed_because:
                 return NotSent(self._closed_because)
@@ -157,73 +173,106 @@ class RpcPeer:
         self._log.info("ocpp.call", action=action, message_id=outstanding.message_id, correlation_id=correlation_id)
         with trio.move_on_after(self._limits.call_timeout_s):
             try:
-                await self._transport.send(frame)
+                self._transport.post(frame)
             except NothingSent as error:
                 return NotSent(str(error))
-            except GONE:
+            except OSError:
                 return NoAnswer("the connection broke while the call was being sent")
             return await outstanding.wait()
         return NoAnswer(f"no answer within {self._limits.call_timeout_s:g} s", timed_out=True)
 
-    async def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Closes the connection; calls under way and waiting end at once."""
         self._end_calls(f"closed with {code}: {reason}")
-        await self._transport.close(code, reason)
+        self._transport.close(code, reason)
 
     def _end_calls(self, because: str) -> None:
-        self._closed_because = self._closed_because or because
-        self.ended.set()
+        if not self._closed_because:
+            self._closed_because = because
+            self._ended()
         if self._outstanding:
             self._outstanding.finish(NoAnswer(self._closed_because))
 
     # -- their calls ---------------------------------------------------------------------------------------------------
 
-    async def run(self, opened: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def run(self, opening: Promise[None] | None = None) -> None:
         """Serves the connection until it ends, and then what was received before, for `handler_timeout_s` at most.
 
-        `opened` is awaited before the first CALL is handled; what it raises ends the connection.
+        No CALL is handled before `opening` is settled; what it failed with ends the connection, and is raised.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._handle_calls, opened)
-            try:
-                await self._read()
-            finally:
-                self._end_calls("the connection ended")
-                self._to_handle.close()
-                nursery.cancel_scope.deadline = trio.current_time() + self._limits.handler_timeout_s
+        self._opening = opening
+        if opening is not None:
+            opening.follow(self._opened)
+        try:
+            await self._read()
+        finally:
+            self._end_calls("the connection ended")
+        await self._handle_rest()
+        if opening is not None and opening.settled:
+            opening.result()
 
     async def _read(self) -> None:
         while (data := await self._transport.recv()) is not None:
             frame = decode_frame(data)
-            await self._on_frame[type(frame)](frame, data)
+            _ON_FRAME[type(frame)](self, frame, data)
 
-    async def _on_call(self, call: Call, data: bytes) -> None:
+    async def _handle_rest(self) -> None:
+        self._done = trio.Event()
+        with trio.move_on_after(self._limits.handler_timeout_s):
+            if self._work is not None or self._queue:
+                await self._done.wait()
+        self._queue = None
+
+    def expire(self, now: float) -> None:
+        """Gives up on what is handled for too long; whoever runs this peer calls it from time to time."""
+        work = self._work
+        if work is not None and now - work.began_at >= self._limits.handler_timeout_s:
+            self._fail(work, TimeoutError("the handler took too long"))
+
+    def _opened(self, opening: Promise[None]) -> None:
+        try:
+            opening.result()
+        except Exception:  # `run` raises it, once it has come to its end
+            self._queue = None
+            self._transport.close(_INTERNAL_ERROR, "")
+            if self._done is not None:
+                self._done.set()
+        else:
+            self._opening = None
+            self._next()
+
+    def _on_call(self, call: Call, data: bytes) -> None:
         digest = hashlib.blake2b(data, digest_size=16).digest()
         seen = self._seen.get(call.message_id)
-        if seen and seen.digest != digest:
-            await self._refuse(call.message_id, ocpp.GenericError("this message id was used for another message"))
-        elif seen and seen.answer is not None:
-            await self._send(seen.answer)
-        elif not (seen and seen.under_way):
-            await self._accept(call, digest)
+        if seen is None:
+            self._accept(call, digest)
+        elif seen.digest != digest:
+            self._refuse(call.message_id, ocpp.GenericError("this message id was used for another message"))
+        elif seen.answer is not None:
+            self._post(seen.answer)
+        elif not seen.under_way:
+            self._accept(call, digest)
 
-    async def _accept(self, call: Call, digest: bytes) -> None:
+    def _accept(self, call: Call, digest: bytes) -> None:
         seen = _Seen(digest)
-        try:
-            self._to_handle.send_nowait((call, seen))
-        except trio.WouldBlock:
-            limit = self._limits.incoming_calls_max
-            await self._refuse(call.message_id, ocpp.GenericError(f"{limit} calls are waiting already"))
-        else:
+        if self._work is None and self._opening is None:
             self._remember(call.message_id, seen)
+            self._handle(call, seen)
+        elif len(self._queue or ()) < self._limits.incoming_calls_max:
+            self._remember(call.message_id, seen)
+            self._queue = self._queue or deque()
+            self._queue.append((call, seen))
+        else:
+            limit = self._limits.incoming_calls_max
+            self._refuse(call.message_id, ocpp.GenericError(f"{limit} calls are waiting already"))
 
     def _remember(self, message_id: str, seen: _Seen) -> None:
+        self._seen.pop(message_id, None)  # so that the oldest come first
         self._seen[message_id] = seen
-        self._seen.move_to_end(message_id)
         if len(self._seen) > self._limits.remembered_answers_max + self._limits.incoming_calls_max:
-            self._seen.popitem(last=False)
+            del self._seen[next(iter(self._seen))]
 
-    async def _on_answer(self, answer: CallResult | CallError, data: bytes) -> None:
+    def _on_answer(self, answer: CallResult | CallError, data: bytes) -> None:
         if self._outstanding is None or self._outstanding.message_id != answer.message_id:
             self._log.warning("ocpp.late_answer", message_id=answer.message_id)
         elif isinstance(answer, CallError):
@@ -231,28 +280,52 @@ class RpcPeer:
         else:
             self._outstanding.finish(answer)
 
-    async def _on_malformed(self, frame: Malformed, data: bytes) -> None:
-        await self._refuse(frame.message_id, ocpp.FormationViolationError(frame.description))
+    def _on_malformed(self, frame: Malformed, data: bytes) -> None:
+        self._refuse(frame.message_id, ocpp.FormationViolationError(frame.description))
 
-    async def _on_ignored(self, frame: Ignored, data: bytes) -> None:
+    def _on_ignored(self, frame: Ignored, data: bytes) -> None:
         self._log.warning("ocpp.ignored", description=frame.description)
 
-    async def _handle_calls(self, opened: Callable[[], Awaitable[None]] | None) -> None:
-        if opened:
-            await opened()
-        async for call, seen in self._handling:
-            await self._handle(call, seen)
+    # -- one of them after the other -----------------------------------------------------------------------------------
 
-    async def _handle(self, call: Call, seen: _Seen) -> None:
+    def _handle(self, call: Call, seen: _Seen) -> None:
+        work = self._work = _Work(call, seen, trio.current_time())
         try:
-            with trio.fail_after(self._limits.handler_timeout_s):
-                payload = await self._handler(call.action, bytes(call.payload))
+            answer = self._handler(call.action, bytes(call.payload))
         except Exception as error:
-            seen.under_way = False
-            await self._refuse(call.message_id, self._as_ocpp_error(call, error))
+            self._fail(work, error)
         else:
-            seen.under_way, seen.answer = False, encode_result(call.message_id, payload)
-            await self._send(seen.answer)
+            if isinstance(answer, Promise):
+                answer.follow(partial(self._kept, work))
+            else:
+                self._answer(work, answer)
+
+    def _kept(self, work: _Work, promise: Promise[bytes]) -> None:
+        if self._work is not work:
+            return  # it came too late
+        try:
+            payload = promise.result()
+        except Exception as error:
+            self._fail(work, error)
+        else:
+            self._answer(work, payload)
+
+    def _answer(self, work: _Work, payload: bytes) -> None:
+        work.seen.under_way, work.seen.answer = False, encode_result(work.call.message_id, payload)
+        self._post(work.seen.answer)
+        self._next()
+
+    def _fail(self, work: _Work, error: Exception) -> None:
+        work.seen.under_way = False
+        self._refuse(work.call.message_id, self._as_ocpp_error(work.call, error))
+        self._next()
+
+    def _next(self) -> None:
+        self._work = None
+        if self._queue:
+            self._handle(*self._queue.popleft())
+        elif self._done is not None:
+            self._done.set()
 
     def _as_ocpp_error(self, call: Call, error: Exception) -> Any:
         """What the other side may know of a failure: its own mistakes in full, ours not at all."""
@@ -261,13 +334,22 @@ class RpcPeer:
         self._log.error("ocpp.handler_failed", action=call.action, message_id=call.message_id, exc_info=error)
         return ocpp.InternalError("the request could not be handled; it may be sent again")
 
-    async def _refuse(self, message_id: str, error: Any) -> None:
+    def _refuse(self, message_id: str, error: Any) -> None:
         self._log.warning("ocpp.refused", message_id=message_id, code=error.code, description=error.description)
-        await self._send(encode_error(message_id, error.code, error.description))
+        self._post(encode_error(message_id, error.code, error.description))
 
-    async def _send(self, frame: bytes) -> None:
+    def _post(self, frame: bytes) -> None:
         """Sends an answer. If the connection is gone, the reader will see it, and the other side will ask again."""
         try:
-            await self._transport.send(frame)
-        except GONE:
+            self._transport.post(frame)
+        except OSError:
             self._log.info("ocpp.answer_not_sent")
+
+
+_ON_FRAME: dict[type[Any], Callable[[RpcPeer, Any, bytes], None]] = {
+    Call: RpcPeer._on_call,
+    CallResult: RpcPeer._on_answer,
+    CallError: RpcPeer._on_answer,
+    Malformed: RpcPeer._on_malformed,
+    Ignored: RpcPeer._on_ignored,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,10 +20,12 @@ from protocols.ocpp.admission import Admission, Refusal, identity_in
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.lines import line_over
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.ports import StationDirectory, StationDoor
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
 
 DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16,)}
@@ -48,7 +51,7 @@ class LiveConnection:
     ) -> None:
         self.identity, self.socket = identity, socket
         self._dialect, self._door, self._limits, self._tolerated = dialect, door, limits, tolerated
-        self._log = structlog.get_logger().bind(station=identity, epoch=epoch)
+        self._log = structlog.get_logger(station=identity, epoch=epoch)
         self._rpc = RpcPeer(socket, epoch=epoch, handler=self._handle, limits=limits, log=self._log)
 
     def __repr__(self) -> str:
@@ -67,25 +70,27 @@ class LiveConnection:
         end = await self._rpc.call(action, payload)
         return _OUTCOMES[type(end)](self, action, end)
 
-    async def close(self, code: int, reason: str) -> None:
-        await self._rpc.close(code, reason)
+    def close(self, code: int, reason: str) -> None:
+        self._rpc.close(code, reason)
 
     async def run(self) -> None:
         """Serves the connection from `connected` to `disconnected`; raises what made its handling impossible."""
         try:
-            await self._rpc.run(opened=self._connected)
+            await self._rpc.run(self._door.connected(self.identity, self))
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + self._limits.drain_timeout_s):
-                await self._door.disconnected(self.identity, self)
+            self._door.disconnected(self.identity, self)
 
-    async def _connected(self) -> None:
-        with trio.fail_after(self._limits.handler_timeout_s):
-            await self._door.connected(self.identity, self)
+    def expire(self, now: float) -> None:
+        """Ends what is handled for too long."""
+        self._rpc.expire(now)
 
-    async def _handle(self, action: str, payload: bytes) -> bytes:
+    def _handle(self, action: str, payload: bytes) -> bytes | Promise[bytes]:
         reports = self._dialect.reports
         report = reports.read_request(action, payload, partial(self._note_tolerated, action))
-        return reports.write_answer(action, await self._door.reported(self.identity, self, report))
+        answer = self._door.reported(self.identity, self, report)
+        if isinstance(answer, Promise):
+            return answer.then(partial(reports.write_answer, action))
+        return reports.write_answer(action, answer)
 
     def _note_tolerated(self, action: str, what: str) -> None:
         self._tolerated[action] += 1
@@ -127,19 +132,21 @@ class StationServer:
         self,
         listeners: Sequence[trio.abc.Listener[Any]],
         *,
+        tls: ssl.SSLContext | None,
         directory: StationDirectory,
         door: StationDoor,
         epochs: Callable[[], str],
         limits: Limits,
     ) -> None:
         self.tolerated: Counter[str] = Counter()
-        self._listeners, self._door, self._epochs, self._limits = listeners, door, epochs, limits
+        self._listeners, self._tls, self._door, self._epochs, self._limits = listeners, tls, door, epochs, limits
         self._admission = Admission(directory, limits)
         # Insertion-ordered, as a set is not: a simulation with the same seed must close in the same order.
         self._live: dict[LiveConnection, None] = {}
         self._streams = 0
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
+        self._connections: trio.Nursery | None = None
         self._log = structlog.get_logger()
 
     def __repr__(self) -> str:
@@ -152,53 +159,54 @@ class StationServer:
     @property
     def ports(self) -> tuple[int, ...]:
         """The TCP ports listened on."""
-        plain = [each.transport_listener if isinstance(each, trio.SSLListener) else each for each in self._listeners]
-        return tuple(each.socket.getsockname()[1] for each in plain if isinstance(each, trio.SocketListener))
+        tcp = [listener for listener in self._listeners if isinstance(listener, trio.SocketListener)]
+        return tuple(listener.socket.getsockname()[1] for listener in tcp)
 
     async def close_all(self, code: int = CloseCode.SERVICE_RESTART, reason: str = "the node restarts") -> None:
-        """Accepts no more, closes every connection with this code, and ends within the bounded time of a drain."""
+        """Accepts no more and closes every connection with this code; all end within the bounded time of a drain."""
         self._accepting.cancel()
         self._serving.deadline = trio.current_time() + self._limits.drain_timeout_s
-        async with trio.open_nursery() as nursery:
-            for connection in self._live:
-                nursery.start_soon(connection.close, code, reason)
+        for connection in self.connections:
+            connection.close(code, reason)
+        await trio.lowlevel.checkpoint()
 
     async def serve(self, task_status: trio.TaskStatus[StationServer]) -> None:
         with self._serving:
             async with trio.open_nursery() as nursery:
-                sweeper = trio.CancelScope()
-                nursery.start_soon(self._sweep, sweeper)
-                async with trio.open_nursery() as connections:
+                nursery.start_soon(self._sweep)
+                async with trio.open_nursery() as self._connections:
                     task_status.started(self)
                     with self._accepting:
-                        await trio.serve_listeners(self.handle, list(self._listeners), handler_nursery=connections)
-                sweeper.cancel()
+                        serve = partial(trio.serve_listeners, handler_nursery=self._connections)
+                        await serve(self.handle, list(self._listeners))
+                nursery.cancel_scope.cancel()
 
     # -- one connection ------------------------------------------------------------------------------------------------
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serves one stream until it ends. Nothing that happens here ends the listener."""
-        socket = ServerWebSocket(stream, subprotocols=tuple(DIALECTS), limits=self._limits)
+        assert self._connections is not None, "there are connections only while it serves"
+        address = _address(stream)
+        socket = ServerWebSocket(line_over(stream, self._tls), limits=self._limits, spawn=self._connections.start_soon)
         self._streams += 1
         try:
-            await self._serve_stream(socket, _address(stream))
-        except* (OSError, trio.BrokenResourceError) as broken:
+            await self._serve_socket(socket, address)
+        except OSError as broken:
             # Whoever looks for open ports breaks off so, in the middle of TLS.
-            reason = broken.exceptions[0].__cause__ or broken.exceptions[0]
-            self._log.info("ocpp.connection_broken", address=_address(stream), reason=str(reason))
-        except* Exception as failures:
-            self._log.error("ocpp.connection_failed", exc_info=failures)
+            self._log.info("ocpp.connection_broken", address=address, reason=str(broken))
+        except Exception as failure:
+            self._log.error("ocpp.connection_failed", exc_info=failure)
         finally:
             self._streams -= 1
             await socket.finish()
 
-    async def _serve_stream(self, socket: ServerWebSocket, address: str) -> None:
+    async def _serve_socket(self, socket: ServerWebSocket, address: str) -> None:
         identity = await self._admit(socket, address)
         if identity is None:
             return
         if socket.speaks_nothing_known:
             # OCPP-J 1.6, 3.1.2: complete the handshake without the header, then close.
-            await socket.close(CloseCode.PROTOCOL_ERROR, _NO_COMMON_SUBPROTOCOL)
+            socket.close(CloseCode.PROTOCOL_ERROR, _NO_COMMON_SUBPROTOCOL)
         else:
             await self._serve_station(identity, socket)
         if socket.complaint:
@@ -229,7 +237,7 @@ class StationServer:
             return self._refusal(request, address)
 
         with trio.move_on_after(self._limits.handshake_timeout_s):
-            if await socket.open(decide):
+            if await socket.open(decide, tuple(DIALECTS)):
                 return identity_in(asked[0].path)
         if not asked:
             self._log.info("ocpp.no_upgrade", address=address)
@@ -246,23 +254,24 @@ class StationServer:
 
     # -- keep-alive ----------------------------------------------------------------------------------------------------
 
-    async def _sweep(self, scope: trio.CancelScope) -> None:
-        """One task for all connections: pings the silent ones and drops those that stay silent."""
-        with scope:
-            async with trio.open_nursery() as nursery:
-                while True:
-                    await trio.sleep(min(self._limits.ping_interval_s, self._limits.pong_timeout_s) / 2)
-                    for connection in self._live:
-                        self._keep_alive(connection, nursery)
+    async def _sweep(self) -> None:
+        """One task for all connections: pings the silent, drops those that stay silent, ends what takes too long."""
+        limits = self._limits
+        while True:
+            await trio.sleep(min(limits.ping_interval_s, limits.pong_timeout_s, limits.handler_timeout_s) / 2)
+            now = trio.current_time()
+            for connection in self.connections:
+                connection.expire(now)
+                await self._keep_alive(connection, now)
 
-    def _keep_alive(self, connection: LiveConnection, nursery: trio.Nursery) -> None:
-        socket, now = connection.socket, trio.current_time()
+    async def _keep_alive(self, connection: LiveConnection, now: float) -> None:
+        socket = connection.socket
         answered = socket.heard_at >= socket.pinged_at
         if not answered and now - socket.pinged_at >= self._limits.pong_timeout_s:
             self._log.warning("ocpp.silent", station=connection.identity)
-            nursery.start_soon(socket.abort)
+            await socket.abort()
         elif answered and now - socket.heard_at >= self._limits.ping_interval_s:
-            nursery.start_soon(socket.ping)
+            socket.ping()
 
 
 async def serve_stations(
@@ -271,22 +280,22 @@ async def serve_stations(
     directory: StationDirectory,
     door: StationDoor,
     epochs: Callable[[], str],
+    tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     task_status: trio.TaskStatus[StationServer] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves charging stations at `/ocpp/<identity>` until the `StationServer` it starts with is told to `close_all`.
 
-    `listeners` are open ones: `trio.open_tcp_listeners(port, host=host)`, each in a `trio.SSLListener` for TLS.
+    `listeners` are open ones: `trio.open_tcp_listeners(port, host=host)`; with `tls` stations speak TLS there.
     `epochs` gives a text of at most 24 characters, never the same twice, that marks the message ids of a connection.
     """
-    server = StationServer(listeners, directory=directory, door=door, epochs=epochs, limits=limits or Limits())
+    server = StationServer(listeners, tls=tls, directory=directory, door=door, epochs=epochs, limits=limits or Limits())
     await server.serve(task_status)
 
 
 def _address(stream: trio.abc.Stream) -> str:
     """The IP address at the other end; streams without one, as in memory, share a name."""
-    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     try:
-        return str(transport.socket.getpeername()[0]) if isinstance(transport, trio.SocketStream) else "-"
+        return str(stream.socket.getpeername()[0]) if isinstance(stream, trio.SocketStream) else "-"
     except OSError:
         return "-"

@@ -1,79 +1,98 @@
-"""The server's end of a WebSocket over any trio stream: TCP, TLS, or in memory.
+"""The server's end of a WebSocket over any line: TCP, TLS, or in memory.
 
-`websockets`' sans-I/O protocol does the talking. There is no reader task and no queue: whoever does not read is pushed
-back by the stream itself. A frame glued to the upgrade request is read like any other.
+`websockets` does the opening handshake, `websocket_frames` the rest. There is no reader task and no queue: whoever does
+not read is not read from. A frame glued to the upgrade request is read like any other.
+
+Sending never waits. What the kernel does not take at once is kept and sent by a task of its own, and nothing more is
+read of the client until it has taken it.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 
 import trio
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.rpc import GONE, NothingSent
+from protocols.ocpp.lines import GONE, Line
+from protocols.ocpp.rpc import NothingSent
+from protocols.ocpp.websocket_frames import FrameReader, Violation, close_said, control_frame, text_frame
 
 _RECEIVE_BYTES = 65_536
 _CLOSE_REASON_BYTES_MAX = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 _END_OF_HEAD = b"\r\n\r\n"
 _THEIR_FAULT = frozenset({CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG})
-_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 Decide = Callable[[Request], tuple[HTTPStatus, str, dict[str, str]] | None]
 """Looks at an upgrade request: None lets it in; else status, text and further headers of the refusal."""
 
+Spawn = Callable[[Callable[[], Awaitable[None]]], None]
+"""Starts a task that may outlive its caller."""
+
 
 class ServerWebSocket:
-    """A WebSocket that a client opened to us: `open`, then `recv`, `send`, `close`, and in any case `finish`."""
+    """A WebSocket that a client opened to us: `open`, then `recv`, `post`, `close`, and in any case `finish`."""
 
-    def __init__(self, stream: trio.abc.Stream, *, subprotocols: tuple[str, ...], limits: Limits) -> None:
-        self._stream, self._limits, self._known = stream, limits, subprotocols
-        self._protocol = ServerProtocol(
-            select_subprotocol=lambda _, offered: self._select(offered), max_size=limits.frame_bytes_max
-        )
-        self._writing = trio.Lock()
-        self._messages: deque[bytes] = deque()
-        self._fragments: list[bytes] = []
-        self._reading: trio.CancelScope | None = None
-        self._offered: Sequence[str] = ()
-        self.heard_at = trio.current_time()
-        self.pinged_at = self.heard_at
+    __slots__ = (
+        "_frames",
+        "_limits",
+        "_line",
+        "_messages",
+        "_spawn",
+        "_taken",
+        "_unsent",
+        "close_sent",
+        "heard_at",
+        "is_open",
+        "offered",
+        "pinged_at",
+        "subprotocol",
+    )
 
-    @property
-    def is_open(self) -> bool:
-        return self._protocol.state is State.OPEN
-
-    @property
-    def subprotocol(self) -> str | None:
-        return self._protocol.subprotocol
+    def __init__(self, line: Line, *, limits: Limits, spawn: Spawn) -> None:
+        self._line, self._limits, self._spawn = line, limits, spawn
+        self._frames = FrameReader(limits.frame_bytes_max)
+        self._messages: list[bytes] = []
+        self._unsent = bytearray()
+        self._taken: trio.Event | None = None
+        self.is_open = False
+        self.close_sent: Close | None = None
+        self.offered: Sequence[str] = ()
+        self.subprotocol: str | None = None
+        self.heard_at = self.pinged_at = trio.current_time()
 
     @property
     def speaks_nothing_known(self) -> bool:
         """Whether the client offered subprotocols, and none of ours is among them."""
-        return bool(self._offered) and self.subprotocol is None
+        return bool(self.offered) and self.subprotocol is None
 
     @property
     def complaint(self) -> str | None:
         """What the client did that made us close, as we told it; None if it kept to RFC 6455 and our limits."""
-        sent = self._protocol.close_sent
+        sent = self.close_sent
         return str(sent) if sent and sent.code in _THEIR_FAULT else None
 
     # -- opening handshake ---------------------------------------------------------------------------------------------
 
-    async def open(self, decide: Decide) -> bool:
-        """Reads the upgrade request and answers it; whether there is a WebSocket now. The caller sets a deadline."""
+    async def open(self, decide: Decide, subprotocols: Sequence[str]) -> bool:
+        """Reads the upgrade request and answers it; whether there is a WebSocket now. The caller sets a deadline.
+
+        Raises OSError where there is no TLS to be had.
+        """
+        await self._line.handshake()
         head, end, glued_frames = (await self._read_head()).partition(_END_OF_HEAD)
-        response = self._response(head + end, decide)
-        self._protocol.send_response(response)
-        await self._flush()
+        protocol = ServerProtocol(select_subprotocol=lambda _, offered: self._select(offered, subprotocols))
+        protocol, response = self._response(protocol, head + end, decide)
+        protocol.send_response(response)
+        self._write_quietly(b"".join(protocol.data_to_send()))
+        self.is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        self.subprotocol = protocol.subprotocol
         if self.is_open and glued_frames:
             self._receive(glued_frames)
         return self.is_open
@@ -82,132 +101,156 @@ class ServerWebSocket:
         """The request's head, with whatever came glued to it, as far as its bound allows."""
         data = b""
         while _END_OF_HEAD not in data and len(data) < self._limits.head_bytes_max:
-            more = await self._receive_some(self._limits.head_bytes_max - len(data))
+            more = await self._line.receive(self._limits.head_bytes_max - len(data))
             if not more:
                 break
             data += more
         return data
 
-    def _response(self, head: bytes, decide: Decide) -> Response:
+    def _response(self, protocol: ServerProtocol, head: bytes, decide: Decide) -> tuple[ServerProtocol, Response]:
         if len(head) >= self._limits.head_bytes_max:
-            return self._protocol.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request head is too long\n")
-        self._protocol.receive_data(head)
-        requests = [event for event in self._protocol.events_received() if isinstance(event, Request)]
+            status, text = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request head is too long\n"
+            return protocol, protocol.reject(status, text)
+        protocol.receive_data(head)
+        requests = [event for event in protocol.events_received() if isinstance(event, Request)]
         if not requests:
             # This protocol has given up on what it read, and can say no more; another one can.
-            self._protocol = ServerProtocol()
-            return self._protocol.reject(HTTPStatus.BAD_REQUEST, "this is no HTTP request\n")
-        return self._decided(requests[0], decide)
+            protocol = ServerProtocol()
+            return protocol, protocol.reject(HTTPStatus.BAD_REQUEST, "this is no HTTP request\n")
+        return protocol, self._decided(protocol, requests[0], decide)
 
-    def _decided(self, request: Request, decide: Decide) -> Response:
+    def _decided(self, protocol: ServerProtocol, request: Request, decide: Decide) -> Response:
         refusal = decide(request)
         if refusal is None:
-            return self._protocol.accept(request)
+            return protocol.accept(request)
         status, text, headers = refusal
-        response = self._protocol.reject(status, f"{text}\n")
+        response = protocol.reject(status, f"{text}\n")
         for name, value in headers.items():
             response.headers[name] = value
         return response
 
-    def _select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    def _select(self, offered: Sequence[Subprotocol], known: Sequence[str]) -> Subprotocol | None:
         """The first one we know; None goes on without the header, as OCPP-J 1.6, 3.1.2, has it."""
-        self._offered = offered
-        return next((name for name in offered if name in self._known), None)
+        self.offered = offered
+        return next((name for name in offered if name in known), None)
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
     async def recv(self) -> bytes | None:
         """The next whole message; None when the WebSocket is no longer open and all that came before is read."""
         while not self._messages:
+            if self._unsent:
+                await self._until_taken()
             if not self.is_open:
                 return None
-            self._receive(await self._receive_some())
-            await self._flush_quietly()
-        return self._messages.popleft()
+            self._receive(await self._line.receive(_RECEIVE_BYTES))
+        return self._messages.pop()
 
-    async def send(self, data: bytes) -> None:
+    def post(self, data: bytes) -> None:
         """Sends a text message. Raises `NothingSent` if the WebSocket is not open, OSError if it broke on the way."""
         if not self.is_open:
             raise NothingSent("the connection is closed")
-        self._protocol.send_text(data)
-        await self._flush()
+        self._write(text_frame(data))
 
-    async def ping(self) -> None:
+    def ping(self) -> None:
         self.pinged_at = trio.current_time()
         if self.is_open:
-            self._protocol.send_ping(b"")
-            await self._flush_quietly()
+            self._write_quietly(control_frame(Opcode.PING, b""))
 
-    async def close(self, code: int, reason: str) -> None:
-        """Sends a close frame within `close_timeout_s`, and ends a waiting `recv`."""
+    def close(self, code: int, reason: str) -> None:
+        """Sends a close frame, and ends a waiting `recv`."""
         if self.is_open:
-            self._protocol.send_close(code, reason.encode()[:_CLOSE_REASON_BYTES_MAX].decode(errors="ignore"))
-            with trio.move_on_after(self._limits.close_timeout_s):
-                await self._flush_quietly()
-        if self._reading:
-            self._reading.cancel()
+            said = reason.encode()[:_CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
+            self.close_sent = Close(code, said)
+            self._write_quietly(control_frame(Opcode.CLOSE, self.close_sent.serialize()))
+            self.is_open = False
+        if self._taken is not None:
+            self._taken.set()
+        self._line.interrupt()
 
     async def abort(self) -> None:
         """Drops the connection without a word."""
-        await trio.aclose_forcefully(self._stream)
+        self.is_open = False
+        await self._line.aclose()
 
     async def finish(self) -> None:
-        """Releases the stream. A client gets `close_timeout_s` to read our last bytes and to close its own end.
+        """Releases the line. A client gets `close_timeout_s` to read our last bytes and to close its own end.
 
         Closing earlier, with its bytes unread, would reset the connection and lose the close frame that tells it why.
         """
         with trio.CancelScope(shield=True, deadline=trio.current_time() + self._limits.close_timeout_s):
-            await self.close(CloseCode.INTERNAL_ERROR, "")
+            self.close(CloseCode.INTERNAL_ERROR, "")
+            if self._unsent:
+                await self._until_taken()
             with suppress(*GONE):
-                if isinstance(self._stream, trio.abc.HalfCloseableStream):
-                    async with self._writing:
-                        await self._stream.send_eof()
-                while await self._stream.receive_some(_RECEIVE_BYTES):
-                    pass
+                await self._line.send_eof()
+            while await self._line.receive(_RECEIVE_BYTES):
+                pass
         with trio.CancelScope(shield=True):
             await self.abort()
 
     def _receive(self, data: bytes) -> None:
-        if data:
-            self._protocol.receive_data(data)
+        if not data:
+            self.is_open = False
+            return
+        self.heard_at = trio.current_time()
+        for opcode, content in self._frames.read(data):
+            if opcode is Opcode.TEXT:
+                self._messages.append(content)
+            elif opcode is Opcode.PING:
+                self._write_quietly(control_frame(Opcode.PONG, content))
+            elif opcode is Opcode.CLOSE:
+                self._closed_by_client(content)
+                break
+        self._messages.reverse()  # the next one is taken from the end
+        violation = self._frames.violation
+        if violation is not None:
+            self.close(violation.code, violation.reason)
+
+    def _closed_by_client(self, content: bytes) -> None:
+        """RFC 6455, 5.5.1: answered with the same code."""
+        try:
+            close_said(content)
+        except Violation as violation:
+            self.close(violation.close.code, violation.close.reason)
         else:
-            self._protocol.receive_eof()
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame) and event.opcode in _DATA:
-                self._collect(event)
+            self._write_quietly(control_frame(Opcode.CLOSE, content[:2]))
+            self.is_open = False
 
-    def _collect(self, frame: Frame) -> None:
-        self._fragments.append(bytes(frame.data))
-        if frame.fin:
-            self._messages.append(b"".join(self._fragments))
-            self._fragments.clear()
+    # -- bytes on their way out ----------------------------------------------------------------------------------------
 
-    async def _receive_some(self, bytes_max: int = _RECEIVE_BYTES) -> bytes:
-        """Bytes of the client; none at the end of the stream, or when `close` was called meanwhile."""
-        with trio.CancelScope() as self._reading:
-            try:
-                data = bytes(await self._stream.receive_some(bytes_max))
-            except GONE:
-                return b""
-            self.heard_at = trio.current_time()
-            return data
-        return b""
+    def _write(self, data: bytes) -> None:
+        """Sends these bytes after those that wait, at once as a rule. Raises ConnectionError if the line is gone."""
+        if self._unsent:
+            self._unsent += data
+            return
+        try:
+            sent = self._line.send_now(data)
+        except GONE as error:
+            raise ConnectionError("the connection is gone") from error
+        if sent < len(data):
+            self._unsent += data[sent:]
+            self._spawn(self._send_unsent)
 
-    async def _flush(self) -> None:
-        async with self._writing:
-            data = b"".join(self._protocol.data_to_send())
-            if not data:
-                return
-            try:
-                await self._stream.send_all(data)
-            except trio.Cancelled:
-                # Half a frame may have left, and whatever followed would be read as its other half.
-                await self.abort()
-                raise
-            except GONE as error:
-                raise ConnectionError("the connection is gone") from error
-
-    async def _flush_quietly(self) -> None:
+    def _write_quietly(self, data: bytes) -> None:
         """For what nobody waits for; that the connection is gone shows at the next read."""
-        with suppress(*GONE):
-            await self._flush()
+        with suppress(ConnectionError):
+            self._write(data)
+
+    async def _send_unsent(self) -> None:
+        """Sends what waits. A client that takes nothing for `send_timeout_s` loses its connection."""
+        with suppress(*GONE), trio.move_on_after(self._limits.send_timeout_s) as patience:
+            while self._unsent:
+                del self._unsent[: await self._line.send_some(self._unsent)]
+                patience.deadline = trio.current_time() + self._limits.send_timeout_s
+        if self._unsent:
+            self._unsent.clear()
+            await self.abort()
+        if self._taken is not None:
+            self._taken.set()
+
+    async def _until_taken(self) -> None:
+        """Waits until the client has taken all that was sent, or `close` was called meanwhile."""
+        self._taken = trio.Event()
+        await self._taken.wait()
+        self._taken = None

@@ -14,6 +14,7 @@ import trio.testing
 from protocols.ocpp.client import open_central_system
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import (
     CallVerdict,
     ClearCache,
@@ -39,14 +40,17 @@ class Central:
     def authenticate(self, identity: str, password: bytes | None) -> bool:
         return self.knows(identity)
 
-    async def connected(self, identity: str, connection: StationConnection) -> None:
+    def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
         self.connections.append(connection)
         self.online.set()
+        opened: Promise[None] = Promise()
+        opened.set(None)
+        return opened
 
-    async def reported(self, identity: str, connection: StationConnection, report: Any) -> Any:
+    def reported(self, identity: str, connection: StationConnection, report: Any) -> Any:
         raise AssertionError(f"the station was to report nothing, and said {report}")
 
-    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+    def disconnected(self, identity: str, connection: StationConnection) -> None:
         """Nothing to take back."""
 
 
@@ -124,7 +128,7 @@ async def test_later_callers_wait_in_order(opened: Open) -> None:
 async def test_a_command_after_the_end_was_never_sent(opened: Open) -> None:
     heard: Heard = []
     async with opened([], heard) as connection:
-        await connection.close(1000, "a newer connection took over")
+        connection.close(1000, "a newer connection took over")
         outcome = await connection.call(ClearCache())
     assert outcome.verdict is CallVerdict.NEVER_SENT
     assert heard == []

@@ -59,6 +59,7 @@ from statecharts.vocabulary import (
     Unanswered,
     refused,
 )
+from tests.support.promises import kept
 
 EPOCH = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 APP = Principal(name="app", users=None)
@@ -169,22 +170,22 @@ class StationLine:
         verdict = self.verdicts.pop(0) if self.verdicts else CallVerdict.ACCEPTED
         return CallOutcome(verdict=verdict, status=str(verdict))
 
-    async def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
 
     async def say(self, report: StationReport) -> ReportAnswer:
         """Reports as the station and returns what it is answered."""
-        return await self.house.stations.reported(self.identity, self, report)
+        return await kept(self.house.stations.reported(self.identity, self, report))
 
     async def come_online(self, *, boot: bool = True, connectors: int = 2) -> None:
-        await self.house.stations.connected(self.identity, self)
+        await kept(self.house.stations.connected(self.identity, self))
         if boot:
             await self.say(BootNotification(vendor="V", model="M"))
             for connector in range(1, connectors + 1):
                 await self.status(connector, ConnectorStatus.AVAILABLE)
 
     async def go_offline(self) -> None:
-        await self.house.stations.disconnected(self.identity, self)
+        self.house.stations.disconnected(self.identity, self)
 
     async def status(self, connector_id: int, status: ConnectorStatus) -> None:
         await self.say(StatusNotification(connector_id=connector_id, status=status, error_code="NoError"))

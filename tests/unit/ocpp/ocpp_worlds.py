@@ -16,6 +16,7 @@ from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import (
     AuthorizeIdTag,
     BootAnswer,
@@ -33,6 +34,7 @@ from statecharts.station_vocabulary import (
     StopTransaction,
 )
 from statecharts.vocabulary import Acknowledgement
+from tests.support.promises import promised
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 250_000, tzinfo=UTC)
 PASSWORD = bytes.fromhex("00ff3a41") * 5
@@ -73,20 +75,25 @@ class Door:
         self.current: StationConnection | None = None
         self.online, self.offline = trio.Event(), trio.Event()
 
-    async def connected(self, identity: str, connection: StationConnection) -> None:
+    def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
         older, self.current = self.current, connection
         self.events.append(("connected", identity))
         self.online.set()
         if older:
-            await older.close(1000, "a newer connection took over")
+            older.close(1000, "a newer connection took over")
+        opened: Promise[None] = Promise()
+        opened.set(None)
+        return opened
 
-    async def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
+    def reported(
+        self, identity: str, connection: StationConnection, report: StationReport
+    ) -> ReportAnswer | Promise[ReportAnswer]:
         self.reports.append(report)
         if self.behaviour:
-            return await self.behaviour(report)
+            return promised(self.behaviour, report)
         return ANSWERS.get(type(report), Acknowledgement())
 
-    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+    def disconnected(self, identity: str, connection: StationConnection) -> None:
         self.events.append(("disconnected", identity))
         if self.current is connection:
             self.current = None

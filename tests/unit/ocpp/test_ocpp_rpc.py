@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,18 @@ from structlog.testing import capture_logs
 
 from protocols.ocpp.frames import CallError, CallResult, encode_call, encode_result
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.rpc import CallEnd, Handler, NoAnswer, NotSent, RpcPeer
+from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
+from tests.support.promises import promised
+
+Handling = Callable[[str, bytes], Awaitable[bytes]]
+
+
+async def expire(peer: RpcPeer, scope: trio.CancelScope) -> None:
+    """What a listener does for all its connections."""
+    with scope:
+        while True:
+            await trio.sleep(10)
+            peer.expire(trio.current_time())
 
 
 async def echo(action: str, payload: bytes) -> bytes:
@@ -24,14 +36,17 @@ async def echo(action: str, payload: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def one_peer(handler: Handler = echo, **limits: Any) -> AsyncIterator[tuple[RpcPeer, Wire, trio.Nursery]]:
+async def one_peer(handler: Handling = echo, **limits: Any) -> AsyncIterator[tuple[RpcPeer, Wire, trio.Nursery]]:
     """A peer with epoch "e", and the other end of its wire in the test's hand."""
     ours, theirs = wires()
-    peer = RpcPeer(ours, epoch="e", handler=handler, limits=Limits(**limits))
+    peer = RpcPeer(ours, epoch="e", handler=partial(promised, handler), limits=Limits(**limits))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(peer.run)
+        sweeper = trio.CancelScope()
+        nursery.start_soon(expire, peer, sweeper)
         yield peer, theirs, nursery
-        await theirs.close()
+        theirs.close()
+        sweeper.cancel()
 
 
 class Ends:
@@ -55,16 +70,16 @@ async def test_calls_cross_and_a_handler_may_call_back() -> None:
         assert isinstance(end, CallResult)
         return b'{"inner":' + bytes(end.payload) + b"}"
 
-    central = RpcPeer(ours, epoch="c", handler=ask_back, limits=Limits())
-    station = RpcPeer(theirs, epoch="s", handler=echo, limits=Limits())
+    central = RpcPeer(ours, epoch="c", handler=partial(promised, ask_back), limits=Limits())
+    station = RpcPeer(theirs, epoch="s", handler=partial(promised, echo), limits=Limits())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(central.run)
         nursery.start_soon(station.run)
         end = await station.call("Outer", b'{"a":1}')
         assert isinstance(end, CallResult)
         assert bytes(end.payload) == b'{"inner":{"a":1}}'
-        await ours.close()
-        await theirs.close()
+        ours.close()
+        theirs.close()
 
 
 async def test_one_call_is_outstanding_at_a_time_and_the_others_wait_in_order(autojump_clock: trio.abc.Clock) -> None:
@@ -131,7 +146,7 @@ async def test_closing_ends_calls_at_once() -> None:
         nursery.start_soon(ends.make, peer, "A")
         nursery.start_soon(ends.make, peer, "B")
         await station.hear()
-        await peer.close(1012, "restart")
+        peer.close(1012, "restart")
         await trio.testing.wait_all_tasks_blocked()
         assert {type(end) for _, end in ends.ends} == {NoAnswer, NotSent}
         assert "1012" in repr(peer)
@@ -149,8 +164,8 @@ async def test_more_waiting_calls_than_the_limit_are_not_sent() -> None:
 
 async def test_a_call_that_finds_the_transport_closed_was_certainly_not_sent() -> None:
     ours, _ = wires()
-    peer = RpcPeer(ours, epoch="e", handler=echo, limits=Limits())
-    await ours.close()
+    peer = RpcPeer(ours, epoch="e", handler=partial(promised, echo), limits=Limits())
+    ours.close()
     assert isinstance(await peer.call("A", b"{}"), NotSent)
 
 
@@ -321,7 +336,7 @@ async def test_what_came_before_the_end_is_still_handled() -> None:
     async with one_peer(slow) as (_, station, _):
         await station.say(2, "1", "A", {})
         await station.say(2, "2", "A", {})
-        await station.close()
+        station.close()
         await trio.testing.wait_all_tasks_blocked()
         gate.set()
     assert counter.count == 2
@@ -346,15 +361,15 @@ async def test_nothing_is_handled_before_the_door_is_open_and_answers_are_read_m
         steps.append(await peer.call("Hello", b"{}"))
         assert counter.count == 0
 
-    peer = RpcPeer(ours, epoch="e", handler=counter, limits=Limits())
+    peer = RpcPeer(ours, epoch="e", handler=partial(promised, counter), limits=Limits())
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(peer.run, opened)
+        nursery.start_soon(peer.run, promised(opened))
         await theirs.hear()
         await theirs.send(encode_call("1", "A", b"{}"))
         await trio.testing.wait_all_tasks_blocked()
         await theirs.send(encode_result("e-1", b"{}"))
         assert await theirs.hear() == [3, "1", {"count": 1}]
-        await theirs.close()
+        theirs.close()
     assert isinstance(steps[0], CallResult)
 
 
@@ -364,6 +379,6 @@ async def test_a_door_that_does_not_open_ends_the_connection() -> None:
     async def broken() -> None:
         raise RuntimeError("no actor")
 
-    peer = RpcPeer(ours, epoch="e", handler=echo, limits=Limits())
-    with pytest.raises(ExceptionGroup):
-        await peer.run(broken)
+    peer = RpcPeer(ours, epoch="e", handler=partial(promised, echo), limits=Limits())
+    with pytest.raises(RuntimeError, match="no actor"):
+        await peer.run(promised(broken))

@@ -20,6 +20,7 @@ from wsproto.events import (
 
 from protocols.ocpp.client import ConnectionRefused, ReportRefused
 from protocols.ocpp.limits import Limits
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import (
     BootNotification,
     CallVerdict,
@@ -263,11 +264,13 @@ async def test_a_drain_closes_every_connection_with_1012_and_accepts_no_more() -
 
 async def test_a_door_that_fails_ends_its_connection_and_not_the_server() -> None:
     class BrokenDoor(Door):
-        async def connected(self, identity: str, connection: Any) -> None:
-            if not self.events:
-                self.events.append(("failed", identity))
-                raise RuntimeError("no actor")
-            await super().connected(identity, connection)
+        def connected(self, identity: str, connection: Any) -> Promise[None]:
+            if self.events:
+                return super().connected(identity, connection)
+            self.events.append(("failed", identity))
+            failed: Promise[None] = Promise()
+            failed.fail(RuntimeError("no actor"))
+            return failed
 
     async with central_system(BrokenDoor()) as world:
         station = await raw_station(world)

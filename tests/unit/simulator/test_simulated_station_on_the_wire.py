@@ -17,6 +17,7 @@ from actors.simulated_station import SimulatedStation
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import serve_stations
 from statecharts.ports import StationConnection
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import (
     BootNotification,
     CallVerdict,
@@ -68,16 +69,19 @@ class Hall(trio.abc.Listener[trio.abc.Stream]):
         async with open_central_system("ws://cs/ocpp", "CS01", None, epoch=epoch, stream=near) as end:
             yield end
 
-    async def connected(self, identity: str, connection: StationConnection) -> None:
+    def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
         self.connections.append(connection)
+        opened: Promise[None] = Promise()
+        opened.set(None)
+        return opened
 
-    async def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
+    def reported(self, identity: str, connection: StationConnection, report: StationReport) -> ReportAnswer:
         self.central.heard.append((trio.current_time(), report))
         answer = self.central.answer(report)
         assert answer is not None
         return answer
 
-    async def disconnected(self, identity: str, connection: StationConnection) -> None:
+    def disconnected(self, identity: str, connection: StationConnection) -> None:
         self.connections.remove(connection)
 
 

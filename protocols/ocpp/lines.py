@@ -1,0 +1,171 @@
+"""Bytes to and from one client, over a socket without anything between us and the kernel, or over any trio stream.
+
+A message is read with one system call once the socket is readable, and written with one as a rule. What TLS needs is
+done by the same non-blocking calls. That costs a third of what trio's own streams do (docs/performance.md), so those
+serve only where there is no socket: in memory, on virtual time.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Protocol
+
+import trio
+
+GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""All that trio raises when a connection is no more."""
+
+
+class Line(Protocol):
+    """Where the bytes of one connection pass. Reading never raises for what the network does; writing raises `GONE`."""
+
+    async def handshake(self) -> None:
+        """TLS, where there is any. Raises OSError where it does not fit."""
+
+    async def receive(self, bytes_max: int) -> bytes:
+        """Some bytes of the client; none at the end of the stream, or after `interrupt`."""
+
+    def interrupt(self) -> None:
+        """Ends a `receive` that waits now; later ones wait again."""
+
+    def send_now(self, data: bytes | bytearray) -> int:
+        """Sends without waiting; how many bytes were taken, which may be none."""
+
+    async def send_some(self, data: bytes | bytearray) -> int:
+        """Sends some, as soon as that can be done; how many bytes were taken."""
+
+    async def send_eof(self) -> None:
+        """Says that no more will be sent."""
+
+    async def aclose(self) -> None:
+        """Drops the connection without a word."""
+
+
+class SocketLine:
+    """A TCP connection; `sock` is non-blocking, and ours from here on."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    async def handshake(self) -> None:
+        """There is none."""
+
+    async def receive(self, bytes_max: int) -> bytes:
+        try:
+            while True:
+                await trio.lowlevel.wait_readable(self._sock)
+                with suppress(BlockingIOError):
+                    return self._sock.recv(bytes_max)
+        except GONE:
+            return b""
+
+    def interrupt(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+
+    def send_now(self, data: bytes | bytearray) -> int:
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def send_some(self, data: bytes | bytearray) -> int:
+        while not (sent := self.send_now(data)):
+            # `interrupt` means readers only; where the socket was closed, the next try finds out.
+            with suppress(trio.ClosedResourceError):
+                await trio.lowlevel.wait_writable(self._sock)
+        return sent
+
+    async def send_eof(self) -> None:
+        self._sock.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        self.interrupt()
+        self._sock.close()
+
+
+class TlsLine(SocketLine):
+    """A TCP connection with TLS on it, by `context`."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(sock)
+        self._tls = self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+
+    async def handshake(self) -> None:
+        while True:
+            try:
+                return self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await trio.lowlevel.wait_readable(self._tls)
+            except ssl.SSLWantWriteError:
+                await trio.lowlevel.wait_writable(self._tls)
+
+    async def receive(self, bytes_max: int) -> bytes:
+        try:
+            while True:
+                try:
+                    # What was decrypted already is not seen by whoever asks the kernel.
+                    return self._tls.recv(bytes_max)
+                except ssl.SSLWantReadError:
+                    await trio.lowlevel.wait_readable(self._tls)
+                except ssl.SSLWantWriteError:
+                    await trio.lowlevel.wait_writable(self._tls)
+        except GONE:
+            return b""
+
+    def send_now(self, data: bytes | bytearray) -> int:
+        try:
+            return self._tls.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
+    async def send_eof(self) -> None:
+        with suppress(OSError):  # it says good-bye, and need not wait for the other side's
+            self._tls.unwrap()
+
+
+class StreamLine:
+    """Any stream of trio's."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._reading: trio.CancelScope | None = None
+
+    async def handshake(self) -> None:
+        """There is none."""
+
+    async def receive(self, bytes_max: int) -> bytes:
+        with trio.CancelScope() as self._reading, suppress(*GONE):
+            return bytes(await self._stream.receive_some(bytes_max))
+        return b""
+
+    def interrupt(self) -> None:
+        if self._reading:
+            self._reading.cancel()
+
+    def send_now(self, data: bytes | bytearray) -> int:
+        return 0
+
+    async def send_some(self, data: bytes | bytearray) -> int:
+        taken = bytes(data)  # there may be more of it by the time that these have left
+        await self._stream.send_all(taken)
+        return len(taken)
+
+    async def send_eof(self) -> None:
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await trio.aclose_forcefully(self._stream)
+
+
+def line_over(stream: trio.abc.Stream, tls: ssl.SSLContext | None) -> Line:
+    """The line of a connection that was accepted; a TCP stream is emptied of its socket."""
+    if not isinstance(stream, trio.SocketStream):
+        return StreamLine(stream)
+    accepted = stream.socket
+    sock = socket.socket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+    sock.setblocking(False)
+    return TlsLine(sock, tls) if tls else SocketLine(sock)
