@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from actors.context import Context
-from actors.looks import Look
+from actors.looks import Look, is_known
 from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias, IdleMeter
 from actors.system import is_broken
@@ -72,7 +72,7 @@ class Charges:
         name = id_tag.upper()
         if not AUTHORIZATION_IDENTIFIER.fullmatch(name):
             return None
-        if await self._context.ledger.transaction(f"destination/{name}") is None:
+        if not await is_known(self._context, f"destination/{name}"):
             return None
         data = await self._ask(f"destination/{name}", Look())
         return data if data is not None and data.station == self._station.identity else None

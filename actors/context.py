@@ -9,6 +9,7 @@ from decimal import Decimal
 from actors.changes import Changes
 from actors.journal import Journal
 from actors.ledger import Ledger
+from actors.names import Names
 from actors.numbers import Numbers
 from actors.outbox import Outbox
 from actors.system import System
@@ -65,12 +66,14 @@ class Context:
     destinations: Mapping[str, PeerClient] = field(default_factory=dict)
     sources: Mapping[str, PeerClient] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+    names: Names = field(init=False)
     outbox: Outbox = field(init=False)
     ledger: Ledger = field(init=False)
     numbers: Numbers = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
+        self.names = Names(self.journal, self.watermarks)
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store), Numbers(store)
 
     @property

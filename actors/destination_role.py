@@ -13,7 +13,7 @@ import trio
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
 from actors.context import Context, Place
-from actors.looks import Look
+from actors.looks import Look, is_known
 from actors.station import Hold, StationLook, holding
 from actors.system import is_broken
 from statecharts.destination_events import (
@@ -182,11 +182,11 @@ class DestinationRole:
     async def _own(self, peer: str, authorization_identifier: str) -> DestinationTransaction:
         """This peer's transaction with that identifier. Raises `Refused` (404), also for another peer's."""
         stream = f"destination/{authorization_identifier}"
-        view = await self._context.ledger.transaction(stream)
-        if view is None or view.pms_identifier != peer:
-            raise refused(404, "unknown-authorization", "no authorisation of yours has this identifier")
-        data: DestinationTransaction = await self._context.system.ask(stream, Look())
-        return data
+        if await is_known(self._context, stream):
+            data: DestinationTransaction = await self._context.system.ask(stream, Look())
+            if data.peer == peer:
+                return data
+        raise refused(404, "unknown-authorization", "no authorisation of yours has this identifier")
 
     # -- local services ------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from actors.blocked import refuse_blocked
 from actors.changes import KEEP_ALIVE_S, feed
 from actors.context import Context
 from actors.looks import Look
-from actors.transaction import SOURCE
+from actors.transaction import SOURCE, view_of
 from statecharts.doors import LocalServicesFound
 from statecharts.events import Event
 from statecharts.places import distance_m
@@ -138,7 +138,7 @@ class SourceRole:
         return view
 
     async def transaction(self, principal: Principal, transaction_id: str) -> TransactionView:
-        view = await self._context.ledger.transaction(f"source/{transaction_id}")
+        view = await view_of(self._context, f"source/{transaction_id}")
         if view is None or not principal.may_act_for(view.user_identifier):
             raise _unknown()
         return view
@@ -191,7 +191,7 @@ class SourceRole:
 
     async def _by_key(self, kind: str, principal: Principal, key: str | None) -> str | None:
         """The transaction for which this app has used the key in a request of this kind."""
-        return await self._context.journal.find(key_scope(kind, principal.name), key) if key else None
+        return await self._context.names.find(key_scope(kind, principal.name), key) if key else None
 
     async def _is_repeated(self, kind: str, principal: Principal, transaction_id: str, key: str | None) -> bool:
         """Whether the same was asked under this key before. Raises `Refused` (422) if it was of another transaction."""
@@ -201,7 +201,7 @@ class SourceRole:
         return known is not None
 
     async def _view(self, stream: str) -> TransactionView:
-        view = await self._context.ledger.transaction(stream)
+        view = await view_of(self._context, stream)
         assert view is not None
         return view
 
@@ -285,7 +285,7 @@ class SourceRole:
                 return stream, TransactionEnded(**common, message=request)
 
     async def _stream(self, scope: str, name: str, what: str) -> str:
-        stream = await self._context.journal.find(scope, name)
+        stream = await self._context.names.find(scope, name)
         if stream is None:
             raise refused(404, "unknown-transaction", f"no transaction of yours has this {what}")
         return stream

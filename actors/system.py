@@ -108,6 +108,10 @@ class System:
         """The actors in memory."""
         return iter(tuple(self._actors.values()))
 
+    def __contains__(self, key: str) -> bool:
+        """Whether the actor with this key is in memory."""
+        return key in self._actors
+
     @property
     def asleep(self) -> int:
         """How many have left memory until their deadline."""

@@ -206,10 +206,13 @@ class TransactionActor(Actor, Generic[D]):
         decision = self.kind.chart.step(self.data, self._correlated(event))
         if decision.fact is None and not closed:
             return decision
+        append = self._append(decision, closed)
         try:
-            appended = await self.context.journal.append(self._append(decision, closed))
+            appended = await self.context.journal.append(append)
         except AliasTaken as taken:
             return await self._without_alias(event, taken)
+        for alias in append.aliases:
+            self.context.names.remember(alias, self.key)
         self._hand_over(appended.deliveries)
         before, self.data = self.data, decision.data
         if decision.fact is not None:
@@ -340,6 +343,15 @@ class TransactionActor(Actor, Generic[D]):
         outcome = await station.command(effect.command, until=self.deadline())
         answered = StationAnswered(at=self.clock.now(), purpose=effect.purpose, outcome=outcome)
         await self.context.system.ask(self.key, answered)
+
+
+async def view_of(context: Context, stream: str) -> TransactionView | None:
+    """The transaction as it stands: from its actor, which shows only what is durable, else from the store."""
+    if stream in context.system:
+        actor = context.system.actor(stream)
+        if isinstance(actor, TransactionActor) and actor.seq:
+            return actor.view()
+    return await context.ledger.transaction(stream)
 
 
 def _authorization_event(outcome: PeerOutcome, at: datetime) -> Event:

@@ -168,6 +168,12 @@ ANSWERS_KEPT = Bound(
     unit="answers",
     reason="about 1 GB of disk; the oldest leave first, and their requests still never do anything twice",
 )
+NAMES = Bound(
+    name="names_remembered",
+    limit=20_000,
+    unit="names",
+    reason="four megabytes; names of the latest five thousand transactions, any older one is looked up in the journal",
+)
 
 BOUNDS: tuple[Bound, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Bound))
 """All of them, in the order of this page."""
