@@ -34,6 +34,7 @@ from statecharts.meters import Meters
 
 if TYPE_CHECKING:
     from actors.context import Context
+    from actors.retention import Retention
     from actors.simulated_line import Connect
     from protocols.serving import Addresses, Servers
     from statecharts.doors import FirstAnswers
@@ -107,6 +108,7 @@ class Node:
         ):
             context = self._context(actors, journal, destinations, sources)
             await revive(context)
+            actors.start_soon(self._retention(context).run)
             kept_s = self.config.http.answers_kept_s
             async with (
                 open_answers(journal.store, kept_s=kept_s, watermarks=self.watermarks) as answers,
@@ -165,6 +167,12 @@ class Node:
         )
         populate(context)
         return context
+
+    def _retention(self, context: Context) -> Retention:
+        from actors.retention import Retention, RetentionSettings
+
+        settings = RetentionSettings(**self.config.retention.model_dump())
+        return Retention(context.journal.store, self.clock, settings)
 
     def _settings(self) -> Any:
         from actors.context import DeliverySettings, NodeSettings

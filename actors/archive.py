@@ -1,7 +1,8 @@
 """Facts that have left the journal: packed stream by stream, still in their chain, read wherever their stream is.
 
 A row of the archive holds the facts `first_seq` to `last_seq` of one stream, column by column as the journal had them
-(checksums too), and with a finished transaction also the deliveries that are over.
+(checksums too), and with a finished transaction also the deliveries that are over. The meter values of a station's idle
+connectors have rows of their own, with their ids in place of seqs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ LEVEL = 6
 """zlib's own choice: facts shrink to about a fifth; the best level saves little more and takes three times as long."""
 
 
+METERS_OF = "meter-values/"
+"""What the meter values of a station stand under in the archive: this and its identity."""
+
 ARCHIVED_TIP = (
     select(tables.archive.c.last_seq, tables.archive.c.position, tables.archive.c.tip)
     .where(tables.archive.c.stream == bindparam("stream"))
@@ -33,12 +37,19 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     """The values of rows, each in the order of its table's columns."""
 
     facts: list[list[Any]]
-    deliveries: list[list[Any]] = []
+    deliveries: list[list[Any]]
+    meter_values: list[list[Any]]
 
 
-def packed(facts: Iterable[AnyRow], deliveries: Iterable[AnyRow] = ()) -> bytes:
+def packed(
+    facts: Iterable[AnyRow] = (), deliveries: Iterable[AnyRow] = (), meter_values: Iterable[AnyRow] = ()
+) -> bytes:
     """The body of a row of the archive."""
-    content = Packed(_values(tables.journal, facts), _values(tables.deliveries, deliveries))
+    content = Packed(
+        facts=_values(tables.journal, facts),
+        deliveries=_values(tables.deliveries, deliveries),
+        meter_values=_values(tables.meter_values, meter_values),
+    )
     return zlib.compress(msgspec.msgpack.encode(content), LEVEL)
 
 
@@ -50,6 +61,11 @@ def unpacked_facts(body: bytes) -> list[Row]:
 def unpacked_deliveries(body: bytes) -> list[Row]:
     """The rows of the outbox as they were."""
     return _rows(tables.deliveries, _content(body).deliveries)
+
+
+def unpacked_meter_values(body: bytes) -> list[Row]:
+    """The rows of the meter values as they were."""
+    return _rows(tables.meter_values, _content(body).meter_values)
 
 
 def _content(body: bytes) -> Packed:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select
 
 from actors import audit, tables
 from actors.commits import Committer, Outcome
-from actors.head import HeadFile
+from actors.head import Head, HeadFile
 from actors.records import Append, Appended, Fact, History, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
 from actors.store import RunSync, Store
@@ -46,7 +46,9 @@ async def open_journal(
     try:
         await store.migrate()
         with _head_file(store, head) as head_file:
-            await store.write(_notice_loss, store, head_file)
+            newest = await store.write(_notice_loss, store, head_file)
+            if head_file and newest.position:
+                head_file.write(newest)  # a crash may have left it behind, at a fact that can be archived some day
             journal = Journal(store, Committer(store, head_file))
             async with _running(journal):
                 yield journal
@@ -207,10 +209,11 @@ def _streams_in(connection: Connection, state: str) -> tuple[str, ...]:
     return tuple(connection.scalars(query))
 
 
-def _notice_loss(connection: Connection, store: Store, head_file: HeadFile | None) -> None:
-    """Records for ever that the end of the journal is gone; what comes next would otherwise hide it."""
+def _notice_loss(connection: Connection, store: Store, head_file: HeadFile | None) -> Head:
+    """Records for ever that the end of the journal is gone; what comes next would otherwise hide it. Where it ends."""
     head = head_file.read() if head_file else None
     reason = audit.missing_end(connection, head) if head and head.position else None
     if head and reason:
         log.error("journal.cut_off", store=repr(store), reason=reason)
         connection.execute(insert(tables.losses), loss_row(head.position, store.clock.now(), reason))
+    return audit.end(connection)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, Table, and_, func, or_, select, tuple
 
 from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
-from actors.records import IdleMeter, LedgerEntry, Orphan
+from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, Orphan
 from actors.rows import checked, document_of, instant, meter_of, micros, orphan_of, raw
 from actors.store import Store
 from statecharts.ports import CdrView, Change, Page, TransactionView
@@ -134,8 +134,7 @@ class Ledger:
         """
         which = _CDRS.peer == peer if role is None else and_(_CDRS.peer == peer, _CDRS.role == role)
         counts = await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.status))
-        sent = select(func.count()).where(_OWED.peer == peer, _OWED.operation == CHARGE_RECORD, _OWED.attempts > 0)
-        return {**counts, "delivered": await self._store.read(_number, sent)}
+        return {**counts, "delivered": await self._store.read(_delivered, peer)}
 
     # -- orphans -------------------------------------------------------------------------------------------------------
 
@@ -245,6 +244,18 @@ def _counts(connection: Connection, query: Select[str, int, int, int]) -> dict[s
         if status not in _SUMS:
             counts[status] = counts.get(status, 0) + ended
     return counts
+
+
+def _delivered(connection: Connection, peer: str) -> int:
+    """Those that the peer has are counted in the ledger: their deliveries leave the outbox for the archive."""
+    acknowledged = select(func.count()).where(_CDRS.peer == peer, _CDRS.role == "destination", _ACKNOWLEDGED)
+    sent = select(func.count()).where(
+        _OWED.peer == peer,
+        _OWED.operation == CHARGE_RECORD,
+        _OWED.attempts > 0,
+        _OWED.status != DeliveryStatus.DONE.value,
+    )
+    return _number(connection, acknowledged) + _number(connection, sent)
 
 
 def _orphans(connection: Connection, query: Query) -> tuple[Orphan, ...]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     UniqueConstraint,
+    text,
 )
 
 OPEN = {"sealed": False}
@@ -84,6 +85,9 @@ aliases = Table(
     PrimaryKeyConstraint("scope", "name", name="aliases_key"),
 )
 
+# Written out, not bound: only so does a query match the index.
+TO_ARCHIVE = text("final = 1 AND archived = 0")
+
 transactions = Table(
     "transactions",
     metadata,
@@ -99,9 +103,11 @@ transactions = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=False, server_default="0", info=OPEN),
+    Column("archived", SmallInteger, nullable=False, server_default="0", info=OPEN),
     _checksum(),
     PrimaryKeyConstraint("stream", name="transactions_key"),
     Index("transactions_position", "position"),
+    Index("transactions_to_archive", "changed_at", "stream", sqlite_where=TO_ARCHIVE, postgresql_where=TO_ARCHIVE),
     Index("transactions_state_created", "state", "created_at", "stream"),
     Index("transactions_created", "created_at", "stream"),
     Index("transactions_role_created", "role", "created_at", "stream"),

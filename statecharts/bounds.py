@@ -48,6 +48,18 @@ FACTS_AFTER_SNAPSHOT = Bound(
     unit="facts",
     reason="read in a few milliseconds when an actor loads; a snapshot with every 200th costs less than one fact each",
 )
+ARCHIVED_AT_ONCE = Bound(
+    name="archived_at_once",
+    limit=20,
+    unit="transactions",
+    reason="some 20 ms of the writer's time; what actors append waits no longer for it",
+)
+FACTS_PACKED = Bound(
+    name="facts_packed",
+    limit=1_000,
+    unit="facts",
+    reason="one row of the archive: some 500 kB before it is compressed, read whole when its stream is",
+)
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
 

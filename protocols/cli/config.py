@@ -35,6 +35,7 @@ from protocols.cli.config_sections import (
     Operator,
     Parking,
     Peer,
+    Retention,
     Role,
     Salts,
     SourceDeadlineTable,
@@ -84,6 +85,7 @@ class Config(BaseSettings):
     http: Http = Http()
     ocpp: Ocpp = Ocpp()
     delivery: Delivery = Delivery()
+    retention: Retention = Retention()
     source_deadlines: SourceDeadlineTable = SourceDeadlineTable()
     destination_deadlines: DestinationDeadlineTable = DestinationDeadlineTable()
     destinations: tuple[Peer, ...] = Field(default=(), description="partners at whose stations our users may charge")

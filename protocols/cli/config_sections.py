@@ -131,6 +131,17 @@ class Delivery(Section):
     in_flight_max: Count = Field(default=8, description="messages under way to one peer at a time")
 
 
+class Retention(Section):
+    """What leaves the tables that are worked with for the archive, where it is still found."""
+
+    transactions_days: int = Field(
+        default=90, ge=1, le=36_500, description="age at which finished transactions are archived; their CDRs stay"
+    )
+    meter_values_days: int = Field(
+        default=30, ge=1, le=36_500, description="age at which meter values of idle connectors are archived"
+    )
+
+
 class SourceDeadlineTable(Section):
     """How long each state of a transaction may last at the Source."""
 

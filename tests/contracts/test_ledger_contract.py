@@ -241,7 +241,7 @@ async def test_the_ledger_counts_every_record_of_a_peer(journal: Journal, ledger
     assert await ledger.counts("NL-MOT", role="destination") == {
         "ended": 4,
         "pending": 1,
-        "delivered": 2,
+        "delivered": 3,
         "acknowledged": 2,
         "overdue": 1,
         "parked": 1,

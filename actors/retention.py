@@ -1,0 +1,251 @@
+"""What is old leaves the tables that are worked with: packed into the archive, read there as before, never lost.
+
+The facts and the finished deliveries of transactions that have been over for long; facts of any stream that its
+snapshot stands for; meter values of idle connectors. What people look up stays where it is: the list of transactions,
+the charge records, the names that keep an old message from being taken for a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any, TypeVar
+
+import structlog
+import trio
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, tuple_, update
+
+from actors import tables
+from actors.archive import METERS_OF, packed
+from actors.audit import oldest
+from actors.records import DeliveryStatus, StoreUnavailable, StreamCorrupt
+from actors.rows import AnyRow, checked, micros, raw, sealed
+from actors.store import Store
+from statecharts.bounds import ARCHIVED_AT_ONCE, FACTS_AFTER_SNAPSHOT, FACTS_PACKED
+from statecharts.ports import Clock
+from statecharts.vocabulary import Value
+
+FIRST_AFTER_S = 60.0
+"""A node that has just started has better things to do."""
+
+EVERY_S = 3_600.0
+REST = 4
+"""After each piece of work the writer is left to others for so many times as long as it took."""
+
+T = TypeVar("T")
+Place = tuple[int, str]
+"""Where a transaction stands among those that are over: by when it last changed, then by its stream."""
+
+_BEFORE_ALL: Place | None = (-1, "")
+
+
+log = structlog.get_logger(__name__)
+
+_OVER = (DeliveryStatus.DONE.value, DeliveryStatus.LAPSED.value)
+_VIEWS, _FACTS, _METERS, _OWED = (
+    each.c for each in (tables.transactions, tables.journal, tables.meter_values, tables.deliveries)
+)
+
+
+class RetentionSettings(Value, frozen=True, kw_only=True):
+    """After how many days what is over is archived."""
+
+    transactions_days: int = 90
+    meter_values_days: int = 30
+
+
+class Retention:
+    """Archives what is old, a little at a time, for as long as `run` runs."""
+
+    def __init__(self, store: Store, clock: Clock, settings: RetentionSettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Looks through everything once an hour, until cancelled. A store that is away is tried again then."""
+        await trio.sleep(FIRST_AFTER_S)
+        while True:
+            try:
+                await self.tidy()
+            except StoreUnavailable as error:
+                log.warning("retention.interrupted", cause=str(error))
+            except Exception:
+                log.exception("retention.failed")  # nobody waits for it, and the node goes on
+            await trio.sleep(EVERY_S)
+
+    async def tidy(self) -> None:
+        """Archives everything whose time has come. Raises StoreUnavailable; what was done by then is done."""
+        now = self._clock.now()
+        done = {
+            "transactions": await self._transactions(now - timedelta(days=self._settings.transactions_days)),
+            "facts": await self._beginnings(now - timedelta(days=self._settings.transactions_days)),
+            "meter_values": await self._meter_values(_midnight(now - timedelta(days=self._settings.meter_values_days))),
+        }
+        if any(done.values()):
+            log.info("retention.archived", **done)
+
+    async def _transactions(self, before: datetime) -> int:
+        """The transactions that have been over since before then; one that is damaged stays for `check-journal`."""
+        archived, last = 0, _BEFORE_ALL
+        while last is not None:
+            count, last = await self._piece(_archive_finished, micros(before), last)
+            archived += count
+        return archived
+
+    async def _beginnings(self, before: datetime) -> int:
+        """The facts from before then of streams that go on, as far as a snapshot stands for them."""
+        archived = 0
+        for stream, seq in await self._store.read(_snapshots):
+            while count := await self._piece(_archive_beginning, stream, seq, micros(before)):
+                archived += count
+        return archived
+
+    async def _meter_values(self, before: datetime) -> int:
+        """Whole days of meter values of idle connectors: each hour's would make too many small pieces."""
+        archived, damaged = 0, set[str]()
+        while count := await self._piece(_archive_meters, micros(before), damaged):
+            archived += count
+        return archived
+
+    async def _piece(self, work: Callable[..., T], *args: Any) -> T:
+        begun_at = trio.current_time()
+        try:
+            return await self._store.write(work, micros(self._clock.now()), *args)
+        finally:
+            await trio.sleep(REST * (trio.current_time() - begun_at))
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+def _archive_finished(connection: Connection, now_us: int, before_us: int, last: Place) -> tuple[int, Place | None]:
+    """Archives the next transactions that were over before then, those that ended first before others.
+
+    Returns how many, and where to go on, None after the last.
+    """
+    archived, found = 0, _finished(connection, before_us, last)
+    for _, stream in found:
+        try:
+            with connection.begin_nested():
+                _archive_whole(connection, now_us, stream)
+                archived += 1
+        except StreamCorrupt as error:
+            log.error("retention.damaged", stream=stream, reason=str(error))
+    return archived, found[-1] if found else None
+
+
+def _finished(connection: Connection, before_us: int, last: Place) -> list[Place]:
+    query = (
+        select(_VIEWS.changed_at, _VIEWS.stream)
+        .where(
+            tables.TO_ARCHIVE,
+            tuple_(_VIEWS.changed_at, _VIEWS.stream) > last,
+            _VIEWS.changed_at < before_us,
+            _VIEWS.position < _newest_position(connection),
+        )
+        .order_by(_VIEWS.changed_at, _VIEWS.stream)
+        .limit(ARCHIVED_AT_ONCE.limit)
+    )
+    return [(changed_at, stream) for changed_at, stream in connection.execute(query)]
+
+
+def _archive_whole(connection: Connection, now_us: int, stream: str) -> None:
+    over = (_OWED.transaction == stream) & _OWED.status.in_(_OVER)
+    deliveries = _proven(connection, tables.deliveries, over)
+    while facts := oldest(connection, stream, FACTS_PACKED.limit):
+        _move_facts(connection, now_us, stream, facts, deliveries)
+        deliveries = []
+    connection.execute(delete(tables.snapshots).where(tables.snapshots.c.stream == stream))
+    connection.execute(update(tables.transactions).where(_VIEWS.stream == stream).values(archived=1))
+
+
+# -- streams that go on ------------------------------------------------------------------------------------------------
+
+
+def _snapshots(connection: Connection) -> list[tuple[str, int]]:
+    kept = tables.snapshots.c
+    return [(stream, seq) for stream, seq in connection.execute(select(kept.stream, kept.seq).order_by(kept.stream))]
+
+
+def _archive_beginning(connection: Connection, now_us: int, stream: str, up_to_seq: int, before_us: int) -> int:
+    """Archives the oldest facts, once there are enough of them to be worth a row of the archive."""
+    newest = _newest_position(connection)
+    try:
+        facts = oldest(connection, stream, FACTS_PACKED.limit, up_to_seq)
+    except StreamCorrupt as error:
+        log.error("retention.damaged", stream=stream, reason=str(error))
+        return 0
+    old = list(takewhile(lambda fact: fact["at"] < before_us and fact["position"] < newest, facts))
+    if len(old) < FACTS_AFTER_SNAPSHOT.limit:
+        return 0
+    _move_facts(connection, now_us, stream, old, ())
+    return len(old)
+
+
+def _move_facts(
+    connection: Connection, now_us: int, stream: str, facts: Sequence[AnyRow], deliveries: Sequence[AnyRow]
+) -> None:
+    first, last = facts[0], facts[-1]
+    piece = {
+        "stream": stream,
+        "last_seq": last["seq"],
+        "first_seq": first["seq"],
+        "position": last["position"],
+        "tip": last["checksum"],
+        "archived_at": now_us,
+        "body": packed(facts, deliveries),
+    }
+    connection.execute(insert(tables.archive), sealed(tables.archive, piece))
+    connection.execute(delete(tables.journal).where(_FACTS.stream == stream, _FACTS.seq <= last["seq"]))
+    if deliveries:
+        ids = [delivery["id"] for delivery in deliveries]
+        connection.execute(delete(tables.deliveries).where(_OWED.id.in_(ids)))
+
+
+def _newest_position(connection: Connection) -> int:
+    """The newest fact of all streams stays in the journal: it is what the head file is compared with."""
+    return connection.scalar(select(func.max(_FACTS.position))) or 0
+
+
+# -- meter values ------------------------------------------------------------------------------------------------------
+
+
+def _archive_meters(connection: Connection, now_us: int, before_us: int, damaged: set[str]) -> int:
+    """Archives the oldest meter values of the station that has the oldest of all; `damaged` stations are left alone."""
+    query = select(_METERS.station).where(_METERS.at < before_us).order_by(_METERS.at).limit(1)
+    while station := connection.scalar(query.where(_METERS.station.not_in(damaged))):
+        try:
+            return _archive_meters_of(connection, now_us, station, before_us)
+        except StreamCorrupt as error:
+            log.error("retention.damaged", station=station, reason=str(error))
+            damaged.add(station)
+    return 0
+
+
+def _archive_meters_of(connection: Connection, now_us: int, station: str, before_us: int) -> int:
+    old = (_METERS.station == station) & (_METERS.at < before_us)
+    values = _proven(connection, tables.meter_values, old, FACTS_PACKED.limit)
+    ids = [row["id"] for row in values]
+    piece = {
+        "stream": f"{METERS_OF}{station}",
+        "last_seq": ids[-1],
+        "first_seq": ids[0],
+        "position": 0,
+        "tip": b"",
+        "archived_at": now_us,
+        "body": packed(meter_values=values),
+    }
+    connection.execute(insert(tables.archive), sealed(tables.archive, piece))
+    connection.execute(delete(tables.meter_values).where(_METERS.id.in_(ids)))
+    return len(ids)
+
+
+def _proven(connection: Connection, table: Table, which: ColumnElement[bool], limit: int | None = None) -> list[AnyRow]:
+    query = select(*raw(table)).where(which).order_by(*table.primary_key.columns).limit(limit)
+    return [checked(table, row) for row in connection.execute(query).mappings()]
