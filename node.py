@@ -6,6 +6,12 @@ This is the only place that reads the wall clock, draws randomness, opens listen
 
 from __future__ import annotations
 
+from protocols.imports import without
+
+with without("rich"):  # structlog would draw tracebacks with it, and import it for that at every start
+    import structlog
+
+import gc
 import random
 import secrets
 import signal
@@ -19,7 +25,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
 import trio
 
 from actors.records import StoreError
@@ -41,6 +46,10 @@ if TYPE_CHECKING:
     from statecharts.ports import PeerClient
     from statecharts.simulated_equipment import StationPlan
     from statecharts.vocabulary import Value
+
+GARBAGE_THRESHOLDS = (50_000, 20, 100)
+"""How seldom Python looks for garbage in cycles. By its own (700, 10, 10) it would go again and again through all that
+a node holds for good: libraries while they are imported, actors while thousands of stations come back."""
 
 DRAIN_S = 5.0
 """How long turns that are under way may take at a shutdown; the whole shutdown stays under 10 s."""
@@ -256,6 +265,7 @@ async def run_until_signal(node: Node) -> None:
 
         nursery.start_soon(_obey_signals, node)
         addresses: Addresses = await nursery.start(run)
+        gc.freeze()
         config = node.config
         log.info("node.ready", pms_identifier=config.pms_identifier, roles=list(config.roles), **asdict(addresses))
 
@@ -333,6 +343,8 @@ class Starter:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+
     from protocols.cli.commands import main
 
     sys.exit(main(Starter()))

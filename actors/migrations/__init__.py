@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
-from actors.records import StoreError
+_VERSIONS = Path(__file__).parent / "versions"
+_STEP_TABLE = "alembic_version"
 
 
 class Migrated(NamedTuple):
@@ -27,31 +23,22 @@ def migrate(connection: Connection) -> Migrated:
 
     Raises StoreError for a database that a newer release has written.
     """
-    config = _config()
-    config.attributes["connection"] = connection
-    before = step_of(connection)
-    try:
-        if before != newest_step():  # starting Alembic takes longer than anything else at the start of a node
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise StoreError(f"this database was written by another release; use that one or a newer: {error}") from error
-    return Migrated(before, newest_step())
+    before, newest = step_of(connection), newest_step()
+    if before != newest:
+        from actors.migrations.upgrade import upgrade  # with Alembic, which is not needed otherwise
+
+        upgrade(connection)
+    return Migrated(before, newest)
 
 
 def step_of(connection: Connection) -> str | None:
     """The step at which this database is; None if it has no tables yet."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(_STEP_TABLE):
+        return None
+    step = connection.exec_driver_sql(f"SELECT version_num FROM {_STEP_TABLE}").scalar_one_or_none()
+    return None if step is None else str(step)
 
 
 def newest_step() -> str:
-    """The step that this release needs."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    assert newest is not None
-    return newest
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
+    """The step that this release needs: files are named after the steps that they take."""
+    return max(path.stem.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))

@@ -8,18 +8,12 @@ Relative paths are relative to the working directory.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from tomllib import TOMLDecodeError
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocols.cli.config_checks import cross_problems, cross_warnings
 from protocols.cli.config_document import table_of
@@ -57,10 +51,10 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """Everything a node is told. Secrets are masked wherever it is printed."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, case_sensitive=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     pms_identifier: PmsIdentifier = Field(description="our own pmsIdentifier: `NL-MOT`")
     roles: tuple[Role, ...] = Field(min_length=1, description="`source` (our users roam), `destination` (our stations)")
@@ -95,18 +89,6 @@ class Config(BaseSettings):
     operators: tuple[Operator, ...] = Field(default=(), description="people and programs that operate this node")
     stations: tuple[Station, ...] = Field(default=(), description="our charging stations")
     parking: tuple[Parking, ...] = Field(default=(), description="local services without a station")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_config` hands in: the process environment is not read behind its back."""
-        return (init_settings,)
 
     def plays(self, role: Role) -> bool:
         return role in self.roles
@@ -150,11 +132,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     Raises `ConfigError` with everything that is wrong at once. Nothing is written and no folder made.
     """
     values, problems = overlaid(_file_values(path), environ)
-    # pydantic-settings takes such names for options of its own
-    problems += [Problem(name, "unknown key") for name in values if name.startswith("_")]
-    values = {name: value for name, value in values.items() if not name.startswith("_")}
     try:
-        config = Config(**values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError([*problems, *in_words(error, Config), *_further_problems(values, error)]) from None
     problems += cross_problems(config, Places())
@@ -174,8 +153,8 @@ def _file_values(path: Path | None) -> dict[str, Any]:
     try:
         if not path.is_file():
             raise ConfigError([Problem(str(path), "no such file")])
-        return TomlConfigSettingsSource(Config, toml_file=path)()
-    except TOMLDecodeError as error:
+        return tomllib.loads(path.read_bytes().decode())
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([Problem(str(path), f"is not TOML: {error}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "is not TOML: it must be UTF-8")]) from error
@@ -187,6 +166,6 @@ def _further_problems(values: dict[str, Any], error: ValidationError) -> list[Pr
     """What else is wrong beside what is wrong in itself; nothing if too little is left to tell."""
     sound, places = sound_part(values, error)
     try:
-        return cross_problems(Config(**sound), places)
+        return cross_problems(Config.model_validate(sound), places)
     except ValidationError:
         return []

@@ -20,12 +20,8 @@ import structlog
 import trio
 from lxml import etree
 from structlog.contextvars import get_contextvars
-from zeep import AsyncClient, Settings
-from zeep.exceptions import Error as ZeepError
-from zeep.proxy import AsyncServiceProxy
-from zeep.transports import Transport
-from zeep.wsdl import Document
 
+from protocols.imports import without
 from protocols.mobieurope.contract import (
     BINDING,
     COMMON_NAMESPACE,
@@ -47,6 +43,13 @@ from statecharts.vocabulary import (
     RoamingRequest,
     Unanswered,
 )
+
+with without("httpx"):  # what carries our calls is `wire.py`
+    from zeep import AsyncClient, Settings
+    from zeep.exceptions import Error as ZeepError
+    from zeep.proxy import AsyncServiceProxy
+    from zeep.transports import Transport
+    from zeep.wsdl import Document
 
 CORRELATION_HEADER = "X-Correlation-ID"
 

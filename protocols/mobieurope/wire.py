@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+import certifi
 import h11
-import httpx
 import trio
 from werkzeug.http import parse_options_header
 
@@ -229,7 +229,7 @@ class _Connection:
 
 @cache
 def _public_authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 @lru_cache(_ADDRESSES_KEPT)

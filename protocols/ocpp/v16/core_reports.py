@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocpp.v16.enums import Reason
-
 from protocols.ocpp.dialect import Content, Exchange
 from protocols.ocpp.v16.fields import (
     given,
@@ -38,7 +36,22 @@ from statecharts.station_vocabulary import (
 )
 from statecharts.vocabulary import Acknowledgement
 
-_STOP_REASONS = frozenset(reason.value for reason in Reason)
+# OCPP 1.6, section 7.36; not the ocpp package's own enumeration, since that brings all of its machinery into memory
+STOP_REASONS = frozenset(
+    {
+        "DeAuthorized",
+        "EVDisconnected",
+        "EmergencyStop",
+        "HardReset",
+        "Local",
+        "Other",
+        "PowerLoss",
+        "Reboot",
+        "Remote",
+        "SoftReset",
+        "UnlockCommand",
+    }
+)
 
 
 def _nothing(_: Any) -> Content:
@@ -196,8 +209,8 @@ def _read_stop(payload: Any) -> StopTransaction:
 
 def _read_reason(reason: Any) -> str:
     """OCPP 1.6, 4.10: no reason stands for Local. A reason of the vendor's own must not cost us the stop."""
-    said = given(reason) or Reason.local.value
-    return str(said if said in _STOP_REASONS else Reason.other.value)
+    said = given(reason) or "Local"
+    return said if said in STOP_REASONS else "Other"
 
 
 def _write_stop_answer(answer: IdTagAnswer | Acknowledgement) -> Content:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from ocpp import exceptions as ocpp
 from ocpp.charge_point import remove_nones, serialize_as_dict, snake_to_camel_case
 from ocpp.messages import MessageType, get_validator
-from ocpp.v16 import call, datatypes
+from ocpp.v16 import call, datatypes, enums
 from ocpp_v16_messages import COMMAND_REQUESTS, EXCHANGES, STATUS_WORDS
 
 from protocols.ocpp.v16 import V16
+from protocols.ocpp.v16.core_reports import STOP_REASONS
 from statecharts import station_vocabulary as words
 from statecharts.station_vocabulary import CallVerdict, MeterSample, StopTransaction
 
@@ -182,6 +183,10 @@ def test_a_stop_without_reason_is_a_local_one() -> None:
         StopTransaction(transaction_id=7, meter_stop_wh=2500, timestamp=datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)),
         [],
     )
+
+
+def test_the_reasons_for_a_stop_are_those_of_the_specification() -> None:
+    assert {reason.value for reason in enums.Reason} == STOP_REASONS
 
 
 def test_an_unknown_stop_reason_costs_no_stop() -> None:

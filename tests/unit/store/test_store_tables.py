@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 
 from actors.journal import open_journal
-from actors.migrations import migrate
+from actors.migrations import migrate, newest_step, step_of
+from actors.migrations.upgrade import configuration
 from actors.records import StoreError, StoreUnavailable
 from actors.rows import instant, micros, seal
 from actors.store import Store
@@ -30,6 +32,20 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_uses() -> None:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         assert differences(connection) == []
+    engine.dispose()
+
+
+def test_the_newest_step_is_the_last_one_that_alembic_would_take() -> None:
+    assert newest_step() == ScriptDirectory.from_config(configuration()).get_current_head()
+
+
+def test_a_database_is_at_the_step_where_alembic_sees_it() -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        assert step_of(connection) is None
+        assert migrate(connection) == (None, newest_step())
+        assert step_of(connection) == MigrationContext.configure(connection).get_current_revision() == newest_step()
+        assert migrate(connection) == (newest_step(), newest_step())
     engine.dispose()
 
 
