@@ -39,6 +39,7 @@ from statecharts.meters import Meters
 
 if TYPE_CHECKING:
     from actors.context import Context
+    from actors.insight import Insight
     from actors.retention import Retention
     from actors.simulated_line import Connect
     from protocols.serving import Addresses, Servers
@@ -107,11 +108,12 @@ class Node:
     async def run(self, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
         """Opens the journal, revives what is under way, and serves; returns once drained."""
         from actors.answers import open_answers
+        from actors.insight import Insight
         from actors.journal import open_journal
         from actors.population import revive
 
         async with (
-            open_journal(journal_url(self.config), clock=self.clock) as journal,
+            open_journal(journal_url(self.config), clock=self.clock, meters=self.meters) as journal,
             self._clients() as (destinations, sources),
             trio.open_nursery() as actors,
         ):
@@ -123,7 +125,9 @@ class Node:
                 open_answers(journal.store, kept_s=kept_s, watermarks=self.watermarks) as answers,
                 trio.open_nursery() as servers,
             ):
-                addresses = await self._servers(context, answers).start(servers)
+                insight = Insight(context, self.draining)
+                addresses = await self._servers(context, answers, insight).start(servers)
+                insight.listening = True
                 task_status.started(addresses)
                 await self.draining.wait()
                 context.changes.drain()
@@ -134,6 +138,7 @@ class Node:
     @asynccontextmanager
     async def _clients(self) -> AsyncIterator[tuple[dict[str, PeerClient], dict[str, PeerClient]]]:
         from protocols.mobieurope.client import MobiEuropeClient
+        from protocols.mobieurope.counted import CountedClient
         from protocols.mobieurope.wire import HttpConnections
 
         async with AsyncExitStack() as stack:
@@ -152,7 +157,7 @@ class Node:
                         source_url=entry.url,
                     )
                     stack.push_async_callback(client.aclose)
-                    clients[entry.pms_identifier] = client
+                    clients[entry.pms_identifier] = CountedClient(client, self.meters.soap_sent)
                 made.append(clients)
             yield made[0], made[1]
 
@@ -221,7 +226,7 @@ class Node:
         }
         return {**stations, **parking}
 
-    def _servers(self, context: Context, answers: FirstAnswers) -> Servers:
+    def _servers(self, context: Context, answers: FirstAnswers, insight: Insight) -> Servers:
         from actors.destination_role import DestinationRole
         from actors.operator_role import OperatorRole
         from actors.source_role import SourceRole
@@ -234,6 +239,7 @@ class Node:
             operators=OperatorRole(context),
             apps=source,
             answers=answers,
+            insight=insight,
             source=source,
             destination=DestinationRole(context) if is_destination else None,
             stations=StationRole(context) if is_destination else None,

@@ -20,6 +20,7 @@ from actors.head import Head, HeadFile
 from actors.records import Append, Appended, Fact, History, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
 from actors.store import RunSync, Store
+from statecharts.meters import Meters
 from statecharts.ports import Clock
 
 APPENDS_WAITING_MAX = 10_000
@@ -33,14 +34,19 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_journal(
-    url: str, *, clock: Clock, head: Path | None = None, run_sync: RunSync | None = None
+    url: str,
+    *,
+    clock: Clock,
+    head: Path | None = None,
+    run_sync: RunSync | None = None,
+    meters: Meters | None = None,
 ) -> AsyncIterator[Journal]:
     """A journal at SQLAlchemy's `url` ("sqlite:///data/journal.db"), its tables made or updated, until the block ends.
 
     `head` is the file that says where the journal ends: `<file>.head` beside SQLite's. `run_sync` is for virtual time:
-    `actors.store.run_inline`; without it the database is used from threads. Appends still waiting at the end are
-    refused with StoreUnavailable. Raises StoreUnavailable if there can be no database at `url`, StoreTaken if another
-    node has it or takes it later, StoreError if a newer release has written it.
+    `actors.store.run_inline`; without it the database is used from threads. `meters` count the commits. Appends still
+    waiting at the end are refused with StoreUnavailable. Raises StoreUnavailable if there can be no database at `url`,
+    StoreTaken if another node has it or takes it later, StoreError if a newer release has written it.
     """
     store = Store(url, clock=clock, run_sync=run_sync)
     try:
@@ -49,7 +55,7 @@ async def open_journal(
             newest = await store.write(_notice_loss, store, head_file)
             if head_file and newest.position:
                 head_file.write(newest)  # a crash may have left it behind, at a fact that can be archived some day
-            journal = Journal(store, Committer(store, head_file))
+            journal = Journal(store, Committer(store, head_file), meters or Meters())
             async with _running(journal):
                 yield journal
     finally:
@@ -100,8 +106,8 @@ class _Waiting:
 class Journal:
     """Appends facts and finds them again. Made by `open_journal`; `store` is shared with the outbox and the ledger."""
 
-    def __init__(self, store: Store, committer: Committer) -> None:
-        self.store = store
+    def __init__(self, store: Store, committer: Committer, meters: Meters) -> None:
+        self.store, self._meters = store, meters
         self._committer = committer
         store.when_in_doubt = self._refuse_waiting
         self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING_MAX)
@@ -171,7 +177,10 @@ class Journal:
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         batch = [waiting for waiting in batch if not waiting.given_up]
+        began_at = trio.current_time()
         outcomes = await self.store.in_writer(self._committer.commit, [waiting.append for waiting in batch])
+        self._meters.journal_commits.saw(trio.current_time() - began_at)
+        self._meters.journal_batches.saw(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.resolve(outcome)
 

@@ -13,12 +13,13 @@ import trio
 from protocols.cli.config import Config
 from protocols.cli.listeners import HTTP1, HTTP2, ServerTls, listen
 from protocols.http import HttpLimits, serve_http
+from protocols.mobieurope.counted import CountedDoor
 from protocols.mobieurope.server import register_services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
-from statecharts.doors import AppDoor, FirstAnswers, OperatorDoor
+from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import (
     DestinationDoor,
@@ -47,6 +48,7 @@ class Doors:
     operators: OperatorDoor
     apps: AppDoor | None
     answers: FirstAnswers
+    insight: Insight
     source: SourceDoor | None
     destination: DestinationDoor | None
     stations: StationDoor | None
@@ -97,7 +99,7 @@ class Servers:
         if config.peers_port is None:
             self._mount_services(app)
         else:
-            soap = make_bare_app("roamnode-peers", self._new_id)
+            soap = make_bare_app("roamnode-peers", self._new_id, self._meters)
             self._mount_services(soap)
             tls = self._tls.context(config, client_authorities=config.peers_client_authorities, protocols=HTTP1)
             peers = await self._serve(nursery, soap, await listen("http.peers", config, config.peers_port), tls)
@@ -136,7 +138,8 @@ class Servers:
                 burst=config.requests_burst,
                 allowed_origins=config.allowed_origins,
             ),
-            watermarks=self._meters.watermarks,
+            meters=self._meters,
+            insight=self._doors.insight,
         )
 
     def _mount_services(self, app: Any) -> None:
@@ -149,9 +152,11 @@ class Servers:
             public_url=self._config.http.public_url,
         )
         if self._doors.destination is not None:
-            register(destination=self._doors.destination, source=None, peers=self._directories.sources)
+            door = CountedDoor(self._doors.destination, self._meters.soap_received)
+            register(destination=door, source=None, peers=self._directories.sources)
         if self._doors.source is not None:
-            register(destination=None, source=self._doors.source, peers=self._directories.destinations)
+            door = CountedDoor(self._doors.source, self._meters.soap_received)
+            register(destination=None, source=door, peers=self._directories.destinations)
 
     async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
         config = self._config.ocpp

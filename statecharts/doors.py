@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from statecharts.meters import Reading
 from statecharts.ports import (
     AuthorizationRequest,
     CdrView,
@@ -216,3 +217,23 @@ class OperatorDoor(Protocol):
 
     async def release(self, actor: str, *, hand_over: bool) -> None:
         """Lets it work again; the message that broke it is handed over once more, or dismissed."""
+
+
+# -- how the node is ---------------------------------------------------------------------------------------------------
+
+
+class Ailment(Value, frozen=True, kw_only=True):
+    """Why the node cannot do its work now: which check has failed, and the reason, fit for anybody's eyes."""
+
+    check: str
+    reason: str
+
+
+class Insight(Protocol):
+    """How the node is, for load balancers and monitoring."""
+
+    async def ailments(self) -> tuple[Ailment, ...]:
+        """What keeps the node from taking work; nothing where it is ready. Answers within a few seconds."""
+
+    async def readings(self) -> tuple[Reading, ...]:
+        """What is looked up rather than counted. What the store cannot tell now is left out."""

@@ -7,9 +7,10 @@ an action, a status; never what a client made up and never who somebody is.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from statecharts.bounds import Watermarks
+from statecharts.vocabulary import Value
 
 Labels = tuple[str, ...]
 
@@ -39,7 +40,7 @@ class Tally:
 class Spread:
     """How values are spread over classes, by their labels: `ends` are the classes' upper ends."""
 
-    def __init__(self, name: str, meaning: str, labels: Labels = (), ends: tuple[float, ...] = SECONDS) -> None:
+    def __init__(self, name: str, meaning: str, labels: Labels = (), ends: Sequence[float] = SECONDS) -> None:
         self.name, self.meaning, self.labels, self.ends = name, meaning, labels, ends
         self._counts: dict[Labels, list[int]] = {}
         self._sums: dict[Labels, float] = {}
@@ -61,6 +62,15 @@ class Spread:
             yield labels, tuple(counts), self._sums[labels]
 
 
+class Reading(Value, frozen=True, kw_only=True):
+    """A value that is looked up when metrics are asked: one sample for each combination of label values."""
+
+    name: str
+    meaning: str
+    labels: Labels = ()
+    samples: tuple[tuple[Labels, float], ...]
+
+
 class Meters:
     """Everything that is counted in one node."""
 
@@ -73,6 +83,22 @@ class Meters:
         )
         self.http_refused = Tally(
             "roamnode_http_refused_total", "Connections and requests that the listener did not take", ("reason",)
+        )
+        self.soap_received = Tally(
+            "roamnode_soap_received_total",
+            "SOAP messages from partners, by what became of them: answered, refused, fault",
+            ("operation", "outcome"),
+        )
+        self.soap_sent = Tally(
+            "roamnode_soap_sent_total",
+            "SOAP messages to partners, by what came of each attempt: answered, declined, unanswered",
+            ("operation", "outcome"),
+        )
+        self.journal_commits = Spread(
+            "roamnode_journal_commit_seconds", "Commits of the journal: seconds until everything in it was durable"
+        )
+        self.journal_batches = Spread(
+            "roamnode_journal_commit_appends", "Commits of the journal: how many appends shared it", ends=SIZES
         )
 
     def __iter__(self) -> Iterator[Tally | Spread]:

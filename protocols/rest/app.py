@@ -7,24 +7,25 @@ from collections.abc import Callable, Iterator
 import msgspec
 import trio
 from quart_trio import QuartTrio
-from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.http import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from protocols.rest.auth import BearerAuth
-from protocols.rest.bodies import IdentifierConverter, NumberConverter, answer
+from protocols.rest.bodies import IdentifierConverter, NumberConverter
 from protocols.rest.cors import register_cors
 from protocols.rest.description import description_routes
 from protocols.rest.dv1 import dv1_routes
+from protocols.rest.health import health_routes
 from protocols.rest.idempotency import IdempotencyKeys
 from protocols.rest.limits import RateLimiter
+from protocols.rest.metrics import count_requests, metrics_routes
 from protocols.rest.problems import register_problems
 from protocols.rest.routes import Routes
 from protocols.rest.sv1 import sv1_routes
 from protocols.rest.v1.apps import apps_routes
 from protocols.rest.v1.events import EventStreams
 from protocols.rest.v1.operators import operators_routes
-from statecharts.bounds import Watermarks
-from statecharts.doors import AppDoor, FirstAnswers, OperatorDoor
+from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
+from statecharts.meters import Meters
 from statecharts.ports import Tokens
 
 
@@ -48,7 +49,8 @@ def make_app(
     dv1: bool,
     version: str,
     settings: ApiSettings,
-    watermarks: Watermarks,
+    meters: Meters,
+    insight: Insight,
 ) -> QuartTrio:
     """An app with the REST APIs of the operator `pms_identifier`, to be served by `protocols.http.serve_http`.
 
@@ -56,7 +58,7 @@ def make_app(
     Destination's Motown API. Other services may be registered onto the app: tokens are checked per blueprint, while
     correlation ids, problem+json and the limits of bodies hold for all.
     """
-    app = make_bare_app("roamnode", new_correlation_id)
+    app, watermarks = make_bare_app("roamnode", new_correlation_id, meters), meters.watermarks
     register_cors(app, settings.allowed_origins)
     auth = BearerAuth(tokens, RateLimiter(settings.requests_per_s, settings.burst, watermarks), watermarks)
     streams = EventStreams(draining, watermarks)
@@ -69,7 +71,8 @@ def make_app(
             yield sv1_routes(apps, auth, pms_identifier)
         if dv1:
             yield dv1_routes(operators, auth, pms_identifier)
-        yield _health_routes(draining, version)
+        yield health_routes(insight, version)
+        yield metrics_routes(auth, meters, insight, version)
 
     described = [*rooms()]
     for routes in (*described, description_routes(described, version)):
@@ -77,29 +80,11 @@ def make_app(
     return app
 
 
-def make_bare_app(name: str, new_correlation_id: Callable[[], str]) -> QuartTrio:
+def make_bare_app(name: str, new_correlation_id: Callable[[], str], meters: Meters) -> QuartTrio:
     """An app without routes, for a listener of its own: correlation ids, problem documents and limits as everywhere."""
     app = QuartTrio(name, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_BYTES_MAX, BODY_TIMEOUT=BODY_TIMEOUT_S)
     app.url_map.converters.update(identifier=IdentifierConverter, number=NumberConverter)
+    count_requests(app, meters)
     register_problems(app, new_correlation_id)
     return app
-
-
-class Health(msgspec.Struct):
-    """Whether the node takes work, and which release it is."""
-
-    status: str
-    version: str
-
-
-def _health_routes(draining: trio.Event, version: str) -> Routes:
-    routes = Routes(name="health", prefix="")
-
-    @routes.get("/health", {200: Health, 503: Health})
-    async def health() -> Response:
-        """Says 200 while the node takes work, 503 while it drains: for a load balancer."""
-        status = "draining" if draining.is_set() else "ok"
-        return answer(Health(status, version), 503 if draining.is_set() else 200)
-
-    return routes

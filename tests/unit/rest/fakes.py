@@ -13,8 +13,8 @@ from quart_trio import QuartTrio
 
 from protocols.rest import make_app
 from protocols.rest.app import ApiSettings
-from statecharts.bounds import Watermarks
 from statecharts.doors import (
+    Ailment,
     DeliveryView,
     FirstAnswer,
     LocalServicesFound,
@@ -23,6 +23,7 @@ from statecharts.doors import (
     QuarantineView,
     StationView,
 )
+from statecharts.meters import Meters, Reading
 from statecharts.ports import (
     AuthorizationRequest,
     CdrView,
@@ -245,6 +246,22 @@ def _standing(view: TransactionView) -> Change:
     return Change(position=10 * view.version, transaction=view)
 
 
+class FakeInsight:
+    """A node that ails from what a test says, and from draining."""
+
+    def __init__(self, draining: trio.Event) -> None:
+        self.draining = draining
+        self.others: tuple[Ailment, ...] = ()
+
+    async def ailments(self) -> tuple[Ailment, ...]:
+        drains = (Ailment(check="draining", reason="the node is shutting down"),) if self.draining.is_set() else ()
+        return (*drains, *self.others)
+
+    async def readings(self) -> tuple[Reading, ...]:
+        samples = ((("IE-001", "pending"), 2.0),)
+        return (Reading(name="roamnode_deliveries", meaning="Owed", labels=("peer", "status"), samples=samples),)
+
+
 class FakeOperators:
     """One Destination as its operator sees it."""
 
@@ -359,9 +376,10 @@ class World:
     def __init__(self, *transactions: TransactionView, source: bool = True, dv1: bool = True, **settings: Any) -> None:
         self.apps = FakeApps(*transactions)
         self.answers = FakeAnswers()
-        self.watermarks = Watermarks()
+        self.meters = Meters()
         self.operators = FakeOperators()
         self.draining = self.apps.draining
+        self.insight = FakeInsight(self.draining)
         self.app: QuartTrio = make_app(
             pms_identifier="NL-MOT",
             apps=self.apps if source else None,
@@ -373,7 +391,8 @@ class World:
             dv1=dv1,
             version="1.2.3",
             settings=ApiSettings(**settings),
-            watermarks=self.watermarks,
+            meters=self.meters,
+            insight=self.insight,
         )
 
     async def ask(

@@ -16,6 +16,7 @@ from protocols.rest.app import make_bare_app
 from protocols.rest.auth import FAILURE_WINDOW_S, FAILURES_MAX, FailureLimiter
 from statecharts import bounds
 from statecharts.bounds import Watermarks
+from statecharts.meters import Meters
 from statecharts.vocabulary import refused
 from tests.unit.rest.fakes import READY, World
 
@@ -262,7 +263,7 @@ async def test_the_table_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch
 async def test_health_says_when_the_node_drains() -> None:
     world = World()
     response = await world.ask("GET", "/health", token=None)
-    assert msgspec.json.decode(await response.get_data()) == {"status": "ok", "version": "1.2.3"}
+    assert msgspec.json.decode(await response.get_data()) == {"status": "ok", "version": "1.2.3", "reasons": []}
     world.draining.set()
     assert (await world.ask("GET", "/health", token=None)).status_code == 503
 
@@ -313,6 +314,6 @@ async def test_no_query_gives_a_500(path: str, query: dict[str, str]) -> None:
 
 
 async def test_a_listener_of_its_own_for_partners_has_problem_documents_too():
-    response = await make_bare_app("peers", lambda: "c-1").test_client().get("/nothing")
+    response = await make_bare_app("peers", lambda: "c-1", Meters()).test_client().get("/nothing")
     assert (response.status_code, response.content_type) == (404, "application/problem+json")
     assert response.headers["X-Correlation-ID"] == "c-1"
