@@ -38,7 +38,7 @@ check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of
 bench: .venv/.ok  ## measure the node, as docs/performance.md tells; ONLY="commits starts" measures some
 	@$(BIN)/python -m tests.bench $(ONLY)
 
-charts: .venv/.ok  ## write docs/charts.md and docs/configuration.md anew
+charts: .venv/.ok  ## write the pages of docs/ anew that are made of what runs
 	@$(BIN)/python node.py charts
 
 lock: .venv/.ok  ## write requirements.lock anew from pyproject.toml

@@ -92,9 +92,12 @@ class Answers:
         """Removes what is too old, and the oldest of what is too much; how many answers that were."""
         removed = 0
         expired = micros(self._store.clock.now() - self._kept_for)
-        while count := await self._store.write(_remove, expired):
+        while True:
+            kept, count = await self._store.write(_remove, expired)
+            self._watermarks.saw(ANSWERS_KEPT, kept)
+            if not count:
+                return removed
             removed += count
-        return removed
 
     async def write_on(self) -> None:
         """Writes what is kept, until cancelled."""
@@ -145,9 +148,13 @@ def _write(connection: Connection, rows: list[Row]) -> None:
     connection.execute(insert(tables.answers), rows)
 
 
-def _remove(connection: Connection, expired: int) -> int:
-    """Removes at most `SWEPT_AT_ONCE` of the oldest: those beyond `ANSWERS_KEPT`, else those that have expired."""
-    beyond = (connection.scalar(select(func.count()).select_from(tables.answers)) or 0) - ANSWERS_KEPT.limit
+def _remove(connection: Connection, expired: int) -> tuple[int, int]:
+    """Removes at most `SWEPT_AT_ONCE` of the oldest: those beyond `ANSWERS_KEPT`, else those that have expired.
+
+    How many there were, and how many of them were removed.
+    """
+    kept = connection.scalar(select(func.count()).select_from(tables.answers)) or 0
+    beyond = kept - ANSWERS_KEPT.limit
     oldest = select(_KEPT.app, _KEPT.key).order_by(*_OLDEST_FIRST)
     if beyond <= 0:
         oldest = oldest.where(_KEPT.at <= expired)
@@ -155,4 +162,4 @@ def _remove(connection: Connection, expired: int) -> int:
     owners = [tuple(owner) for owner in connection.execute(oldest.limit(count))]
     if owners:
         connection.execute(delete(tables.answers).where(tuple_(_KEPT.app, _KEPT.key).in_(owners)))
-    return len(owners)
+    return kept, len(owners)

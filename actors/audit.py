@@ -15,9 +15,9 @@ from actors.head import Head
 from actors.records import DeliveryStatus, Fact, History, Snapshot, StreamCorrupt
 from actors.rows import AnyRow, checked, damaged, fact_of, intact, raw
 from actors.store import DRIVER_ERRORS, cause, is_damage
+from statecharts.limits import DAMAGE_SHOWN
 
 ROWS_READ_AT_ONCE = 1_000
-CORRUPT_SHOWN_MAX = 1_000
 
 _DATABASE = "(database)"
 _STATUSES = frozenset(status.value for status in DeliveryStatus)
@@ -115,8 +115,8 @@ def oldest(connection: Connection, stream: str, limit: int, up_to_seq: int | Non
 
 
 def check(connection: Connection) -> tuple[StreamCorrupt, ...]:
-    """What is wrong anywhere in the database, at most `CORRUPT_SHOWN_MAX` findings; reads it row by row."""
-    return tuple(islice(_findings(connection), CORRUPT_SHOWN_MAX))
+    """What is wrong anywhere in the database, at most `limits.DAMAGE_SHOWN` findings; reads it row by row."""
+    return tuple(islice(_findings(connection), DAMAGE_SHOWN.limit))
 
 
 def missing_end(connection: Connection, head: Head) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
@@ -40,8 +41,7 @@ from actors.rows import (
     transaction_row,
 )
 from actors.store import Store, is_outage
-
-TIPS_KEPT_MAX = 50_000
+from statecharts.bounds import TIPS_KEPT, Watermarks
 
 Outcome = Appended | Exception
 
@@ -75,8 +75,9 @@ class Rows:
 class Committer:
     """Writes batches of appends; lives in the writer's thread. Remembers where the streams in use end."""
 
-    def __init__(self, store: Store, head_file: HeadFile | None) -> None:
+    def __init__(self, store: Store, head_file: HeadFile | None, watermarks: Watermarks) -> None:
         self._store = store
+        self._watermarks = watermarks
         self._head_file = head_file
         self._tips: dict[str, Tip] = {}
         self._position: int | None = None
@@ -110,8 +111,9 @@ class Committer:
         for stream, tip in batch.tips.items():
             self._tips.pop(stream, None)  # so that the streams longest unused come first
             self._tips[stream] = tip
-        for stream in list(self._tips)[: max(0, len(self._tips) - TIPS_KEPT_MAX)]:
+        for stream in list(islice(self._tips, max(0, len(self._tips) - TIPS_KEPT.limit))):
             del self._tips[stream]
+        self._watermarks.saw(TIPS_KEPT, len(self._tips))
         self._position = batch.newest.position
         if self._head_file and batch.newest.checksum:
             self._head_file.write(batch.newest)

@@ -13,7 +13,7 @@ from actors.names import Names
 from actors.numbers import Numbers
 from actors.outbox import Outbox
 from actors.system import System
-from statecharts.bounds import Watermarks
+from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.ports import Clock, IdentityService, Ids, PeerClient
 from statecharts.source_events import SourceDeadlines
@@ -27,7 +27,7 @@ class DeliverySettings(Value, frozen=True, kw_only=True):
     retry_base_s: float = 1
     retry_cap_s: float = 900
     parked_after_days: int = 30
-    in_flight_max: int = 8
+    in_flight_max: int = IN_FLIGHT.limit
 
 
 class Place(Value, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class NodeSettings(Value, frozen=True, kw_only=True):
 
     pms_identifier: str
     source_deadlines: SourceDeadlines = SourceDeadlines()
-    open_authorizations_per_user_max: int = 3
+    open_authorizations_per_user_max: int = OPEN_AUTHORIZATIONS.limit
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300
     delivery: DeliverySettings = DeliverySettings()

@@ -16,6 +16,7 @@ from actors.context import Context, Place
 from actors.looks import Look, is_known
 from actors.station import Hold, StationLook, holding
 from actors.system import is_broken
+from statecharts.bounds import OPEN_AUTHORIZATIONS, REQUESTS_KEPT
 from statecharts.destination_events import (
     AuthorizationIssued,
     DestinationTransaction,
@@ -23,6 +24,7 @@ from statecharts.destination_events import (
     StartRequested,
     StopRequested,
 )
+from statecharts.limits import IDENTIFIER
 from statecharts.places import distance_m, service_status
 from statecharts.vocabulary import (
     Acknowledgement,
@@ -42,9 +44,6 @@ from statecharts.vocabulary import (
     ServiceType,
     refused,
 )
-
-IDENTIFIER_CHARS_MAX = 255
-"""The contract bounds no identifier; what is kept for ever must be."""
 
 MINTING_ATTEMPTS = 5
 OPEN = (S.READY, S.START_TX_REQUESTED, S.TX_RUNNING, S.STOP_TX_REQUESTED)
@@ -115,6 +114,7 @@ class DestinationRole:
     async def _check_quota(self, peer: str, user_identifier: str) -> None:
         running = await self._context.ledger.count_open(peer, user_identifier, states=OPEN)
         most = self._context.settings.open_authorizations_per_user_max
+        self._context.watermarks.saw(OPEN_AUTHORIZATIONS, min(running + 1, most))
         if running >= most:
             raise refused(
                 429, "too-many-authorisations", f"this user has {running} open authorisations, the most is {most}"
@@ -185,6 +185,7 @@ class DestinationRole:
         if await is_known(self._context, stream):
             data: DestinationTransaction = await self._context.system.ask(stream, Look())
             if data.peer == peer:
+                self._context.watermarks.saw(REQUESTS_KEPT, min(len(data.requests) + 1, REQUESTS_KEPT.limit))
                 return data
         raise refused(404, "unknown-authorization", "no authorisation of yours has this identifier")
 
@@ -236,6 +237,6 @@ def _check_identifiers(request: DestinationRequest) -> None:
     """Raises `Refused` (400) for one that names nothing or is too long to be kept."""
     for field in msgspec.structs.fields(request):
         value = getattr(request, field.name)
-        if field.name.endswith("_identifier") and value is not None and not 1 <= len(value) <= IDENTIFIER_CHARS_MAX:
+        if field.name.endswith("_identifier") and value is not None and not 1 <= len(value) <= IDENTIFIER.limit:
             what = field.name.replace("_", " ")
-            raise refused(400, "invalid-identifier", f"the {what} must have 1 to {IDENTIFIER_CHARS_MAX} characters")
+            raise refused(400, "invalid-identifier", f"the {what} must have 1 to {IDENTIFIER.limit} characters")

@@ -20,11 +20,9 @@ from actors.head import Head, HeadFile
 from actors.records import Append, Appended, Fact, History, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
 from actors.store import RunSync, Store
+from statecharts.bounds import APPENDS_PER_COMMIT, APPENDS_WAITING
 from statecharts.meters import Meters
 from statecharts.ports import Clock
-
-APPENDS_WAITING_MAX = 10_000
-APPENDS_PER_COMMIT_MAX = 1_000
 
 WATCH_S = 1.0
 """How soon it is noticed, without anybody writing, that the database is away or back."""
@@ -48,14 +46,15 @@ async def open_journal(
     waiting at the end are refused with StoreUnavailable. Raises StoreUnavailable if there can be no database at `url`,
     StoreTaken if another node has it or takes it later, StoreError if a newer release has written it.
     """
-    store = Store(url, clock=clock, run_sync=run_sync)
+    meters = meters or Meters()
+    store = Store(url, clock=clock, run_sync=run_sync, watermarks=meters.watermarks)
     try:
         await store.migrate()
         with _head_file(store, head) as head_file:
             newest = await store.write(_notice_loss, store, head_file)
             if head_file and newest.position:
                 head_file.write(newest)  # a crash may have left it behind, at a fact that can be archived some day
-            journal = Journal(store, Committer(store, head_file), meters or Meters())
+            journal = Journal(store, Committer(store, head_file, meters.watermarks), meters)
             async with _running(journal):
                 yield journal
     finally:
@@ -110,7 +109,7 @@ class Journal:
         self.store, self._meters = store, meters
         self._committer = committer
         store.when_in_doubt = self._refuse_waiting
-        self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING_MAX)
+        self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING.limit)
 
     def __repr__(self) -> str:
         return f"<Journal {self.store!r}, {self._sender.statistics().current_buffer_used} waiting>"
@@ -119,7 +118,7 @@ class Journal:
         """Makes all of an append durable, and returns once it is; on any error nothing of it was written.
 
         A cancelled append is whole or absent too; whoever must know loads the stream again. While
-        `APPENDS_WAITING_MAX` appends wait, the next ones wait to be let in.
+        `bounds.APPENDS_WAITING` appends wait, the next ones wait to be let in.
 
         Raises StreamConflict (the stream does not end at `after_seq`), AliasTaken (an alias, a CDR id or a message id
         belongs to another stream), StoreUnavailable (disk full, database gone: try the same again), StoreError (a
@@ -171,6 +170,7 @@ class Journal:
         with self._receiver:
             try:
                 async for first in self._receiver:
+                    self._meters.watermarks.saw(APPENDS_WAITING, 1 + self._receiver.statistics().current_buffer_used)
                     await self._commit([first, *self._others()])
             finally:
                 self._refuse_waiting("the journal is closed")
@@ -178,6 +178,7 @@ class Journal:
     async def _commit(self, batch: list[_Waiting]) -> None:
         batch = [waiting for waiting in batch if not waiting.given_up]
         began_at = trio.current_time()
+        self._meters.watermarks.saw(APPENDS_PER_COMMIT, len(batch))
         outcomes = await self.store.in_writer(self._committer.commit, [waiting.append for waiting in batch])
         self._meters.journal_commits.saw(trio.current_time() - began_at)
         self._meters.journal_batches.saw(len(batch))
@@ -191,7 +192,7 @@ class Journal:
 
     def _others(self) -> list[_Waiting]:
         others: list[_Waiting] = []
-        while len(others) < APPENDS_PER_COMMIT_MAX - 1:
+        while len(others) < APPENDS_PER_COMMIT.limit - 1:
             try:
                 others.append(self._receiver.receive_nowait())
             except (trio.WouldBlock, trio.EndOfChannel):

@@ -13,10 +13,9 @@ from actors.cursors import cursor_of, page_of, place_of
 from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, Orphan
 from actors.rows import checked, document_of, instant, meter_of, micros, orphan_of, raw
 from actors.store import Store
+from statecharts.limits import NAMESAKES_SHOWN
 from statecharts.ports import CdrView, Change, Page, TransactionView
 from statecharts.vocabulary import EndTransaction
-
-NAMESAKES_SHOWN_MAX = 100
 
 T = TypeVar("T")
 Query = Select[*tuple[Any, ...]]
@@ -66,7 +65,7 @@ class Ledger:
     async def by_authorization(self, authorization_identifier: str) -> tuple[TransactionView, ...]:
         """All transactions with this authorizationIdentifier, of every role and peer, newest first."""
         query = _all_views().where(_VIEWS.authorization_identifier == authorization_identifier)
-        return await self._views(query.order_by(*_NEWEST_FIRST).limit(NAMESAKES_SHOWN_MAX))
+        return await self._views(query.order_by(*_NEWEST_FIRST).limit(NAMESAKES_SHOWN.limit))
 
     async def newest(self, role: str, *, only_open: bool) -> TransactionView | None:
         """The newest transaction of a role; with `only_open` the newest that is not final."""

@@ -21,6 +21,7 @@ from actors.durable import fact_of, read_fact
 from actors.looks import Look
 from actors.owed import Owed
 from actors.records import Append, Delivery, DeliveryClosed, DeliveryStatus
+from statecharts.bounds import IN_FLIGHT
 from statecharts.chart import Decision
 from statecharts.delivery import Parcel, backoff_s
 from statecharts.destination_events import DeliveryEnded
@@ -164,6 +165,7 @@ class PeerActor(Actor):
         await self._owed.read_more(now)
         for row in self._owed.take(now, self._in_flight_max - self._owed.under_way):
             self.context.system.spawn(self._deliver, row)
+        self.context.watermarks.saw(IN_FLIGHT, self._owed.under_way)
         self._wake_at = self._owed.next_at(now)
 
     async def _let_lapse(self, now: datetime) -> None:

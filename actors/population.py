@@ -10,6 +10,7 @@ from actors.context import Context
 from actors.peer import PeerActor
 from actors.station import StationActor
 from actors.transaction import KINDS, TransactionActor
+from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS
 from statecharts.destination_events import S as DestinationState
 
 HOLDING = DestinationState.START_TX_REQUESTED
@@ -20,11 +21,19 @@ log = structlog.get_logger(__name__)
 
 def populate(context: Context) -> None:
     """Teaches the context's system to make every kind of actor from its key."""
+    _note_limits(context)
     factories = context.system.factories
     for role, kind in KINDS.items():
         factories[role] = partial(TransactionActor, kind=kind, context=context)
     factories["peer"] = partial(PeerActor, context=context)
     factories["station"] = lambda key: StationActor(key, context.station_place(key.partition("/")[2]), context)
+
+
+def _note_limits(context: Context) -> None:
+    """The configuration may set other limits than the page of bounds."""
+    settings, limit = context.settings, context.watermarks.limit
+    limit(IN_FLIGHT, settings.delivery.in_flight_max)
+    limit(OPEN_AUTHORIZATIONS, settings.open_authorizations_per_user_max)
 
 
 async def revive(context: Context) -> None:

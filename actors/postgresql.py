@@ -30,7 +30,7 @@ LOCK_WAIT_S = 3.0
 """How long a session of a node that has just died may keep the next one waiting."""
 
 LOCK_POLL_S = 0.05
-SILENCE_MS_MAX = 20_000
+SILENCE_MS = 20_000
 """How long an answer may be on the way before a connection counts as lost, and with it the lock of its session."""
 
 _LOCK_CLASS = 0x524F414D  # "ROAM"
@@ -148,7 +148,7 @@ _KEPT_ALIVE = {
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": SILENCE_MS_MAX,
+    "tcp_user_timeout": SILENCE_MS,
 }
 
 # The server must notice a dead node as we notice a dead server: its lock would keep the next node out.
@@ -159,7 +159,7 @@ _SETTINGS = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
-    "tcp_user_timeout": str(SILENCE_MS_MAX),
+    "tcp_user_timeout": str(SILENCE_MS),
 }
 _SET = "SELECT set_config(name, %(value)s, false) FROM pg_settings WHERE name = %(name)s"  # nothing where it is unknown
 _SURROUNDINGS = "SELECT current_setting('server_encoding'), current_schema(), current_setting('fsync')"

@@ -22,7 +22,8 @@ from actors.audit import oldest
 from actors.records import DeliveryStatus, StoreUnavailable, StreamCorrupt
 from actors.rows import AnyRow, checked, micros, raw, sealed
 from actors.store import Store
-from statecharts.bounds import ARCHIVED_AT_ONCE, FACTS_AFTER_SNAPSHOT, FACTS_PACKED
+from statecharts.bounds import FACTS_AFTER_SNAPSHOT
+from statecharts.limits import ARCHIVED_AT_ONCE, FACTS_PACKED
 from statecharts.ports import Clock
 from statecharts.vocabulary import Value
 

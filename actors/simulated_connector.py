@@ -18,6 +18,7 @@ from actors.simulated_turns import History, StepKind, Turn, Turns
 from statecharts import simulated_station as chart
 from statecharts.chart import Decision
 from statecharts.events import DeadlineReached, Effect, Event
+from statecharts.limits import SIMULATED_CHARGES
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import Configuration, Habits, Meter, Span, moment
 from statecharts.simulated_station import AWAITING_CABLE, CHARGING, CHART, FINISHING, RUNNING
@@ -31,8 +32,6 @@ from statecharts.station_vocabulary import (
     StartTransaction,
     StopTransaction,
 )
-
-CHARGES_MAX = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +47,7 @@ class Site:
     configuration: Configuration
     battery_wh: int | None
     on_charge: Callable[[Charge], object]
-    charges: deque[Charge] = field(default_factory=lambda: deque(maxlen=CHARGES_MAX))
+    charges: deque[Charge] = field(default_factory=lambda: deque(maxlen=SIMULATED_CHARGES.limit))
 
     def now(self) -> datetime:
         """Wall time in whole milliseconds, so that a repeated report carries the very same text."""

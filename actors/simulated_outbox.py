@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from statecharts.limits import SIMULATED_OUTBOX
 from statecharts.station_vocabulary import (
     BootNotification,
     MeterValues,
@@ -16,7 +17,6 @@ from statecharts.station_vocabulary import (
     StopTransaction,
 )
 
-OUTBOX_MAX = 10_000
 UNKNOWN_TRANSACTION = -1
 
 
@@ -77,7 +77,7 @@ class Outbox:
 
     def add(self, saying: Saying) -> None:
         """Puts a report last. A full outbox gives up its oldest meter values, never a start or a stop."""
-        if len(self._sayings) >= OUTBOX_MAX:
+        if len(self._sayings) >= SIMULATED_OUTBOX.limit:
             self._thin_out()
         self._sayings.append(saying)
 

@@ -9,11 +9,9 @@ from enum import StrEnum
 
 import trio
 
+from statecharts.limits import SIMULATED_HISTORY, SIMULATED_TURNS
 from statecharts.ports import Clock
 from statecharts.vocabulary import Message, Value
-
-MAILBOX_MAX = 64
-HISTORY_MAX = 10_000
 
 Turn = Callable[[], object]
 
@@ -22,7 +20,7 @@ class Turns:
     """A bounded mailbox and named timers. `next` gives the turn to take; due timers go first, in the order of time."""
 
     def __init__(self) -> None:
-        self._inlet, self._outlet = trio.open_memory_channel[Turn](MAILBOX_MAX)
+        self._inlet, self._outlet = trio.open_memory_channel[Turn](SIMULATED_TURNS.limit)
         self._timers: dict[str, tuple[float, Turn]] = {}
 
     async def tell(self, turn: Turn) -> None:
@@ -73,7 +71,7 @@ class History:
 
     def __init__(self, station: str, clock: Clock, on_event: Callable[[Step], None] | None) -> None:
         self._station, self._clock, self._on_event = station, clock, on_event
-        self._steps: deque[Step] = deque(maxlen=HISTORY_MAX)
+        self._steps: deque[Step] = deque(maxlen=SIMULATED_HISTORY.limit)
 
     @property
     def steps(self) -> tuple[Step, ...]:

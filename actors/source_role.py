@@ -20,6 +20,7 @@ from actors.looks import Look
 from actors.transaction import SOURCE, view_of
 from statecharts.doors import LocalServicesFound
 from statecharts.events import Event
+from statecharts.limits import CAUSE
 from statecharts.places import distance_m
 from statecharts.ports import AuthorizationRequest, Change, Page, PeerClient, Principal, TransactionView
 from statecharts.source_events import (
@@ -53,9 +54,6 @@ from statecharts.vocabulary import (
     TransactionProgressUpdate,
     refused,
 )
-
-CAUSE_CHARS_MAX = 400
-"""What is kept of a reason that a Destination gives; the contract bounds none."""
 
 log = structlog.get_logger(__name__)
 
@@ -272,7 +270,7 @@ class SourceRole:
         match request:
             case NotifyRequestResult(request_identifier=name, request_success=success, cause=cause):
                 stream = await self._stream(f"source-request/{peer}", name, "requestIdentifier")
-                kept = cause and cause[:CAUSE_CHARS_MAX]
+                kept = cause and cause[: CAUSE.limit]
                 return stream, ResultNotified(**common, request_identifier=name, success=success, cause=kept)
             case TransactionProgressUpdate(authorization_identifier=name, transaction_data=content):
                 stream = await self._stream(f"source-authorization/{peer}", name, "authorizationIdentifier")

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
 from statecharts.bounds import STORE_READERS
+from statecharts.limits import WAL_KEPT
 
 BUSY_TIMEOUT_MS = 5_000
-WAL_KEPT_BYTES_MAX = 64 * 1024 * 1024
 
 
 class SqliteDatabase:
@@ -61,7 +61,7 @@ def _prepare(connection: Any, _record: object, *, query_only: bool) -> None:
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
         "synchronous=FULL",
-        f"journal_size_limit={WAL_KEPT_BYTES_MAX}",
+        f"journal_size_limit={WAL_KEPT.limit}",
         "cell_size_check=ON",
         "trusted_schema=OFF",
         f"query_only={int(query_only)}",

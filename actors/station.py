@@ -25,12 +25,13 @@ from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, Orphan
 from statecharts import evse, station
+from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.charging import StationConfirmed, StationDoubted
 from statecharts.chart import Outcome
 from statecharts.events import Event
 from statecharts.evse import StatusReported
 from statecharts.ports import StationConnection
-from statecharts.station import Booted, Connected, Disconnected, Station, StationCharge
+from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StationCharge, StopKept
 from statecharts.station_vocabulary import (
     AuthorizeIdTag,
     BootAnswer,
@@ -231,6 +232,9 @@ class StationActor(Actor):
         )
         await self.context.journal.append(append)
         self.data, self.seq = after, self.seq + len(facts)
+        if any(isinstance(event, ChargeClosed | StopKept) for event in events):
+            self.context.watermarks.saw(CHARGES_KEPT, sum(not charge.open for charge in after.charges.values()))
+            self.context.watermarks.saw(STOPS_KEPT, len(after.stops))
 
     def orphan(self, report: StationReport) -> Orphan:
         """A report that belongs to nothing we know, as the operator finds it."""

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from actors.migrations import Migrated, migrate
 from actors.records import StoreUnavailable
 from actors.sqlite import SqliteDatabase
-from statecharts.bounds import STORE_READERS
+from statecharts.bounds import STORE_READERS, Watermarks
 from statecharts.ports import Clock
 
 RECONNECT_S = 0.5
@@ -82,8 +82,12 @@ class Store:
     `when_in_doubt` is told why, when the writer begins to find out what became of a commit and writes nothing else.
     """
 
-    def __init__(self, url: str, *, clock: Clock, run_sync: RunSync | None = None) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock, run_sync: RunSync | None = None, watermarks: Watermarks | None = None
+    ) -> None:
         self.clock = clock
+        self._watermarks = watermarks or Watermarks()
+        self._reads = 0
         self.database = database_at(url)
         self.trouble: str | None = None
         self.when_in_doubt: Callable[[str], None] = lambda _: None
@@ -105,7 +109,12 @@ class Store:
 
         The work may be done twice: a connection may have died since it was last used.
         """
-        return await self._run_reader(self._reading, work, *args)
+        self._reads += 1
+        self._watermarks.saw(STORE_READERS, min(self._reads, STORE_READERS.limit))
+        try:
+            return await self._run_reader(self._reading, work, *args)
+        finally:
+            self._reads -= 1
 
     async def write(self, work: Callable[..., T], *args: Any) -> T:
         """What `work(connection, *args)` returns, once all it wrote is durable. Raises StoreUnavailable: none of it is.

@@ -39,15 +39,13 @@ from statecharts.events import (
     SendProgress,
     StationAnswered,
 )
+from statecharts.limits import GRANT_NAME
 from statecharts.ports import CdrView, Change, TransactionView
 from statecharts.source_events import AuthorizationGranted, AuthorizationRefused, SourceTransaction
 from statecharts.source_events import S as SourceState
 from statecharts.transaction_local import LocalTransaction
 from statecharts.transaction_local import S as LocalState
 from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, Value, refused
-
-NAME_CHARS_MAX = 64
-"""An authorizationIdentifier has 8 or 12 characters in MOBI.Europe; partners' longer ones are borne with."""
 
 log = structlog.get_logger(__name__)
 
@@ -356,7 +354,7 @@ async def view_of(context: Context, stream: str) -> TransactionView | None:
 
 def _authorization_event(outcome: PeerOutcome, at: datetime) -> Event:
     match outcome:
-        case Answered(answer=AuthorizeAnswer(authorization_identifier=name)) if 0 < len(name) <= NAME_CHARS_MAX:
+        case Answered(answer=AuthorizeAnswer(authorization_identifier=name)) if 0 < len(name) <= GRANT_NAME.limit:
             return AuthorizationGranted(at=at, authorization_identifier=name)
         case Answered():
             refusal = Refusal(

@@ -150,6 +150,7 @@ class Servers:
             energy_unit=EnergyUnit.WH,
             new_correlation_id=self._new_id,
             public_url=self._config.http.public_url,
+            watermarks=self._meters.watermarks,
         )
         if self._doors.destination is not None:
             door = CountedDoor(self._doors.destination, self._meters.soap_received)

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from statecharts.vocabulary import Value
+from statecharts.limits import Limit
 
 
-class Bound(Value, frozen=True, kw_only=True):
-    """One bound. `name` is what metrics call it; `what` happens beyond it, and the reason for the number."""
-
-    name: str
-    limit: int
-    unit: str
-    reason: str
+class Bound(Limit, frozen=True, kw_only=True):
+    """How far something may grow that fills and empties. `name` is what metrics call it: its fill is remembered."""
 
 
 # -- actors ------------------------------------------------------------------------------------------------------------
@@ -41,24 +36,49 @@ APPENDS_WAITING = Bound(
     unit="appends",
     reason="one second of the journal's work; those behind wait to be let in, so that memory stays flat",
 )
-
+APPENDS_PER_COMMIT = Bound(
+    name="journal_appends_per_commit",
+    limit=1_000,
+    unit="appends",
+    reason="one fsync for as many as wait; more would keep the first of them waiting longer than the fsync saves",
+)
+TIPS_KEPT = Bound(
+    name="journal_tips_kept",
+    limit=50_000,
+    unit="streams",
+    reason="where the streams used last end, about 15 MB; the end of any other is looked up",
+)
+CHARGES_KEPT = Bound(
+    name="station_charges_kept",
+    limit=50,
+    unit="charges",
+    reason="ended charges that a station's book keeps at hand, days of any station; what is reported of older ones is "
+    "kept as an orphan",
+)
+STOPS_KEPT = Bound(
+    name="station_stops_kept",
+    limit=50,
+    unit="stops",
+    reason="stops without a start that wait for it; the book forgets the oldest first, the operator's list none",
+)
+REQUESTS_KEPT = Bound(
+    name="transaction_requests_kept",
+    limit=64,
+    unit="requests",
+    reason="requests that a Source may make of one transaction: each is remembered to be answered and told once; an "
+    "honest one needs a handful (429)",
+)
+OPEN_AUTHORIZATIONS = Bound(
+    name="open_authorizations_per_user",
+    limit=3,
+    unit="transactions",
+    reason="a person charges one car or two; the next authorisation is refused (`open_authorizations_per_user_max`)",
+)
 FACTS_AFTER_SNAPSHOT = Bound(
     name="facts_after_snapshot",
     limit=200,
     unit="facts",
     reason="read in a few milliseconds when an actor loads; a snapshot with every 200th costs less than one fact each",
-)
-ARCHIVED_AT_ONCE = Bound(
-    name="archived_at_once",
-    limit=20,
-    unit="transactions",
-    reason="some 20 ms of the writer's time; what actors append waits no longer for it",
-)
-FACTS_PACKED = Bound(
-    name="facts_packed",
-    limit=1_000,
-    unit="facts",
-    reason="one row of the archive: some 500 kB before it is compressed, read whole when its stream is",
 )
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
@@ -130,6 +150,8 @@ STORE_READERS = Bound(
     reason="reads at one time, each on a snapshot of its own; more would only wait for the same disk",
 )
 
+# -- stations ----------------------------------------------------------------------------------------------------------
+
 # -- partners ----------------------------------------------------------------------------------------------------------
 
 PEER_CONNECTIONS = Bound(
@@ -144,6 +166,20 @@ OWED = Bound(
     limit=1_000,
     unit="deliveries",
     reason="a few megabytes for each partner that is away; those beyond wait in the outbox table for their turn",
+)
+
+IN_FLIGHT = Bound(
+    name="peer_in_flight",
+    limit=8,
+    unit="deliveries",
+    reason="deliveries that one partner gets at a time, so that a backlog floods nobody (`delivery.in_flight_max`)",
+)
+GUESSES_REMEMBERED = Bound(
+    name="peer_guesses_remembered",
+    limit=4_096,
+    unit="addresses",
+    reason="addresses, with the name they gave, whose credentials were wrong lately, about 1 MB; the oldest is "
+    "forgotten first",
 )
 
 # -- apps and operators ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from statecharts.bounds import REQUESTS_KEPT
 from statecharts.charging import (
     CHARGE_CHANGES,
     Charging,
@@ -35,9 +36,6 @@ from statecharts.events import Command, DeadlineReached, Event, Fact, StationAns
 from statecharts.moments import after_s
 from statecharts.station_vocabulary import CallVerdict
 from statecharts.vocabulary import EndTransaction, ServiceType, TransactionData, TransactionStatus, Value
-
-REQUESTS_MAX = 64
-"""Start and stop requests, each under a name of its own, that one transaction takes from its Source."""
 
 
 class S(StrEnum):
@@ -139,7 +137,7 @@ T = DestinationTransaction
 
 
 def too_many_requests(data: T, _: StartRequested | StopRequested) -> bool:
-    return len(data.requests) >= REQUESTS_MAX
+    return len(data.requests) >= REQUESTS_KEPT.limit
 
 
 def known_request(data: T, event: StartRequested | StopRequested) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from statecharts import evse
+from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
 from statecharts.evse import Evse, StatusReported
@@ -28,10 +29,6 @@ from statecharts.vocabulary import Value
 
 UNKNOWN, OFFLINE, ONLINE = "Unknown", "Offline", "Online"
 CREDIBLE_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
-CLOSED_CHARGES_KEPT = 50
-"""Ended charges that a station's book keeps at hand; what is reported of older ones is kept as an orphan."""
-STOPS_KEPT = 50
-"""Stops without a start that wait for it; the book forgets the oldest first, the operator's list none."""
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
@@ -254,7 +251,7 @@ def apply(data: Station, event: Event) -> Station:
             waiting = tuple(each for each in data.stops if each != stop)
             return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=waiting)
         case StopKept(stop=stop):
-            return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT:])
+            return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT.limit :])
     raise TypeError(f"no station event: {type(event).__name__}")
 
 
@@ -270,7 +267,7 @@ def _amended(charges: dict[int, StationCharge], event: ChargeJudged | ChargeClos
 
 def _trimmed(charges: dict[int, StationCharge]) -> dict[int, StationCharge]:
     closed = [number for number, charge in charges.items() if not charge.open]
-    dropped = set(closed[: max(0, len(closed) - CLOSED_CHARGES_KEPT)])
+    dropped = set(closed[: max(0, len(closed) - CHARGES_KEPT.limit)])
     return {number: charge for number, charge in charges.items() if number not in dropped}
 
 

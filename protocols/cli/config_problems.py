@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from protocols.cli.config_types import table_in
+from statecharts.limits import VALUE_SHOWN
 
 Location = tuple[int | str, ...]
 
@@ -96,10 +97,8 @@ def _got(error: ErrorDetails) -> str:
     key, value = next((str(name) for name in reversed(error["loc"]) if isinstance(name, str)), ""), error["input"]
     secret = any(word in key for word in ("password", "token"))
     shown = repr(value) if isinstance(value, int | float | str) and not secret else ""
-    return f" (got {shown})" if 0 < len(shown) <= _SHOWN_CHARS_MAX else ""
+    return f" (got {shown})" if 0 < len(shown) <= VALUE_SHOWN.limit else ""
 
-
-_SHOWN_CHARS_MAX = 80
 
 _REASONS: dict[str, str] = {
     "missing": "is required",

@@ -14,9 +14,9 @@ import msgspec
 import trio
 
 from protocols.cli.starter import CannotRun
+from statecharts.limits import DEMO_LINE
 
 LINES_KEPT = 12
-LINE_BYTES_MAX = 1_000_000
 END_S = 10.0
 """How long a process may take to end by itself, which is a node's own bound; then it is killed."""
 
@@ -84,13 +84,13 @@ class Processes:
 
 
 async def lines_of(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    """The lines of a stream without their ends; one without an end is cut at `LINE_BYTES_MAX`."""
+    """The lines of a stream without their ends; one without an end is cut at `limits.DEMO_LINE`."""
     rest = b""
     async for chunk in stream:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line
-        if len(rest) > LINE_BYTES_MAX:
+        if len(rest) > DEMO_LINE.limit:
             yield rest
             rest = b""
     if rest:

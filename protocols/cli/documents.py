@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from protocols.cli.config import document
@@ -15,7 +15,9 @@ from statecharts import (
     transaction_local,
     transaction_source,
 )
+from statecharts.bounds import BOUNDS
 from statecharts.drawing import page
+from statecharts.limits import LIMITS, Limit
 
 CHARTS = (
     transaction_source.CHART,
@@ -38,10 +40,32 @@ tables: `users[].identifier` is `identifier` in a `[[users]]`. `node.py check-co
 
 """
 
+_BOUNDS = """# Bounds
+
+Everything that may grow, and how far, made by `make charts` of `statecharts/bounds.py` and
+`statecharts/limits.py`; do not edit. A limit that the configuration can change names its key.
+
+"""
+
+
+def _bounds() -> str:
+    """What fills and empties, which metrics show, and how big single things may be."""
+    measured = f"## What fills\n\n`/metrics` shows the limit in force and the highest fill so far.\n\n{_table(BOUNDS)}"
+    return f"{_BOUNDS}{measured}\n## How big one thing may be\n\n{_table(LIMITS)}"
+
+
+def _table(limits: Sequence[Limit]) -> str:
+    rows = [f"| `{each.name}` | {each.limit:,} {each.unit} | {each.reason} |\n" for each in limits]
+    return "".join(["| name | limit | why |\n", "|---|---|---|\n", *rows])
+
 
 def pages() -> Mapping[str, str]:
     """Every generated page: its file's name in docs/ and its text."""
-    return {"charts.md": page("The charts", CHARTS), "configuration.md": _CONFIGURATION + document()}
+    return {
+        "charts.md": page("The charts", CHARTS),
+        "configuration.md": _CONFIGURATION + document(),
+        "bounds.md": _bounds(),
+    }
 
 
 def write_pages(folder: Path) -> list[Path]:

@@ -16,11 +16,11 @@ from pydantic import TypeAdapter, ValidationError
 from protocols.cli.config import Config
 from protocols.cli.config_types import Identity, IdTag
 from protocols.cli.starter import Starter, WrongUse
+from statecharts.limits import SIMULATED_STATIONS
 from statecharts.simulated_equipment import BEHAVIOURS, StationPlan
 from statecharts.vocabulary import Value
 
 PASSWORD_VARIABLE = "STATION_PASSWORD"
-STATIONS_MAX = 10_000
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 _BEHAVIOUR_HELP = "How they behave: " + "; ".join(f"{name} ({what})" for name, what in BEHAVIOURS.items()) + "."
@@ -137,7 +137,8 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
         url: Annotated[str | None, typer.Option(help="The central system, ws://host:9000/ocpp.")] = None,
         identity: Annotated[str | None, typer.Option(help="One more IDENTITY.")] = None,
         count: Annotated[
-            int | None, typer.Option(min=1, max=STATIONS_MAX, help="So many of each: IDENTITY-1, IDENTITY-2, ...")
+            int | None,
+            typer.Option(min=1, max=SIMULATED_STATIONS.limit, help="So many of each: IDENTITY-1, IDENTITY-2, ..."),
         ] = None,
         connectors: Annotated[int, typer.Option(min=1, max=255, help="Connectors of each, without --config.")] = 1,
         behaviour: Annotated[str, typer.Option(help=_BEHAVIOUR_HELP)] = "normal",

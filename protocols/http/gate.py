@@ -14,7 +14,7 @@ from protocols.http.certificates import tls_extension
 from protocols.http.limits import BODY_BYTES_MAX
 from protocols.http.places import Burst
 from protocols.http.stream import TimedStream
-from statecharts.bounds import HTTP_REQUESTS
+from statecharts.bounds import HTTP_BODY, HTTP_REQUESTS, Watermarks
 from statecharts.meters import Meters
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ class Requests:
     def __init__(self, requests_max: int, meters: Meters) -> None:
         self.requests_max = requests_max
         self.under_way = 0
+        self.watermarks = meters.watermarks
         self._meters = meters
         self._burst = Burst()
 
@@ -39,7 +40,7 @@ class Requests:
                 log.warning("http requests refused", requests_max=self.requests_max, refused=refused)
             return False
         self.under_way += 1
-        self._meters.watermarks.saw(HTTP_REQUESTS, self.under_way)
+        self.watermarks.saw(HTTP_REQUESTS, self.under_way)
         return True
 
     def end(self) -> None:
@@ -74,7 +75,7 @@ class Gate:
         # Of what Hypercorn offers over HTTP/2 (push, hints, trailers) nothing is used here.
         scope["extensions"] = {"tls": tls_extension(self.tls)} if self.tls else {}
         scope["path"] = path
-        await self.app(scope, _BoundedBody(receive), send)
+        await self.app(scope, _BoundedBody(receive, self.requests.watermarks), send)
 
 
 class _BoundedBody:
@@ -84,8 +85,8 @@ class _BoundedBody:
     0.23 on, keeps everything that comes, whatever its limit and whether its handler reads it or not.
     """
 
-    def __init__(self, receive: Any) -> None:
-        self._receive = receive
+    def __init__(self, receive: Any, watermarks: Watermarks) -> None:
+        self._receive, self._watermarks = receive, watermarks
         self._bytes = 0
 
     async def __call__(self) -> Any:
@@ -95,6 +96,7 @@ class _BoundedBody:
                 return event
             if self._bytes <= BODY_BYTES_MAX:
                 self._bytes += len(event["body"])
+                self._watermarks.saw(HTTP_BODY, min(self._bytes, BODY_BYTES_MAX))
                 return event | {"more_body": event["more_body"] and self._bytes <= BODY_BYTES_MAX}
 
 

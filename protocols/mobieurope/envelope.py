@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from statecharts.limits import REASON
+
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
 CONTENT_TYPES = {SOAP11: "text/xml; charset=utf-8", SOAP12: "application/soap+xml; charset=utf-8"}
-REASON_CHARACTERS_MAX = 400
 
 _VERSIONS = frozenset(CONTENT_TYPES)
 _TRUE = frozenset({"1", "true"})
@@ -62,7 +63,7 @@ def check(content: etree._Element, schema: etree.XMLSchema) -> str | None:
 
 def printable(text: str) -> str:
     """The text cut to a readable length, with U+FFFD for what XML 1.0 (section 2.2) cannot carry."""
-    return writable(text)[:REASON_CHARACTERS_MAX]
+    return writable(text)[: REASON.limit]
 
 
 def writable(text: str) -> str:

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import structlog
 import trio
 
+from statecharts.bounds import GUESSES_REMEMBERED, Watermarks
+from statecharts.limits import GUESSES, NAME_GUESSED
 from statecharts.ports import PeerDirectory
 
-FAILURES_MAX = 20
 FAILURES_WINDOW_S = 60.0
-CLAIMS_MAX = 4096
-NAME_CHARS_MAX = 64
 
 log = structlog.get_logger("mobieurope")
 
@@ -46,17 +45,19 @@ class Failures:
     Counted per name as well: partners behind one proxy share its address, and a stranger there must not keep them out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watermarks: Watermarks) -> None:
+        self._watermarks = watermarks
         self._recent_ones: OrderedDict[Claim, tuple[float, int]] = OrderedDict()
 
     def too_many(self, claim: Claim) -> bool:
-        return self._recent(claim)[1] >= FAILURES_MAX
+        return self._recent(claim)[1] >= GUESSES.limit
 
     def count(self, claim: Claim) -> None:
         since, failures = self._recent(claim)
         self._recent_ones[claim] = (since, failures + 1)
-        if len(self._recent_ones) > CLAIMS_MAX:
+        if len(self._recent_ones) > GUESSES_REMEMBERED.limit:
             self._recent_ones.popitem(last=False)
+        self._watermarks.saw(GUESSES_REMEMBERED, len(self._recent_ones))
 
     def _recent(self, claim: Claim) -> tuple[float, int]:
         now = trio.current_time()
@@ -71,9 +72,9 @@ class TooManyFailures(Exception):
 class Guard:
     """Lets peers in by their credentials."""
 
-    def __init__(self, peers: PeerDirectory) -> None:
+    def __init__(self, peers: PeerDirectory, watermarks: Watermarks) -> None:
         self._peers = peers
-        self._failures = Failures()
+        self._failures = Failures(watermarks)
 
     def admit(self, address: str, authorization: str | None, certificate: str | None) -> str | None:
         """The pmsIdentifier of whoever sent this Authorization header, None if that is no peer of ours.
@@ -82,7 +83,7 @@ class Guard:
         without credentials is no guess: some SOAP stacks send one first.
         """
         credentials = basic_credentials(authorization)
-        claim = address, "" if credentials is None else credentials.username[:NAME_CHARS_MAX]
+        claim = address, "" if credentials is None else credentials.username[: NAME_GUESSED.limit]
         if authorization is not None and self._failures.too_many(claim):
             raise TooManyFailures
         peer = None if credentials is None else self._peers.authenticate(*credentials, certificate)

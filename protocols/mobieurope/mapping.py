@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 from protocols.mobieurope.envelope import writable
+from statecharts.limits import DEGREES_DECIMALS, ENERGY
 from statecharts.vocabulary import (
     Acknowledgement,
     Authorize,
@@ -36,8 +37,6 @@ from statecharts.vocabulary import (
     TransactionStatus,
 )
 
-ENERGY_WH_MAX = 2**63 - 1
-DEGREES_DECIMALS_MAX = 40
 Tree = dict[str, Any]
 
 _EXACT = Context(prec=400)
@@ -81,9 +80,9 @@ def read_energy(text: str, unit: EnergyUnit) -> int:
     try:
         value = Decimal(text.strip().replace("INF", "Infinity"))
         # Compared first: the exponent alone could ask for a number that fills the memory
-        if value.is_finite() and abs(value) <= ENERGY_WH_MAX:
+        if value.is_finite() and abs(value) <= ENERGY.limit:
             energy_wh = int(value.scaleb(_SCALES[unit], _EXACT).to_integral_value(ROUND_HALF_UP))
-            if abs(energy_wh) <= ENERGY_WH_MAX:
+            if abs(energy_wh) <= ENERGY.limit:
                 return energy_wh
     except ArithmeticError:
         pass
@@ -115,7 +114,7 @@ def _degrees(name: str, text: str | None, limit: int) -> Decimal:
         value = Decimal((text or "").strip())
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite() or abs(value) > limit or _decimals(value) > DEGREES_DECIMALS_MAX:
+    if not value.is_finite() or abs(value) > limit or _decimals(value) > DEGREES_DECIMALS.limit:
         raise Unreadable(f"{name} {text!r} is no number of degrees between -{limit} and {limit}")
     return value
 

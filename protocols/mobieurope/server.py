@@ -20,10 +20,10 @@ from protocols.mobieurope.contract import Contract, destination_contract, source
 from protocols.mobieurope.envelope import BadEnvelope
 from protocols.mobieurope.guard import FAILURES_WINDOW_S, Guard, TooManyFailures
 from protocols.mobieurope.messages import Call, Codec, Reply
+from statecharts.bounds import HTTP_BODY, Watermarks
 from statecharts.ports import DestinationDoor, PeerDirectory, SourceDoor
 from statecharts.vocabulary import EnergyUnit, Refused, RoamingAnswer
 
-BODY_BYTES_MAX = 256 * 1024
 BODY_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 30.0
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -46,13 +46,14 @@ def register_services(
     energy_unit: EnergyUnit,
     new_correlation_id: Callable[[], str],
     public_url: str | None,
+    watermarks: Watermarks,
 ) -> None:
     """Mounts the MOBI.Europe services on `app`, each only if its door is given; the other's address answers 404.
 
     `energy_unit` is the unit of energy that a peer sends without one. `public_url` ("https://roaming.example.org") goes
     into the WSDL; without it, the address asked. `new_correlation_id` names requests that bring no X-Correlation-ID.
     """
-    guard = Guard(peers)
+    guard = Guard(peers, watermarks)
     for contract, door in ((destination_contract(), destination), (source_contract(), source)):
         if door is not None:
             service = _Service(contract, door, guard, energy_unit, new_correlation_id, public_url)
@@ -154,16 +155,16 @@ class _Service:
 
 
 async def _body() -> tuple[bytes, str | None]:
-    """The request's body, at most `BODY_BYTES_MAX`, and the character set that its Content-Type names."""
+    """The request's body, at most `bounds.HTTP_BODY`, and the character set that its Content-Type names."""
     if request.mimetype not in _MEDIA_TYPES:
         raise _HttpRefusal(415, "Send application/soap+xml (SOAP 1.2) or text/xml (SOAP 1.1).")
-    if (request.content_length or 0) > BODY_BYTES_MAX:
+    if (request.content_length or 0) > HTTP_BODY.limit:
         raise _too_large()
     body = bytearray()
     with trio.move_on_after(BODY_TIMEOUT_S) as waiting:
         async for chunk in request.body:
             body += chunk
-            if len(body) > BODY_BYTES_MAX:
+            if len(body) > HTTP_BODY.limit:
                 raise _too_large()
     if waiting.cancelled_caught:
         raise _HttpRefusal(408, f"The body did not arrive within {BODY_TIMEOUT_S:g} s.")
@@ -171,7 +172,7 @@ async def _body() -> tuple[bytes, str | None]:
 
 
 def _too_large() -> _HttpRefusal:
-    return _HttpRefusal(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    return _HttpRefusal(413, f"The body is larger than {HTTP_BODY.limit} bytes.")
 
 
 def _address() -> str:

@@ -21,14 +21,13 @@ import trio
 from werkzeug.http import parse_options_header
 
 from statecharts.bounds import PEER_CONNECTIONS, Watermarks
+from statecharts.limits import PEER_ADDRESSES_KEPT, PEER_ANSWER
 
-ANSWER_BYTES_MAX = 1024 * 1024
 # Below the 5 s after which Hypercorn and others close: a request must not cross with the end of its connection
 IDLE_CONNECTION_S = 3.0
 
 _RECEIVE_BYTES = 65_536
 _PORTS = {"http": 80, "https": 443}
-_ADDRESSES_KEPT = 256
 
 
 class NoExchange(Exception):
@@ -42,7 +41,7 @@ class Unreachable(NoExchange):
 
 
 class HttpAnswer(NamedTuple):
-    """`body` is None where it was not wanted, is longer than `ANSWER_BYTES_MAX`, or broke off."""
+    """`body` is None where it was not wanted, is longer than `limits.PEER_ANSWER`, or broke off."""
 
     status: int
     headers: dict[str, str]
@@ -206,7 +205,7 @@ class _Connection:
         try:
             while isinstance(event := await self._event(), h11.Data):
                 body += event.data
-                if len(body) > ANSWER_BYTES_MAX:
+                if len(body) > PEER_ANSWER.limit:
                     return None
         except NoExchange:
             return None
@@ -232,7 +231,7 @@ def _public_authorities() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
-@lru_cache(_ADDRESSES_KEPT)
+@lru_cache(PEER_ADDRESSES_KEPT.limit)
 def _address(url: str) -> _Address:
     """Raises `Unreachable` for what is no URL of HTTP."""
     try:
@@ -246,6 +245,6 @@ def _address(url: str) -> _Address:
     return _Address(_Place(parts.scheme == "https", host, port), parts.netloc.rpartition("@")[2], target)
 
 
-@lru_cache(_ADDRESSES_KEPT)
+@lru_cache(PEER_ADDRESSES_KEPT.limit)
 def _charset(content_type: str) -> str | None:
     return parse_options_header(content_type)[1].get("charset")

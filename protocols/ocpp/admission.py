@@ -18,13 +18,11 @@ import trio
 from websockets.http11 import Request
 
 from protocols.ocpp.limits import Limits
+from statecharts.limits import OCPP_IDENTITY
 from statecharts.ports import StationDirectory
 
-IDENTITY_CHARS_MAX = 48
-"""OCPP 2.0.1 allows 48 characters, more than 1.6 does."""
-
 _PATH = re.compile(r"/+(?:ocpp|websockets)/+([^/?#]+)/*(?:\?.*)?")
-_IDENTITY = re.compile(rf"(?!\.+$)[^/\\\x00-\x1f\x7f]{{1,{IDENTITY_CHARS_MAX}}}")
+_IDENTITY = re.compile(rf"(?!\.+$)[^/\\\x00-\x1f\x7f]{{1,{OCPP_IDENTITY.limit}}}")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 
 Refusal = tuple[HTTPStatus, str, dict[str, str]]

@@ -11,16 +11,15 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 from ocpp import exceptions as ocpp
 
-RECEIVED_ID_CHARS_MAX = 128
-"""OCPP-J 1.6 section 4.1.4 allows 36; a longer id of others does no harm and is echoed."""
-DESCRIPTION_CHARS_MAX = 255
+from statecharts.limits import OCPP_DESCRIPTION, OCPP_MESSAGE_ID
+
 UNKNOWN_MESSAGE_ID = "-1"
 """Stands for an id that could not be read (OCPP 2.0.1 part 4, 4.2.3, which answers what 1.6 leaves open)."""
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises for untrusted bytes: depth bombs end in a RecursionError."""
 
-ReceivedId = Annotated[str, Meta(min_length=1, max_length=RECEIVED_ID_CHARS_MAX)]
+ReceivedId = Annotated[str, Meta(min_length=1, max_length=OCPP_MESSAGE_ID.limit)]
 
 
 class Call(Struct, frozen=True, array_like=True, tag=2):
@@ -98,7 +97,7 @@ def encode_result(message_id: str, payload: bytes) -> bytes:
 
 def encode_error(message_id: str, code: str, description: str) -> bytes:
     """A CALLERROR. Its details are always `{}`: nothing of our inside leaves that way."""
-    return _json.encode(CallError(message_id, code, description[:DESCRIPTION_CHARS_MAX]))
+    return _json.encode(CallError(message_id, code, description[: OCPP_DESCRIPTION.limit]))
 
 
 _ERROR_CODES = {

@@ -25,7 +25,7 @@ from protocols.ocpp.rpc import NothingSent
 from protocols.ocpp.websocket_frames import FrameReader, Violation, close_said, control_frame, text_frame
 
 _RECEIVE_BYTES = 65_536
-_CLOSE_REASON_BYTES_MAX = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
+_CLOSE_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 _END_OF_HEAD = b"\r\n\r\n"
 _THEIR_FAULT = frozenset({CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG})
 
@@ -160,7 +160,7 @@ class ServerWebSocket:
     def close(self, code: int, reason: str) -> None:
         """Sends a close frame, and ends a waiting `recv`."""
         if self.is_open:
-            said = reason.encode()[:_CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
+            said = reason.encode()[:_CLOSE_REASON_BYTES].decode(errors="ignore")
             self.close_sent = Close(code, said)
             self._write_quietly(control_frame(Opcode.CLOSE, self.close_sent.serialize()))
             self.is_open = False

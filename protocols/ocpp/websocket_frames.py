@@ -13,7 +13,7 @@ try:
 except ImportError:  # where there is no compiled wheel
     from websockets.utils import apply_mask
 
-CONTROL_BYTES_MAX = 125
+CONTROL_BYTES = 125
 """RFC 6455, 5.5: a control frame is short, and whole."""
 
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
@@ -90,7 +90,7 @@ class FrameReader:
         if not second & _MASKED:
             raise Violation(CloseCode.PROTOCOL_ERROR, "a client masks its frames")
         if opcode in _CONTROL:
-            if size > CONTROL_BYTES_MAX or not first & _FIN:
+            if size > CONTROL_BYTES or not first & _FIN:
                 raise Violation(CloseCode.PROTOCOL_ERROR, "a control frame is short and whole")
         elif (opcode == Opcode.CONT) is (self._message is None):
             raise Violation(CloseCode.PROTOCOL_ERROR, "a message begins once, and goes on only after that")

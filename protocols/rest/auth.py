@@ -12,10 +12,8 @@ from quart_trio.wrappers import TrioResponse as Response
 from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import Problem
 from statecharts.bounds import FAILING_ADDRESSES, Watermarks
+from statecharts.limits import WRONG_TOKENS
 from statecharts.ports import Principal, Tokens
-
-FAILURES_MAX = 20
-"""Wrong tokens an address may send within `FAILURE_WINDOW_S`; then it is answered 429 instead of 401."""
 
 FAILURE_WINDOW_S = 60.0
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -42,7 +40,7 @@ class FailureLimiter:
         self._watermarks.saw(FAILING_ADDRESSES, len(self._windows))
         if len(self._windows) > FAILING_ADDRESSES.limit:
             self._windows.popitem(last=False)
-        return began + FAILURE_WINDOW_S - now if failures >= FAILURES_MAX else 0.0
+        return began + FAILURE_WINDOW_S - now if failures >= WRONG_TOKENS.limit else 0.0
 
 
 class BearerAuth:

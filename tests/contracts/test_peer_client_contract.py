@@ -13,6 +13,7 @@ from quart_trio import QuartTrio
 
 from protocols.mobieurope.client import MobiEuropeClient
 from protocols.mobieurope.server import register_services
+from statecharts.bounds import Watermarks
 from statecharts.ports import PeerClient
 from statecharts.vocabulary import (
     Acknowledgement,
@@ -95,6 +96,7 @@ def over_soap(partner: Partner) -> PeerClient:
         energy_unit=EnergyUnit.WH,
         new_correlation_id=lambda: "fresh",
         public_url=None,
+        watermarks=Watermarks(),
     )
     http = OverHttpx(InProcess(app))
     return MobiEuropeClient("http://partner.test", OWN, PASSWORD, EnergyUnit.WH, http=http)

@@ -14,7 +14,8 @@ from actors.journal import Journal
 from actors.ledger import Ledger
 from actors.records import Alias, DeliveryClosed, DeliveryStatus, IdleMeter, Snapshot, StreamConflict, StreamCorrupt
 from actors.retention import Retention, RetentionSettings
-from statecharts.bounds import ARCHIVED_AT_ONCE, FACTS_AFTER_SNAPSHOT, FACTS_PACKED
+from statecharts.bounds import FACTS_AFTER_SNAPSHOT
+from statecharts.limits import ARCHIVED_AT_ONCE, FACTS_PACKED
 from tests.contracts.samples import NOON, StoppedClock, after, append, delivery, entry, view
 
 DAYS = RetentionSettings(transactions_days=90, meter_values_days=30)

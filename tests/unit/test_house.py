@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from statecharts import bounds, limits
+from statecharts.bounds import BOUNDS
+from statecharts.limits import LIMITS, Limit
 from tests.support.sizes import FLOORS, ROOT, lines_of, sources, too_large
 
 OTHER_FLOORS = {"statecharts": {"protocols", "actors"}, "protocols": {"actors"}, "actors": {"protocols"}}
@@ -99,3 +103,42 @@ def test_files_are_counted_as_they_are():
 def test_every_folder_says_what_it_is_for():
     packages = [path for path in sources() if path.name == "__init__.py"]
     assert [path for path in packages if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+# -- bounds ------------------------------------------------------------------------------------------------------------
+
+PAGES = {ROOT / "statecharts" / name for name in ("bounds.py", "limits.py")}
+NAMES = {id(value): name for page in (bounds, limits) for name, value in vars(page).items() if isinstance(value, Limit)}
+
+
+def code() -> str:
+    """All that runs but the pages of bounds themselves."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sources() if path not in PAGES)
+
+
+def maxima(path: Path) -> Iterator[str]:
+    """Constants of a module that set a bound of their own: `X_MAX = 10`."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.BinOp):
+            yield from (name.id for name in node.targets if isinstance(name, ast.Name) and name.id.endswith("_MAX"))
+
+
+def test_bounds_stand_on_the_page_of_bounds_and_nowhere_else():
+    found = {str(path.relative_to(ROOT)): list(maxima(path)) for path in sources() if path not in PAGES}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("limit", (*BOUNDS, *LIMITS), ids=lambda limit: limit.name)
+def test_a_bound_is_in_force_and_gives_its_reason(limit):
+    assert re.search(rf"\b{NAMES[id(limit)]}\.limit\b|\b{NAMES[id(limit)]},", code())
+    assert limit.limit > 0 and limit.unit and len(limit.reason) > 20
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.name)
+def test_the_fill_of_a_bound_is_reported(bound):
+    assert re.search(rf"\bsaw\(\s*{NAMES[id(bound)]}\b", code()), "call Watermarks.saw where it is met"
+
+
+def test_no_two_bounds_share_a_name():
+    names = [limit.name for limit in (*BOUNDS, *LIMITS)]
+    assert len(set(names)) == len(names)

@@ -22,12 +22,12 @@ from protocols.rest.limits import StreamLimiter
 from protocols.rest.problems import Problem
 from statecharts.bounds import Watermarks
 from statecharts.doors import AppDoor
+from statecharts.limits import LAST_EVENT_ID
 from statecharts.ports import Change, Principal
 from statecharts.transaction_source import CHART
 from statecharts.vocabulary import Refused
 
 EVENT_STREAM = "text/event-stream"
-LAST_EVENT_ID_DIGITS_MAX = 15
 
 KEEP_ALIVE = b": keep-alive\n\n"
 END = b"event: end\ndata: {}\n\n"
@@ -95,7 +95,7 @@ def _last_event_id() -> int | None:
     given = request.headers.get("Last-Event-ID")
     if given is None:
         return None
-    if not (given.isascii() and given.isdigit() and len(given) <= LAST_EVENT_ID_DIGITS_MAX):
+    if not (given.isascii() and given.isdigit() and len(given) <= LAST_EVENT_ID.limit):
         raise Problem(400, "invalid-last-event-id", "Last-Event-ID is the id of an event of this stream: a number.")
     return int(given)
 

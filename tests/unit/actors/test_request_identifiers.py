@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from statecharts.destination_events import REQUESTS_MAX
+from statecharts.bounds import REQUESTS_KEPT
 from statecharts.vocabulary import Authorize, AuthorizeAnswer, Refused, RequestStartTransaction, ServiceType
 from tests.support.house import House, StationLine, link, open_house
 
@@ -51,7 +51,7 @@ async def test_a_transaction_takes_only_so_many_requests_and_ends_all_the_same(
         name = await _authorize(local, "NL-MOT", "1")
         starts = [
             RequestStartTransaction(request_identifier=f"r{number}", authorization_identifier=name)
-            for number in range(REQUESTS_MAX + 1)
+            for number in range(REQUESTS_KEPT.limit + 1)
         ]
         for start in starts[:-1]:
             await local.destination("NL-MOT", start)

@@ -20,11 +20,12 @@ from protocols.cli.demo import play
 from protocols.cli.demo_api import Api
 from protocols.cli.demo_guide import guide, steps
 from protocols.cli.demo_operators import HOME, LOCAL, RFID, STATIONS, USER, Operators, Ports, Secrets, free_ports
-from protocols.cli.demo_processes import LINE_BYTES_MAX, lines_of, open_processes
+from protocols.cli.demo_processes import lines_of, open_processes
 from protocols.cli.demo_record import Evidence
 from protocols.cli.demo_timeline import APP, DESTINATION, SOURCE, STATION, WIDTH, Timeline, node_line, station_line
 from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, outcome_of
+from statecharts.limits import DEMO_LINE
 from statecharts.simulated_equipment import BEHAVIOURS
 
 # -- operators ---------------------------------------------------------------------------------------------------------
@@ -144,14 +145,14 @@ async def test_lines_are_whole_however_they_arrive():
     async with trio.open_nursery() as nursery:
 
         async def send():
-            for chunk in (b"a\nb", b"b\n\nc", b"d" * LINE_BYTES_MAX, b"e"):
+            for chunk in (b"a\nb", b"b\n\nc", b"d" * DEMO_LINE.limit, b"e"):
                 await sender.send_all(chunk)
             await sender.aclose()
 
         nursery.start_soon(send)
         lines = [line async for line in lines_of(receiver)]
     assert lines[:3] == [b"a", b"bb", b""]
-    assert b"".join(lines[3:]) == b"c" + b"d" * LINE_BYTES_MAX + b"e"
+    assert b"".join(lines[3:]) == b"c" + b"d" * DEMO_LINE.limit + b"e"
 
 
 # -- the timeline ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from quart_trio import QuartTrio
 
 from protocols.mobieurope.client import MobiEuropeClient
 from protocols.mobieurope.server import register_services
+from statecharts.bounds import Watermarks
 from statecharts.vocabulary import (
     Acknowledgement,
     Authorize,
@@ -152,6 +153,7 @@ class Node:
             energy_unit=unit,
             new_correlation_id=lambda: "fresh-1",
             public_url=public_url,
+            watermarks=Watermarks(),
         )
 
     def client(self, password: str | bytes = PASSWORD, unit: EnergyUnit = EnergyUnit.WH) -> MobiEuropeClient:

@@ -27,6 +27,7 @@ from protocols.mobieurope import server
 from protocols.mobieurope.contract import Contract, destination_contract, source_contract
 from protocols.mobieurope.envelope import BadEnvelope
 from protocols.mobieurope.messages import Codec
+from statecharts.bounds import HTTP_BODY
 from statecharts.vocabulary import EnergyUnit
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
@@ -109,9 +110,9 @@ async def test_a_body_over_the_limit_is_refused_whole_or_in_chunks() -> None:
 
     async def chunks() -> Any:
         for _ in range(5):
-            yield b" " * (server.BODY_BYTES_MAX // 4)
+            yield b" " * (HTTP_BODY.limit // 4)
 
-    assert (await node.post(b" " * (server.BODY_BYTES_MAX + 1))).status_code == 413
+    assert (await node.post(b" " * (HTTP_BODY.limit + 1))).status_code == 413
     async with node.http() as http:
         response = await http.post(
             DESTINATION,
@@ -120,7 +121,7 @@ async def test_a_body_over_the_limit_is_refused_whole_or_in_chunks() -> None:
             auth=httpx.BasicAuth(USERNAME, PASSWORD),
         )
     assert response.status_code == 413
-    padded = envelope(GOOD) + b"\n" * (server.BODY_BYTES_MAX - len(envelope(GOOD)))
+    padded = envelope(GOOD) + b"\n" * (HTTP_BODY.limit - len(envelope(GOOD)))
     assert (await node.post(padded)).status_code == 200
 
 

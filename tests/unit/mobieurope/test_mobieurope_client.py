@@ -26,8 +26,9 @@ from structlog.testing import capture_logs
 
 from protocols.mobieurope import client as client_module
 from protocols.mobieurope.client import MobiEuropeClient
-from protocols.mobieurope.wire import ANSWER_BYTES_MAX, HttpConnections
+from protocols.mobieurope.wire import HttpConnections
 from statecharts.bounds import Watermarks
+from statecharts.limits import PEER_ANSWER
 from statecharts.vocabulary import (
     Acknowledgement,
     Answered,
@@ -164,7 +165,7 @@ UNANSWERED = {
         b'<!DOCTYPE e [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         + started("<c:ResponseError><errorCode>&x;</errorCode></c:ResponseError>"),
     ),
-    "too long": http(200, started() + b" " * ANSWER_BYTES_MAX),
+    "too long": http(200, started() + b" " * PEER_ANSWER.limit),
     "gzip bomb": http(200, gzip.compress(started() + b" " * 10**7), XML, "content-encoding: gzip"),
     "shorter than announced": http(200, started()).replace(b"content-length: ", b"content-length: 9"),
     "no HTTP": b"SSH-2.0-OpenSSH_9.7\r\n",
@@ -194,7 +195,7 @@ async def test_outcome_unknown(name: str) -> None:
     assert not outcome.alarm
 
 
-@pytest.mark.parametrize("body", [b"", HTML, fault("Sender"), b" " * (ANSWER_BYTES_MAX + 1)], ids=range(4))
+@pytest.mark.parametrize("body", [b"", HTML, fault("Sender"), b" " * (PEER_ANSWER.limit + 1)], ids=range(4))
 @pytest.mark.parametrize("status", [401, 403])
 async def test_d3_credentials_that_the_peer_does_not_take_raise_an_alarm(status: int, body: bytes) -> None:
     outcome = await told(http(status, body))

@@ -27,7 +27,9 @@ from wsdl_table import table
 
 from protocols.mobieurope import server
 from protocols.mobieurope.contract import destination_contract, source_contract
-from protocols.mobieurope.guard import CLAIMS_MAX, FAILURES_MAX, FAILURES_WINDOW_S, Failures
+from protocols.mobieurope.guard import FAILURES_WINDOW_S, Failures
+from statecharts.bounds import GUESSES_REMEMBERED, Watermarks
+from statecharts.limits import GUESSES
 from statecharts.vocabulary import (
     Answered,
     Authorize,
@@ -111,7 +113,7 @@ async def test_the_door_learns_the_peer_from_the_credentials() -> None:
 
 async def test_guessing_from_one_address_is_stopped_for_a_while(autojump_clock: trio.testing.MockClock) -> None:
     node = Node()
-    for _ in range(FAILURES_MAX):
+    for _ in range(GUESSES.limit):
         assert isinstance(outcome := await node.client(b"guess").call(START, 5), Unanswered)
         assert outcome.alarm
     asked = node.peers.asked
@@ -126,24 +128,24 @@ async def test_a_partner_is_not_kept_out_by_a_stranger_who_shares_its_address() 
     node = Node()
     stranger = httpx.BasicAuth("stranger", "guess")
     async with node.http() as http:
-        statuses = [(await http.post(DESTINATION, auth=stranger)).status_code for _ in range(FAILURES_MAX + 1)]
-    assert statuses == [401] * FAILURES_MAX + [429]
+        statuses = [(await http.post(DESTINATION, auth=stranger)).status_code for _ in range(GUESSES.limit + 1)]
+    assert statuses == [401] * GUESSES.limit + [429]
     assert isinstance(await node.client().call(START, 5), Answered)
 
 
 async def test_requests_without_credentials_are_no_guesses() -> None:
     node = Node()
-    for _ in range(FAILURES_MAX + 1):
+    for _ in range(GUESSES.limit + 1):
         assert (await node.post(b"", authorization="")).status_code == 401
 
 
 async def test_the_table_of_failures_is_bounded(autojump_clock: trio.testing.MockClock) -> None:
-    failures = Failures()
-    for number in range(CLAIMS_MAX + 10):
-        for _ in range(FAILURES_MAX if number in (0, CLAIMS_MAX + 9) else 1):
+    failures = Failures(Watermarks())
+    for number in range(GUESSES_REMEMBERED.limit + 10):
+        for _ in range(GUESSES.limit if number in (0, GUESSES_REMEMBERED.limit + 9) else 1):
             failures.count(("192.0.2.1", f"peer {number}"))
     assert not failures.too_many(("192.0.2.1", "peer 0"))
-    assert failures.too_many(("192.0.2.1", f"peer {CLAIMS_MAX + 9}"))
+    assert failures.too_many(("192.0.2.1", f"peer {GUESSES_REMEMBERED.limit + 9}"))
 
 
 # -- what the door says ------------------------------------------------------------------------------------------------

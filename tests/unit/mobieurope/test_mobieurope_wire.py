@@ -13,7 +13,6 @@ import trio.testing
 import trustme
 
 from protocols.mobieurope.wire import (
-    ANSWER_BYTES_MAX,
     IDLE_CONNECTION_S,
     HttpAnswer,
     HttpConnections,
@@ -21,6 +20,7 @@ from protocols.mobieurope.wire import (
     Unreachable,
 )
 from statecharts.bounds import PEER_CONNECTIONS, Watermarks
+from statecharts.limits import PEER_ANSWER
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/xml; charset=utf-16\r\n\r\nok"
 CONNECTIONS = PEER_CONNECTIONS.limit
@@ -128,7 +128,7 @@ async def test_every_framing_of_an_answer_is_read(answer: bytes) -> None:
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\nz",
-        b"HTTP/1.1 200 OK\r\n\r\n" + b"o" * (ANSWER_BYTES_MAX + 1),
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"o" * (PEER_ANSWER.limit + 1),
     ],
     ids=["shorter than said", "no chunk", "too long"],
 )

@@ -22,6 +22,7 @@ from protocols.rest.sv1_messages import (
 )
 from protocols.rest.v1 import apps, operators
 from protocols.rest.v1.commands import ANY_COMMAND
+from statecharts.bounds import Watermarks
 from statecharts.doors import DeliveryView, OrphanView, PeerView, StationView
 from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
@@ -38,6 +39,7 @@ def mounted(app: QuartTrio) -> QuartTrio:
     """The app with both SOAP services beside it, as the node mounts them; nobody calls them here."""
     never: Any = None
     services = {"energy_unit": EnergyUnit.WH, "new_correlation_id": str, "public_url": None, "peers": never}
+    services["watermarks"] = Watermarks()
     door: Any = object()
     register_services(app, destination=door, source=door, **services)
     return app

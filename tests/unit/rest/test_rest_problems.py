@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from protocols.http import BODY_BYTES_MAX
 from protocols.rest.app import make_bare_app
-from protocols.rest.auth import FAILURE_WINDOW_S, FAILURES_MAX, FailureLimiter
+from protocols.rest.auth import FAILURE_WINDOW_S, FailureLimiter
 from statecharts import bounds
 from statecharts.bounds import Watermarks
+from statecharts.limits import WRONG_TOKENS
 from statecharts.meters import Meters
 from statecharts.vocabulary import refused
 from tests.unit.rest.fakes import READY, World
@@ -235,9 +236,10 @@ async def test_an_unauthenticated_body_is_not_read() -> None:
 async def test_wrong_tokens_are_limited_per_address_and_a_known_one_still_passes() -> None:
     world = World(READY)
     statuses = [
-        (await world.ask("GET", "/api/v1/transactions", token="wrong")).status_code for _ in range(FAILURES_MAX + 1)
+        (await world.ask("GET", "/api/v1/transactions", token="wrong")).status_code
+        for _ in range(WRONG_TOKENS.limit + 1)
     ]
-    assert statuses == [401] * FAILURES_MAX + [429]
+    assert statuses == [401] * WRONG_TOKENS.limit + [429]
     limited = await world.ask("GET", "/api/v1/transactions", token="wrong")
     assert 1 <= int(limited.headers["Retry-After"]) <= FAILURE_WINDOW_S + 1
     assert (await world.ask("GET", "/api/v1/transactions")).status_code == 200
@@ -245,7 +247,7 @@ async def test_wrong_tokens_are_limited_per_address_and_a_known_one_still_passes
 
 async def test_the_limit_ends_with_its_window(autojump_clock: trio.testing.MockClock) -> None:
     limiter = FailureLimiter(Watermarks())
-    assert [limiter.wait_s("a") > 0 for _ in range(FAILURES_MAX + 1)] == [False] * FAILURES_MAX + [True]
+    assert [limiter.wait_s("a") > 0 for _ in range(WRONG_TOKENS.limit + 1)] == [False] * WRONG_TOKENS.limit + [True]
     assert limiter.wait_s("b") == 0
     autojump_clock.jump(FAILURE_WINDOW_S)
     assert limiter.wait_s("a") == 0

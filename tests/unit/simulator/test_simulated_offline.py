@@ -19,7 +19,8 @@ from central_in_memory import (
 )
 from trio.testing import MockClock
 
-from actors.simulated_outbox import OUTBOX_MAX, Charge, Outbox, Saying
+from actors.simulated_outbox import Charge, Outbox, Saying
+from statecharts.limits import SIMULATED_OUTBOX
 from statecharts.station_vocabulary import (
     ChangeConfiguration,
     Heartbeat,
@@ -161,11 +162,11 @@ async def test_a_full_outbox_gives_up_old_meter_values_but_no_start_and_no_stop(
     charge, outbox = Charge(1, ID_TAG, EPOCH, 0), Outbox()
     start = StartTransaction(connector_id=1, id_tag=ID_TAG, meter_start_wh=0, timestamp=EPOCH)
     stop = StopTransaction(transaction_id=0, meter_stop_wh=9, timestamp=EPOCH)
-    values = [MeterValues(connector_id=1, transaction_id=n) for n in range(OUTBOX_MAX)]
+    values = [MeterValues(connector_id=1, transaction_id=n) for n in range(SIMULATED_OUTBOX.limit)]
     reports: list[StationReport] = [start, *values, stop]
     for report in reports:
         outbox.add(Saying(report, charge))
-    assert len(outbox) == OUTBOX_MAX
+    assert len(outbox) == SIMULATED_OUTBOX.limit
     first = outbox.next(0, registered=True)
     assert first is not None
     assert first.report == start

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 import trio
 from structlog.testing import capture_logs
@@ -14,6 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from actors import commits, journal
 from actors.journal import open_journal
 from actors.records import Append, NewDelivery, StoreUnavailable
+from statecharts.bounds import APPENDS_WAITING, TIPS_KEPT
 from tests.contracts.samples import NOON, StoppedClock, append
 
 T = TypeVar("T")
@@ -51,7 +53,7 @@ async def test_all_that_wait_share_one_commit() -> None:
 
 
 async def test_the_queue_is_bounded_and_those_outside_wait_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "APPENDS_WAITING_MAX", 5)
+    monkeypatch.setattr(journal, "APPENDS_WAITING", msgspec.structs.replace(APPENDS_WAITING, limit=5))
     gate = Gate()
     async with open_journal("sqlite://", clock=StoppedClock(), run_sync=gate.run_sync) as opened:
         gate.shut()
@@ -101,7 +103,7 @@ async def test_a_cancelled_append_under_way_is_whole() -> None:
 
 
 async def test_streams_long_unused_are_forgotten_and_go_on_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commits, "TIPS_KEPT_MAX", 3)
+    monkeypatch.setattr(commits, "TIPS_KEPT", msgspec.structs.replace(TIPS_KEPT, limit=3))
     async with open_journal("sqlite://", clock=StoppedClock(), run_sync=Gate().run_sync) as opened:
         for seq in range(3):
             for number in range(10):

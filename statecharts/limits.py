@@ -1,0 +1,183 @@
+"""How big single things may be: texts, answers, lists that are shown. What may fill and empty stands in `bounds`."""
+
+from __future__ import annotations
+
+from statecharts.vocabulary import Value
+
+
+class Limit(Value, frozen=True, kw_only=True):
+    """How big or how many one thing may be: a text, an answer, a list that is shown. What is beyond is not taken."""
+
+    name: str
+    limit: int
+    unit: str
+    reason: str
+
+
+OCPP_IDENTITY = Limit(
+    name="ocpp_identity",
+    limit=48,
+    unit="characters",
+    reason="a station's identity in its URL; OCPP 2.0.1 allows 48 characters, more than 1.6 does",
+)
+OCPP_MESSAGE_ID = Limit(
+    name="ocpp_message_id",
+    limit=128,
+    unit="characters",
+    reason="OCPP-J 1.6 section 4.1.4 allows 36; a longer id of others does no harm and is echoed",
+)
+OCPP_DESCRIPTION = Limit(
+    name="ocpp_error_description",
+    limit=255,
+    unit="characters",
+    reason="OCPP-J 1.6 section 4.2.3: what a CALLERROR may say",
+)
+GUESSES = Limit(
+    name="peer_guesses_per_minute",
+    limit=20,
+    unit="failures",
+    reason="wrong credentials of one name from one address in 60 s; after that it is not looked at (429)",
+)
+PEER_ANSWER = Limit(
+    name="peer_answer",
+    limit=1024 * 1024,
+    unit="bytes",
+    reason="a list of 2,000 local services; a longer answer counts as none",
+)
+PEER_ADDRESSES_KEPT = Limit(
+    name="peer_addresses_kept",
+    limit=256,
+    unit="addresses",
+    reason="more URLs than a node has partners, taken apart once",
+)
+IDENTIFIER = Limit(
+    name="peer_identifier",
+    limit=255,
+    unit="characters",
+    reason="the contract bounds no identifier; what is kept for ever must be",
+)
+GRANT_NAME = Limit(
+    name="peer_authorization_identifier",
+    limit=64,
+    unit="characters",
+    reason="an authorizationIdentifier has 8 or 12 characters in MOBI.Europe; partners' longer ones are borne with",
+)
+NAME_GUESSED = Limit(
+    name="peer_name_guessed",
+    limit=64,
+    unit="characters",
+    reason="what is remembered of a user name that was wrong",
+)
+CAUSE = Limit(
+    name="cause",
+    limit=400,
+    unit="characters",
+    reason="what is kept of another operator's words on why something failed: three sentences",
+)
+REASON = Limit(
+    name="soap_reason",
+    limit=400,
+    unit="characters",
+    reason="what a SOAP Fault tells a partner of its mistake",
+)
+ENERGY = Limit(
+    name="energy",
+    limit=2**63 - 1,
+    unit="Wh",
+    reason="what the store's integers hold; no meter counts so far",
+)
+DEGREES_DECIMALS = Limit(
+    name="degrees_decimals",
+    limit=40,
+    unit="digits",
+    reason="places are kept as they were written; beyond 10 digits they name atoms",
+)
+NAMESAKES_SHOWN = Limit(
+    name="namesakes_shown",
+    limit=100,
+    unit="transactions",
+    reason="transactions with one authorizationIdentifier: more than one is rare, a hundred a partner's defect",
+)
+DAMAGE_SHOWN = Limit(
+    name="damage_shown",
+    limit=1_000,
+    unit="rows",
+    reason="altered rows that `check-journal` names before it stops: nobody reads more",
+)
+VALUE_SHOWN = Limit(
+    name="configuration_value_shown",
+    limit=80,
+    unit="characters",
+    reason="what a message about the configuration repeats of a wrong value: one line",
+)
+WAL_KEPT = Limit(
+    name="sqlite_wal_kept",
+    limit=64 * 1024 * 1024,
+    unit="bytes",
+    reason="what SQLite's write-ahead log keeps on the disk after it was written back: minutes of full load",
+)
+# -- simulated stations, which run in a process of their own -----------------------------------------------------------
+
+SIMULATED_STATIONS = Limit(
+    name="simulated_stations",
+    limit=10_000,
+    unit="stations",
+    reason="as many as a node takes by default, from one process",
+)
+SIMULATED_TURNS = Limit(
+    name="simulated_turns_waiting",
+    limit=64,
+    unit="turns",
+    reason="what waits for one simulated station; its central system sends one call at a time",
+)
+SIMULATED_HISTORY = Limit(
+    name="simulated_history",
+    limit=10_000,
+    unit="steps",
+    reason="what a test may look back on",
+)
+SIMULATED_CHARGES = Limit(
+    name="simulated_charges",
+    limit=10_000,
+    unit="charges",
+    reason="what a test may look back on",
+)
+SIMULATED_OUTBOX = Limit(
+    name="simulated_outbox",
+    limit=10_000,
+    unit="reports",
+    reason="what a station that is offline keeps; weeks of meter values",
+)
+DEMO_LINE = Limit(
+    name="demo_line",
+    limit=1_000_000,
+    unit="bytes",
+    reason="a line of a node's log that the demo reads",
+)
+WRONG_TOKENS = Limit(
+    name="rest_wrong_tokens_per_minute",
+    limit=20,
+    unit="tokens",
+    reason="wrong tokens that an address may send in 60 s; then it is answered 429 instead of 401",
+)
+LAST_EVENT_ID = Limit(
+    name="rest_last_event_id",
+    limit=15,
+    unit="digits",
+    reason="a place in the journal of a node that wrote a million facts a second for thirty years",
+)
+ARCHIVED_AT_ONCE = Limit(
+    name="archived_at_once",
+    limit=20,
+    unit="transactions",
+    reason="some 20 ms of the writer's time; what actors append waits no longer for it",
+)
+FACTS_PACKED = Limit(
+    name="facts_packed",
+    limit=1_000,
+    unit="facts",
+    reason="one row of the archive: some 500 kB before it is compressed, read whole when its stream is",
+)
+
+LIMITS: tuple[Limit, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Limit))
+"""All of them, in the order of this page."""
