@@ -14,7 +14,7 @@ from protocols.cli.config import Config
 from protocols.cli.listeners import HTTP1, HTTP2, ServerTls, listen
 from protocols.http import HttpLimits, serve_http
 from protocols.mobieurope.counted import CountedDoor
-from protocols.mobieurope.server import register_services
+from protocols.mobieurope.server import Services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
@@ -98,10 +98,9 @@ class Servers:
         listeners = await listen("http", config, config.port)
         peers: list[str] = []
         if config.peers_port is None:
-            self._mount_services(app)
+            app = self._with_services(app)
         else:
-            soap = make_bare_app("roamnode-peers", self._new_id, self._meters)
-            self._mount_services(soap)
+            soap = self._with_services(make_bare_app("roamnode-peers", self._new_id, self._meters))
             tls = self._tls.context(config, client_authorities=config.peers_client_authorities, protocols=HTTP1)
             peers = await self._serve(nursery, soap, await listen("http.peers", config, config.peers_port), tls)
         tls = self._tls.context(config, protocols=HTTP2 if config.http2 else HTTP1)
@@ -147,22 +146,20 @@ class Servers:
             insight=self._doors.insight,
         )
 
-    def _mount_services(self, app: Any) -> None:
-        # Energy that comes without a unit is Wh, as Motown reads it; our own unit is only for what we send.
-        register = partial(
-            register_services,
+    def _with_services(self, app: Any) -> Services:
+        received = self._meters.soap_received
+        return Services(
             app,
+            destination=self._doors.destination and CountedDoor(self._doors.destination, received),
+            source=self._doors.source and CountedDoor(self._doors.source, received),
+            destination_peers=self._directories.sources,
+            source_peers=self._directories.destinations,
+            # Energy that comes without a unit is Wh, as Motown reads it; our own unit is only for what we send.
             energy_unit=EnergyUnit.WH,
             new_correlation_id=self._new_id,
             public_url=self._config.http.public_url,
             watermarks=self._meters.watermarks,
         )
-        if self._doors.destination is not None:
-            door = CountedDoor(self._doors.destination, self._meters.soap_received)
-            register(destination=door, source=None, peers=self._directories.sources)
-        if self._doors.source is not None:
-            door = CountedDoor(self._doors.source, self._meters.soap_received)
-            register(destination=None, source=door, peers=self._directories.destinations)
 
     async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
         config = self._config.ocpp

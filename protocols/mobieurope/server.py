@@ -1,4 +1,4 @@
-"""Our SOAP services, as routes of a Quart-Trio app: one address per module, each leading to its door.
+"""Our SOAP services, in front of any other ASGI app: one address per module, each leading to its door.
 
 A handler only hands over to the door and awaits its answer: a peer that hangs up cancels the handler, never what an
 actor behind the door has begun.
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 import trio
-from quart import Quart, Response, request
 from structlog.contextvars import bound_contextvars
 
 from protocols.http.certificates import client_fingerprint
 from protocols.mobieurope.contract import Contract, destination_contract, source_contract
 from protocols.mobieurope.envelope import BadEnvelope
+from protocols.mobieurope.exchange import App, Exchange, Gone, HttpRefusal, Receive, Scope, Send
 from protocols.mobieurope.guard import FAILURES_WINDOW_S, Guard, TooManyFailures
 from protocols.mobieurope.messages import Call, Codec, Reply
 from statecharts.bounds import HTTP_BODY, Watermarks
@@ -37,37 +39,50 @@ log = structlog.get_logger("mobieurope")
 Door = Callable[[str, Any], Awaitable[RoamingAnswer]]
 
 
-def register_services(
-    app: Quart,
-    *,
-    destination: DestinationDoor | None,
-    source: SourceDoor | None,
-    peers: PeerDirectory,
-    energy_unit: EnergyUnit,
-    new_correlation_id: Callable[[], str],
-    public_url: str | None,
-    watermarks: Watermarks,
-) -> None:
-    """Mounts the MOBI.Europe services on `app`, each only if its door is given; the other's address answers 404.
+class Services:
+    """An ASGI app: the MOBI.Europe services, each only if it has a door; all that is not theirs goes to `others`.
 
-    `energy_unit` is the unit of energy that a peer sends without one. `public_url` ("https://roaming.example.org") goes
-    into the WSDL; without it, the address asked. `new_correlation_id` names requests that bring no X-Correlation-ID.
+    `destination_peers` may use the Destination's service, `source_peers` the Source's. `energy_unit` is the unit of
+    energy that a peer sends without one. `public_url` ("https://roaming.example.org") goes into the WSDL; without it,
+    the address asked. `new_correlation_id` names requests that bring no X-Correlation-ID.
     """
-    guard = Guard(peers, watermarks)
-    for contract, door in ((destination_contract(), destination), (source_contract(), source)):
-        if door is not None:
-            service = _Service(contract, door, guard, energy_unit, new_correlation_id, public_url)
-            endpoint = contract.path.rpartition("/")[2]
-            app.add_url_rule(contract.path, f"{endpoint}.describe", service.describe, methods=["GET"])
-            app.add_url_rule(contract.path, f"{endpoint}.receive", service.receive, methods=["POST"])
 
+    def __init__(
+        self,
+        others: App,
+        *,
+        destination: DestinationDoor | None,
+        source: SourceDoor | None,
+        destination_peers: PeerDirectory,
+        source_peers: PeerDirectory,
+        energy_unit: EnergyUnit,
+        new_correlation_id: Callable[[], str],
+        public_url: str | None,
+        watermarks: Watermarks,
+    ) -> None:
+        self._others = others
+        made = partial(_Service, energy_unit=energy_unit, new_correlation_id=new_correlation_id, public_url=public_url)
+        doors: tuple[tuple[Contract, Door | None, PeerDirectory], ...] = (
+            (destination_contract(), destination, destination_peers),
+            (source_contract(), source, source_peers),
+        )
+        self._services = {
+            contract.path: made(contract, door, Guard(peers, watermarks))
+            for contract, door, peers in doors
+            if door is not None
+        }
 
-class _HttpRefusal(Exception):
-    """An HTTP refusal, before there is a SOAP message to answer."""
+    @property
+    def routes(self) -> list[str]:
+        """What is answered here, as "POST /services/mobiEuropeSourceService"."""
+        return [f"{method} {path}" for path in self._services for method in ("GET", "POST")]
 
-    def __init__(self, status: int, text: str, **headers: str) -> None:
-        super().__init__(text)
-        self.status, self.text, self.headers = status, text, headers
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._services.get(scope["path"]) if scope["type"] == "http" else None
+        if service is None:
+            await self._others(scope, receive, send)
+        else:
+            await service.serve(Exchange(scope, receive, send))
 
 
 class _Service:
@@ -78,6 +93,7 @@ class _Service:
         contract: Contract,
         door: Door,
         guard: Guard,
+        *,
         energy_unit: EnergyUnit,
         new_correlation_id: Callable[[], str],
         public_url: str | None,
@@ -87,40 +103,53 @@ class _Service:
         self._new_correlation_id = new_correlation_id
         self._location = None if public_url is None else public_url.rstrip("/") + contract.path
 
-    async def describe(self) -> Response:
-        """The WSDL, for anybody: it is a public contract."""
-        if "wsdl" not in {name.lower() for name in request.args}:
-            return Response(f"Ask for {self._contract.path}?wsdl, or POST.\n", 405, {"Allow": "POST"}, None, _PLAIN)
-        # request.base_url is made of the Host header alone: what a proxy claims in X-Forwarded-* is not believed
-        wsdl = self._contract.wsdl_at(self._location or request.base_url)
-        return Response(wsdl, content_type="text/xml; charset=utf-8")
-
-    async def receive(self) -> Response:
-        """A SOAP message: authenticated, then read, then decoded, then handed to the door."""
-        given = request.headers.get(CORRELATION_HEADER, "")
+    async def serve(self, exchange: Exchange) -> None:
+        """Answers a request; not, if its client hangs up first."""
+        given = exchange.headers.get(CORRELATION_HEADER.lower(), "")
         correlation_id = given if _CORRELATION_ID.fullmatch(given) else self._new_correlation_id()
+        headers = {CORRELATION_HEADER: correlation_id, "X-Content-Type-Options": "nosniff"}
         with bound_contextvars(correlation_id=correlation_id):
             try:
-                peer = self._authenticated()
-                body, charset = await _body()
-                status, content, content_type = await self._reply(peer, body, charset)
-                response = Response(content, status, content_type=content_type)
-            except _HttpRefusal as refusal:
-                log.warning("soap request refused", status=refusal.status, reason=refusal.text, address=_address())
-                response = Response(refusal.text + "\n", refusal.status, refusal.headers, None, _PLAIN)
-        response.headers[CORRELATION_HEADER] = correlation_id
-        return response
+                await self._serve(exchange, headers)
+            except HttpRefusal as no:
+                log.warning("soap request refused", status=no.status, reason=no.text, address=exchange.address)
+                await exchange.answer(no.status, no.text.encode() + b"\n", _PLAIN, headers | no.headers)
+            except Gone:
+                log.info("soap request given up", address=exchange.address)
 
-    def _authenticated(self) -> str:
+    async def _serve(self, exchange: Exchange, headers: dict[str, str]) -> None:
+        if exchange.method in ("GET", "HEAD"):
+            await self._describe(exchange, headers)
+        elif exchange.method == "POST":
+            peer = self._authenticated(exchange)
+            body, charset = await _body(exchange)
+            await exchange.unless_gone(partial(self._receive, exchange, headers, peer, body, charset))
+        else:
+            raise HttpRefusal(405, "Only GET and POST are answered here.", Allow="GET, POST")
+
+    async def _describe(self, exchange: Exchange, headers: dict[str, str]) -> None:
+        """The WSDL, for anybody: it is a public contract."""
+        if "wsdl" not in {name.lower() for name, _ in parse_qsl(exchange.query, True)}:
+            raise HttpRefusal(405, f"Ask for {self._contract.path}?wsdl, or POST.", Allow="POST")
+        wsdl = self._contract.wsdl_at(self._location or exchange.url)
+        await exchange.answer(200, wsdl.encode(), "text/xml; charset=utf-8", headers)
+
+    async def _receive(
+        self, exchange: Exchange, headers: dict[str, str], peer: str, body: bytes, charset: str | None
+    ) -> None:
+        status, content, content_type = await self._reply(peer, body, charset)
+        await exchange.answer(status, content, content_type, headers)
+
+    def _authenticated(self, exchange: Exchange) -> str:
         try:
-            certificate = client_fingerprint(request.scope)
-            peer = self._guard.admit(_address(), request.headers.get("Authorization"), certificate)
+            certificate = client_fingerprint(exchange.scope)
+            peer = self._guard.admit(exchange.address, exchange.headers.get("authorization"), certificate)
         except TooManyFailures:
-            wait = {"Retry-After": str(int(FAILURES_WINDOW_S))}
-            raise _HttpRefusal(429, "Too many wrong credentials from this address.", **wait) from None
+            again = str(int(FAILURES_WINDOW_S))
+            raise HttpRefusal(429, "Too many wrong credentials from this address.", Retry_After=again) from None
         if peer is None:
-            challenge = {"WWW-Authenticate": 'Basic realm="MOBI.Europe", charset="UTF-8"'}
-            raise _HttpRefusal(401, "Only known peers may call this service.", **challenge)
+            challenge = 'Basic realm="MOBI.Europe", charset="UTF-8"'
+            raise HttpRefusal(401, "Only known peers may call this service.", WWW_Authenticate=challenge)
         return peer
 
     async def _reply(self, peer: str, body: bytes, charset: str | None) -> Reply:
@@ -154,28 +183,9 @@ class _Service:
             return call.refuse(refusal)
 
 
-async def _body() -> tuple[bytes, str | None]:
-    """The request's body, at most `bounds.HTTP_BODY`, and the character set that its Content-Type names."""
-    if request.mimetype not in _MEDIA_TYPES:
-        raise _HttpRefusal(415, "Send application/soap+xml (SOAP 1.2) or text/xml (SOAP 1.1).")
-    if (request.content_length or 0) > HTTP_BODY.limit:
-        raise _too_large()
-    body = bytearray()
-    with trio.move_on_after(BODY_TIMEOUT_S) as waiting:
-        async for chunk in request.body:
-            body += chunk
-            if len(body) > HTTP_BODY.limit:
-                raise _too_large()
-    if waiting.cancelled_caught:
-        raise _HttpRefusal(408, f"The body did not arrive within {BODY_TIMEOUT_S:g} s.")
-    return bytes(body), request.mimetype_params.get("charset")
-
-
-def _too_large() -> _HttpRefusal:
-    return _HttpRefusal(413, f"The body is larger than {HTTP_BODY.limit} bytes.")
-
-
-def _address() -> str:
-    """The address of the connection itself; headers that claim another are not believed."""
-    client = request.scope.get("client")
-    return client[0] if client else "local"
+async def _body(exchange: Exchange) -> tuple[bytes, str | None]:
+    """The request's body, and the character set that its Content-Type names."""
+    name, charset = exchange.media_type
+    if name not in _MEDIA_TYPES:
+        raise HttpRefusal(415, "Send application/soap+xml (SOAP 1.2) or text/xml (SOAP 1.1).")
+    return await exchange.body(HTTP_BODY.limit, BODY_TIMEOUT_S), charset

@@ -12,7 +12,7 @@ import trio.testing
 from quart_trio import QuartTrio
 
 from protocols.mobieurope.client import MobiEuropeClient
-from protocols.mobieurope.server import register_services
+from protocols.mobieurope.server import Services
 from statecharts.bounds import Watermarks
 from statecharts.ports import PeerClient
 from statecharts.vocabulary import (
@@ -87,12 +87,12 @@ def linked(partner: Partner) -> PeerClient:
 
 
 def over_soap(partner: Partner) -> PeerClient:
-    app = QuartTrio("partner")
-    register_services(
-        app,
+    app = Services(
+        QuartTrio("partner"),
         destination=partner.destination,
         source=partner.source,
-        peers=partner,
+        destination_peers=partner,
+        source_peers=partner,
         energy_unit=EnergyUnit.WH,
         new_correlation_id=lambda: "fresh",
         public_url=None,

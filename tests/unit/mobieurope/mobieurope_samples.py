@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quart_trio import QuartTrio
 
 from protocols.mobieurope.client import MobiEuropeClient
-from protocols.mobieurope.server import register_services
+from protocols.mobieurope.server import Services
 from statecharts.bounds import Watermarks
 from statecharts.vocabulary import (
     Acknowledgement,
@@ -144,12 +144,12 @@ class Node:
 
     def __init__(self, public_url: str | None = None, unit: EnergyUnit = EnergyUnit.WH, **doors: Door | None) -> None:
         self.door, self.peers = Door(), Peers()
-        self.app = QuartTrio("node")
-        register_services(
-            self.app,
+        self.app = Services(
+            QuartTrio("node"),
             destination=doors.get("destination", self.door),
             source=doors.get("source", self.door),
-            peers=self.peers,
+            destination_peers=self.peers,
+            source_peers=self.peers,
             energy_unit=unit,
             new_correlation_id=lambda: "fresh-1",
             public_url=public_url,

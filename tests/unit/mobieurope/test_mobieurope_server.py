@@ -21,6 +21,7 @@ from mobieurope_samples import (
     envelope,
     fault_code,
 )
+from quart_trio import QuartTrio
 from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 from wsdl_table import table
@@ -72,6 +73,25 @@ async def test_the_wsdl_names_the_public_url_where_there_is_one() -> None:
 async def test_a_get_without_wsdl_is_told_what_to_do() -> None:
     response = await Node().get(DESTINATION)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS"])
+async def test_other_methods_are_told_which_there_are(method: str) -> None:
+    async with Node().http() as http:
+        response = await http.request(method, DESTINATION)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_a_head_is_answered_like_a_get_without_its_body() -> None:
+    async with Node().http() as http:
+        response = await http.head(f"{DESTINATION}?wsdl")
+    assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) > 1_000
+
+
+async def test_no_browser_guesses_what_an_answer_is() -> None:
+    for response in (await Node().get(DESTINATION), await Node().get(f"{DESTINATION}?wsdl")):
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 # -- who ---------------------------------------------------------------------------------------------------------------
@@ -194,10 +214,10 @@ async def test_d22_a_door_that_does_not_answer_is_a_receiver_fault_in_time(
 
 
 async def test_d22_a_body_that_does_not_arrive_is_408(autojump_clock: trio.testing.MockClock) -> None:
-    node = Node()
-    client = node.app.test_client()
+    app = QuartTrio("its client")
+    app.asgi_app = Node().app
     headers = {"Content-Type": "text/xml", "Authorization": BASIC}
-    async with client.request(DESTINATION, method="POST", headers=headers) as connection:
+    async with app.test_client().request(DESTINATION, method="POST", headers=headers) as connection:
         await connection.send(b"<")
         response = await connection.as_response()
     assert response.status_code == 408

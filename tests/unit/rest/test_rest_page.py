@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from quart_trio import QuartTrio
 
-from protocols.mobieurope.server import register_services
+from protocols.mobieurope.server import Services
 from protocols.rest.problems import phrase
 from protocols.rest.sv1_messages import (
     SourceAuthorize,
@@ -35,14 +35,22 @@ VALUES = {"$URL": "", "$TX": "tx-1", "NL-MOT-CS01": "CS01", "anna": "alice"}
 VALUES |= {"$app": "app", "$operator": "operator", "$json": "json"}
 
 
-def mounted(app: QuartTrio) -> QuartTrio:
-    """The app with both SOAP services beside it, as the node mounts them; nobody calls them here."""
+def services_before(app: QuartTrio) -> Services:
+    """Both SOAP services in front of the app, as the node has them; nobody calls them here."""
     never: Any = None
-    services = {"energy_unit": EnergyUnit.WH, "new_correlation_id": str, "public_url": None, "peers": never}
-    services["watermarks"] = Watermarks()
     door: Any = object()
-    register_services(app, destination=door, source=door, **services)
-    return app
+    app.asgi_app = services = Services(
+        app.asgi_app,
+        destination=door,
+        source=door,
+        destination_peers=never,
+        source_peers=never,
+        energy_unit=EnergyUnit.WH,
+        new_correlation_id=str,
+        public_url=None,
+        watermarks=Watermarks(),
+    )
+    return services
 
 
 def routes_of(app: QuartTrio) -> set[str]:
@@ -56,7 +64,8 @@ def routes_told() -> list[str]:
 
 
 def test_every_route_is_on_the_page_once_and_none_that_is_not_there() -> None:
-    assert sorted(routes_told()) == sorted(routes_of(mounted(World().app)))
+    app = World().app
+    assert sorted(routes_told()) == sorted([*routes_of(app), *services_before(app).routes])
 
 
 def test_a_route_that_nobody_wrote_down_is_found() -> None:
@@ -119,7 +128,7 @@ async def test_an_example_works(example: list[str]) -> None:
     world = World(msgspec.structs.replace(READY, state="TxRunning" if path.endswith("/stop") else "Ready"))
     if path.endswith("/events"):
         world.draining.set()  # which ends the stream
-    mounted(world.app)
+    services_before(world.app)
     response = await world.ask(
         options.get("-X", "POST" if data else "GET"), path, token=token, data=data, headers=headers
     )
