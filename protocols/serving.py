@@ -18,7 +18,7 @@ from protocols.mobieurope.server import Services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
-from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
+from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS, OCPP_CONNECTIONS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import (
@@ -168,7 +168,9 @@ class Servers:
             connections_max=config.connections_max,
             call_timeout_s=config.call_timeout_s,
             ping_interval_s=config.ping_interval_s,
+            watermarks=self._meters.watermarks,
         )
+        limits.watermarks.limit(OCPP_CONNECTIONS, limits.connections_max)
         serve = partial(
             serve_stations,
             await listen("ocpp", config, config.port),

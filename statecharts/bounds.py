@@ -152,6 +152,41 @@ STORE_READERS = Bound(
 
 # -- stations ----------------------------------------------------------------------------------------------------------
 
+# -- stations ----------------------------------------------------------------------------------------------------------
+
+OCPP_CONNECTIONS = Bound(
+    name="ocpp_connections",
+    limit=10_000,
+    unit="connections",
+    reason="some 250 MB when all are there; a further one is answered 503 and comes again (`ocpp.connections_max`)",
+)
+OCPP_WAITING_CALLS = Bound(
+    name="ocpp_waiting_calls",
+    limit=16,
+    unit="calls",
+    reason="commands that wait for one station, which takes them one by one: eight minutes' worth if it never answers; "
+    "a further one is never sent and its asker is told so",
+)
+OCPP_INCOMING_CALLS = Bound(
+    name="ocpp_incoming_calls",
+    limit=16,
+    unit="calls",
+    reason="a station sends one and waits for its answer (OCPP-J 1.6 section 4.1.1); the next is answered CALLERROR",
+)
+OCPP_REMEMBERED_ANSWERS = Bound(
+    name="ocpp_remembered_answers",
+    limit=8,
+    unit="answers",
+    reason="given again when a station repeats a call on its connection, which it does with the last one",
+)
+OCPP_FAILING_ADDRESSES = Bound(
+    name="ocpp_failing_addresses",
+    limit=1_024,
+    unit="addresses",
+    reason="addresses that were turned away lately, each with the station it claimed to be; the one longest quiet is "
+    "forgotten first",
+)
+
 # -- partners ----------------------------------------------------------------------------------------------------------
 
 PEER_CONNECTIONS = Bound(

@@ -14,6 +14,24 @@ class Limit(Value, frozen=True, kw_only=True):
     reason: str
 
 
+OCPP_FRAME = Limit(
+    name="ocpp_frame",
+    limit=65_536,
+    unit="bytes",
+    reason="a message of a station: ten times a MeterValues with a day's samples; a longer one closes its connection",
+)
+OCPP_HEAD = Limit(
+    name="ocpp_head",
+    limit=16_384,
+    unit="bytes",
+    reason="the request that opens a connection, ten times an honest one",
+)
+OCPP_FAILURES = Limit(
+    name="ocpp_failures_per_minute",
+    limit=20,
+    unit="failures",
+    reason="refusals of one station's name from one address in 60 s; after that it is refused unseen (429)",
+)
 OCPP_IDENTITY = Limit(
     name="ocpp_identity",
     limit=48,

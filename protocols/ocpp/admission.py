@@ -18,6 +18,7 @@ import trio
 from websockets.http11 import Request
 
 from protocols.ocpp.limits import Limits
+from statecharts.bounds import OCPP_FAILING_ADDRESSES
 from statecharts.limits import OCPP_IDENTITY
 from statecharts.ports import StationDirectory
 
@@ -121,6 +122,7 @@ class Admission:
         self._failures[claim] = failures
         if len(self._failures) > self._limits.addresses_max:
             self._failures.popitem(last=False)
+        self._limits.watermarks.saw(OCPP_FAILING_ADDRESSES, len(self._failures))
 
 
 def _authorization(request: Request) -> str | None:

@@ -1,8 +1,18 @@
-"""Every bound of the OCPP floor in one place, each with its unit in its name."""
+"""What one OCPP listener, or one station's end, keeps to: the bounds that are in force there, and its time-outs."""
 
 from __future__ import annotations
 
 import msgspec
+
+from statecharts.bounds import (
+    OCPP_CONNECTIONS,
+    OCPP_FAILING_ADDRESSES,
+    OCPP_INCOMING_CALLS,
+    OCPP_REMEMBERED_ANSWERS,
+    OCPP_WAITING_CALLS,
+    Watermarks,
+)
+from statecharts.limits import OCPP_FAILURES, OCPP_FRAME, OCPP_HEAD
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,16 +24,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     A connection silent for `ping_interval_s` is pinged, and dropped `pong_timeout_s` later if it stays silent.
     An address with `address_failures_max` refusals for one station within `address_window_s` is refused unseen for that
     station for the rest of it; `addresses_max` such counts are remembered.
+    `watermarks` are told how far each was filled.
     """
 
-    frame_bytes_max: int = 65_536
-    head_bytes_max: int = 16_384
-    connections_max: int = 10_000
-    waiting_calls_max: int = 16
-    incoming_calls_max: int = 16
-    remembered_answers_max: int = 8
-    addresses_max: int = 1_024
-    address_failures_max: int = 20
+    frame_bytes_max: int = OCPP_FRAME.limit
+    head_bytes_max: int = OCPP_HEAD.limit
+    connections_max: int = OCPP_CONNECTIONS.limit
+    waiting_calls_max: int = OCPP_WAITING_CALLS.limit
+    incoming_calls_max: int = OCPP_INCOMING_CALLS.limit
+    remembered_answers_max: int = OCPP_REMEMBERED_ANSWERS.limit
+    addresses_max: int = OCPP_FAILING_ADDRESSES.limit
+    address_failures_max: int = OCPP_FAILURES.limit
     address_window_s: float = 60.0
     handshake_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
@@ -33,3 +44,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     pong_timeout_s: float = 30.0
     close_timeout_s: float = 2.0
     drain_timeout_s: float = 3.0
+    watermarks: Watermarks = msgspec.field(default_factory=Watermarks)

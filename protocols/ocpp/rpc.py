@@ -34,6 +34,7 @@ from protocols.ocpp.frames import (
     error_code,
 )
 from protocols.ocpp.limits import Limits
+from statecharts.bounds import OCPP_INCOMING_CALLS, OCPP_REMEMBERED_ANSWERS, OCPP_WAITING_CALLS
 from statecharts.promises import Promise
 
 
@@ -155,6 +156,8 @@ class RpcPeer:
         if self.waiting_calls >= self._limits.waiting_calls_max:
             return NotSent(f"{self._limits.waiting_calls_max} calls are waiting already")
         self._turn = self._turn or trio.StrictFIFOLock()
+        if self._turn.locked():
+            self._limits.watermarks.saw(OCPP_WAITING_CALLS, self.waiting_calls + 1)
         async with self._turn:
             if self._closed_because:
                 return NotSent(self._closed_because)
@@ -262,6 +265,7 @@ class RpcPeer:
             self._remember(call.message_id, seen)
             self._queue = self._queue or deque()
             self._queue.append((call, seen))
+            self._limits.watermarks.saw(OCPP_INCOMING_CALLS, len(self._queue))
         else:
             limit = self._limits.incoming_calls_max
             self._refuse(call.message_id, ocpp.GenericError(f"{limit} calls are waiting already"))
@@ -271,6 +275,7 @@ class RpcPeer:
         self._seen[message_id] = seen
         if len(self._seen) > self._limits.remembered_answers_max + self._limits.incoming_calls_max:
             del self._seen[next(iter(self._seen))]
+        self._limits.watermarks.saw(OCPP_REMEMBERED_ANSWERS, min(len(self._seen), self._limits.remembered_answers_max))
 
     def _on_answer(self, answer: CallResult | CallError, data: bytes) -> None:
         if self._outstanding is None or self._outstanding.message_id != answer.message_id:

@@ -24,6 +24,7 @@ from protocols.ocpp.lines import line_over
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.websocket import ServerWebSocket
+from statecharts.bounds import OCPP_CONNECTIONS
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.promises import Promise
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
@@ -227,6 +228,7 @@ class StationServer:
             tolerated=self.tolerated,
         )
         self._live[connection] = None
+        self._limits.watermarks.saw(OCPP_CONNECTIONS, len(self._live))
         try:
             await connection.run()
         finally:
