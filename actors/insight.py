@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 import trio
-from sqlalchemy import Column, ColumnElement, Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, TextClause, func, select
 
 from actors import tables
 from actors.context import Context
@@ -160,10 +160,10 @@ def _records(connection: Connection) -> Counts:
 
 def _under_way(connection: Connection) -> Counts:
     columns = tables.transactions.c
-    return _counted(connection, columns.final == 0, columns.role, columns.state)
+    return _counted(connection, tables.UNDER_WAY, columns.role, columns.state)
 
 
-def _counted(connection: Connection, which: ColumnElement[bool], *by: Column[str]) -> Counts:
+def _counted(connection: Connection, which: ColumnElement[bool] | TextClause, *by: Column[str]) -> Counts:
     """How many rows there are for each combination of these columns' values."""
     query = select(*by, func.count()).where(which).group_by(*by)
     return {tuple(map(str, labels)): int(count) for *labels, count in connection.execute(query)}

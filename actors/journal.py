@@ -209,7 +209,7 @@ def _find(connection: Connection, scope: str, name: str) -> str | None:
 
 def _live_streams(connection: Connection, role: str) -> tuple[str, ...]:
     views = tables.transactions.c
-    query = select(views.stream).where(views.role == role, views.final == 0).order_by(views.created_at, views.stream)
+    query = select(views.stream).where(views.role == role, tables.UNDER_WAY).order_by(views.created_at, views.stream)
     return tuple(connection.scalars(query))
 
 

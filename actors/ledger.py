@@ -71,7 +71,7 @@ class Ledger:
         """The newest transaction of a role; with `only_open` the newest that is not final."""
         query = _all_views().where(_VIEWS.role == role)
         if only_open:
-            query = query.where(_VIEWS.final == 0)
+            query = query.where(tables.UNDER_WAY)
         return _first(await self._views(query.order_by(*_NEWEST_FIRST).limit(1)))
 
     async def changes_since(
@@ -88,7 +88,10 @@ class Ledger:
 
         Whoever asks again with the position of the last one misses nothing: each later change has a higher one.
         """
-        query = _matching(role, None, users).where(_VIEWS.position > position)
+        query = _matching(None, None, users).where(_VIEWS.position > position)
+        if role is not None:
+            # Not by the index of roles: after it, half of all there ever was would be sorted by position.
+            query = query.where(func.coalesce(_VIEWS.role, "") == role)
         if stream is not None:
             query = query.where(_VIEWS.stream == stream)
         return await self._store.read(_changes, query.order_by(_VIEWS.position, _VIEWS.stream).limit(limit))
@@ -98,9 +101,9 @@ class Ledger:
         return await self._store.read(_number, select(func.max(_VIEWS.position)))
 
     async def count_open(self, peer: str, user: str, *, states: Collection[str], role: str = "destination") -> int:
-        """How many transactions of a peer's user are in one of these states."""
-        query = select(func.count()).where(_VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.role == role)
-        return await self._store.read(_number, query.where(_VIEWS.state.in_(sorted(states))))
+        """How many transactions of a peer's user are in one of these states, none of which may be final."""
+        mine = _VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.role == role, _VIEWS.state.in_(sorted(states))
+        return await self._store.read(_number, select(func.count()).where(tables.UNDER_WAY, *mine))
 
     # -- charge records ------------------------------------------------------------------------------------------------
 
@@ -132,8 +135,8 @@ class Ledger:
         `overdue` and `parked` are always there, with 0 where no record has that status.
         """
         which = _CDRS.peer == peer if role is None else and_(_CDRS.peer == peer, _CDRS.role == role)
-        counts = await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.status))
-        return {**counts, "delivered": await self._store.read(_delivered, peer)}
+        counts = await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.role, _CDRS.status))
+        return {**counts, "delivered": counts["delivered"] + await self._store.read(_number, _tried(peer))}
 
     # -- orphans -------------------------------------------------------------------------------------------------------
 
@@ -197,11 +200,21 @@ def _cdr_cursor(last: LedgerEntry) -> str:
 
 _ACKNOWLEDGED = or_(_CDRS.acknowledged_at.is_not(None), _CDRS.status == "acknowledged")
 _COUNTED = (
+    _CDRS.role,
     _CDRS.status,
     func.count(),
     func.count().filter(_ACKNOWLEDGED),
     func.count().filter(_CDRS.corrections > 0),
 )
+
+
+def _tried(peer: str) -> Select[int]:
+    """How many charge records were sent and are not known to have arrived: those that have count in the ledger."""
+    open_ones = (DeliveryStatus.PENDING.value, DeliveryStatus.PARKED.value)
+    return select(func.count()).where(
+        _OWED.peer == peer, _OWED.status.in_(open_ones), _OWED.operation == CHARGE_RECORD, _OWED.attempts > 0
+    )
+
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -234,27 +247,16 @@ def _ledger_entries(connection: Connection, query: Query) -> tuple[LedgerEntry, 
 _SUMS = ("ended", "acknowledged", "corrected")
 
 
-def _counts(connection: Connection, query: Select[str, int, int, int]) -> dict[str, int]:
-    counts = dict.fromkeys((*_SUMS, "overdue", "parked"), 0)
-    for status, ended, acknowledged, corrected in connection.execute(query):
+def _counts(connection: Connection, query: Select[str, str, int, int, int]) -> dict[str, int]:
+    counts = dict.fromkeys((*_SUMS, "delivered", "overdue", "parked"), 0)
+    for role, status, ended, acknowledged, corrected in connection.execute(query):
         counts["ended"] += ended
+        counts["delivered"] += acknowledged if role == "destination" else 0
         counts["acknowledged"] += acknowledged
         counts["corrected"] += corrected
         if status not in _SUMS:
             counts[status] = counts.get(status, 0) + ended
     return counts
-
-
-def _delivered(connection: Connection, peer: str) -> int:
-    """Those that the peer has are counted in the ledger: their deliveries leave the outbox for the archive."""
-    acknowledged = select(func.count()).where(_CDRS.peer == peer, _CDRS.role == "destination", _ACKNOWLEDGED)
-    sent = select(func.count()).where(
-        _OWED.peer == peer,
-        _OWED.operation == CHARGE_RECORD,
-        _OWED.attempts > 0,
-        _OWED.status != DeliveryStatus.DONE.value,
-    )
-    return _number(connection, acknowledged) + _number(connection, sent)
 
 
 def _orphans(connection: Connection, query: Query) -> tuple[Orphan, ...]:

@@ -220,7 +220,7 @@ def _newest_position(connection: Connection) -> int:
 def _archive_meters(connection: Connection, now_us: int, before_us: int, damaged: set[str]) -> int:
     """Archives the oldest meter values of the station that has the oldest of all; `damaged` stations are left alone."""
     query = select(_METERS.station).where(_METERS.at < before_us).order_by(_METERS.at).limit(1)
-    while station := connection.scalar(query.where(_METERS.station.not_in(damaged))):
+    while station := connection.scalar(query.where(_METERS.station.not_in(damaged)) if damaged else query):
         try:
             return _archive_meters_of(connection, now_us, station, before_us)
         except StreamCorrupt as error:

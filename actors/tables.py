@@ -17,6 +17,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -85,8 +86,15 @@ aliases = Table(
     PrimaryKeyConstraint("scope", "name", name="aliases_key"),
 )
 
-# Written out, not bound: only so does a query match the index.
+# Written out, not bound: only so does a query match an index of these rows alone.
 TO_ARCHIVE = text("final = 1 AND archived = 0")
+UNDER_WAY = text("final = 0")
+
+
+def _index_of(which: TextClause, name: str, *columns: str) -> Index:
+    # Partial on PostgreSQL too, by its migration; to say so here would import that dialect into every node on SQLite.
+    return Index(name, *columns, sqlite_where=which)
+
 
 transactions = Table(
     "transactions",
@@ -107,14 +115,13 @@ transactions = Table(
     _checksum(),
     PrimaryKeyConstraint("stream", name="transactions_key"),
     Index("transactions_position", "position"),
-    # Partial on PostgreSQL too, by its migration; to say so here would import that dialect into every node on SQLite
-    Index("transactions_to_archive", "changed_at", "stream", sqlite_where=TO_ARCHIVE),
+    _index_of(TO_ARCHIVE, "transactions_to_archive", "changed_at", "stream"),
+    _index_of(UNDER_WAY, "transactions_under_way", "role", "created_at", "stream", "state"),
+    _index_of(UNDER_WAY, "transactions_under_way_peer_user", "peer", "user", "role", "state"),
     Index("transactions_state_created", "state", "created_at", "stream"),
     Index("transactions_created", "created_at", "stream"),
     Index("transactions_role_created", "role", "created_at", "stream"),
-    Index("transactions_role_final_created", "role", "final", "created_at", "stream"),
     Index("transactions_user_created", "user", "created_at", "stream"),
-    Index("transactions_peer_user_final", "peer", "user", "final"),
     Index("transactions_authorization", "authorization_identifier", "created_at", "stream"),
 )
 
@@ -133,7 +140,9 @@ ledger = Table(
     _checksum(),
     PrimaryKeyConstraint("role", "cdr_id", name="ledger_key"),
     Index("ledger_ended", "ended_at", "cdr_id"),
-    Index("ledger_peer_status", "peer", "status"),
+    Index("ledger_role_ended", "role", "ended_at", "cdr_id"),
+    Index("ledger_counted", "peer", "role", "status", "acknowledged_at", "corrections"),
+    Index("ledger_status_peer", "status", "peer"),
 )
 
 orphans = Table(

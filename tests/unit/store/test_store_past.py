@@ -1,0 +1,82 @@
+"""What is asked of a store all day reads no more of its past than it shows: seen in how SQLite goes about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from actors import insight
+from actors.journal import Journal, open_journal
+from actors.ledger import Ledger
+from actors.outbox import Outbox
+from actors.retention import Retention, RetentionSettings
+from tests.contracts.samples import NOON, StoppedClock
+
+Asked = Callable[[Journal], Awaitable[Any]]
+
+DAILY: dict[str, Asked] = {
+    "what was under way at a start": lambda journal: journal.live_streams("source"),
+    "connectors that are held at a start": lambda journal: journal.streams_in("StartTxRequested"),
+    "partners that are owed something": lambda journal: Outbox(journal.store).peers_with_pending(),
+    "the newest transactions": lambda journal: Ledger(journal.store).transactions(limit=50),
+    "transactions of a role": lambda journal: Ledger(journal.store).transactions(role="source", limit=50),
+    "transactions in a state": lambda journal: Ledger(journal.store).transactions(role="local", state="Ready", limit=9),
+    "a user's transactions": lambda journal: Ledger(journal.store).transactions(role="source", users=["a"], limit=50),
+    "what changed": lambda journal: Ledger(journal.store).changes_since(7, limit=50),
+    "what changed at a Source": lambda journal: Ledger(journal.store).changes_since(7, role="source", limit=50),
+    "open transactions of a user": lambda journal: Ledger(journal.store).count_open("P", "u", states=("Ready",)),
+    "the newest open transaction": lambda journal: Ledger(journal.store).newest("destination", only_open=True),
+    "charge records": lambda journal: Ledger(journal.store).cdrs(limit=50),
+    "charge records of a role": lambda journal: Ledger(journal.store).cdrs("source", limit=50),
+    "how the ledger stands with a partner": lambda journal: Ledger(journal.store).counts("P"),
+    "metrics: what is owed": lambda journal: journal.store.read(insight._owed),
+    "metrics: records": lambda journal: journal.store.read(insight._records),
+    "metrics: transactions": lambda journal: journal.store.read(insight._under_way),
+    "what is to be archived": lambda journal: Retention(journal.store, StoppedClock(), RetentionSettings()).tidy(),
+}
+SORTED = "USE TEMP B-TREE FOR ORDER BY"
+"""All that was found is sorted, to show the first of it. Sorting what an index brings nearly sorted says otherwise."""
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    async with open_journal(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock(NOON)) as journal:
+        yield journal
+
+
+def plan(connection: Connection, statement: str, values: Any) -> list[str]:
+    return [str(step[3]) for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+async def asked_of(journal: Journal, ask: Asked) -> list[tuple[str, Any]]:
+    """The queries that this makes of the database."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.lstrip().upper().startswith("SELECT"):
+            seen.append((statement, values))
+
+    engines = journal.store.database.reader, journal.store.database.writer
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        await ask(journal)
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
+    return seen
+
+
+@pytest.mark.parametrize("name", DAILY)
+async def test_daily_questions_are_answered_by_an_index(journal: Journal, name: str) -> None:
+    queries = await asked_of(journal, DAILY[name])
+    assert queries
+    for statement, values in queries:
+        for step in await journal.store.read(plan, statement, values):
+            small = step in ("SCAN snapshots", "SCAN snapshots USING COVERING INDEX sqlite_autoindex_snapshots_1")
+            through_all = step.startswith("SCAN") and "USING" not in step
+            assert small or not (through_all or step == SORTED), f"{step}\n{statement}"
