@@ -114,9 +114,12 @@ def oldest(connection: Connection, stream: str, limit: int, up_to_seq: int | Non
     return list(rows)
 
 
-def check(connection: Connection) -> tuple[StreamCorrupt, ...]:
-    """What is wrong anywhere in the database, at most `limits.DAMAGE_SHOWN` findings; reads it row by row."""
-    return tuple(islice(_findings(connection), DAMAGE_SHOWN.limit))
+def check(connection: Connection, head: Head | None = None) -> tuple[StreamCorrupt, ...]:
+    """What is wrong anywhere in the database, at most `limits.DAMAGE_SHOWN` findings; reads it row by row.
+
+    With a `head` that was written before, also whether the end of the journal is gone.
+    """
+    return tuple(islice(_findings(connection, head), DAMAGE_SHOWN.limit))
 
 
 def missing_end(connection: Connection, head: Head) -> str | None:
@@ -157,7 +160,7 @@ class _Chain:
             yield f"position {row['position']} is not after {before}, the fact before it"
 
 
-def _findings(connection: Connection) -> Iterator[StreamCorrupt]:
+def _findings(connection: Connection, head: Head | None) -> Iterator[StreamCorrupt]:
     try:
         yield from _structure(connection)
         yield from _facts(connection)
@@ -166,7 +169,7 @@ def _findings(connection: Connection) -> Iterator[StreamCorrupt]:
         for table in tables.metadata.sorted_tables:
             if table not in _IN_STREAMS:
                 yield from _rows(connection, table)
-        yield from _losses(connection)
+        yield from _losses(connection, head)
     except DRIVER_ERRORS as error:
         yield StreamCorrupt(_DATABASE, 0, f"cannot be read further: {cause(error)}")
 
@@ -232,9 +235,13 @@ def _rows(connection: Connection, table: Table) -> Iterator[StreamCorrupt]:
             yield StreamCorrupt(f"{table.name}/{row['id']}", 0, f"its status is {row['status']!r}: it is never sent")
 
 
-def _losses(connection: Connection) -> Iterator[StreamCorrupt]:
+def _losses(connection: Connection, head: Head | None) -> Iterator[StreamCorrupt]:
+    noticed = {0}
     for row in _streamed(connection, tables.losses):
+        noticed.add(row["position"])
         yield StreamCorrupt(_DATABASE, 0, str(row["reason"]))
+    if head is not None and head.position not in noticed and (reason := missing_end(connection, head)):
+        yield StreamCorrupt(_DATABASE, 0, reason)
 
 
 def _streamed(connection: Connection, table: Table, *order: object) -> Iterator[RowMapping]:

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, insert, select
 from actors import audit, tables
 from actors.commits import Committer, Outcome
 from actors.head import Head, HeadFile
-from actors.records import Append, Appended, Fact, History, StoreUnavailable, StreamCorrupt
+from actors.migrations import require_newest_step
+from actors.records import Append, Appended, Fact, History, StoreError, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
 from actors.store import RunSync, Store
 from statecharts.bounds import APPENDS_PER_COMMIT, APPENDS_WAITING
@@ -59,6 +60,28 @@ async def open_journal(
                 yield journal
     finally:
         await store.aclose()
+
+
+async def check_journal(url: str, *, clock: Clock, head: Path | None = None) -> tuple[StreamCorrupt, ...]:
+    """All that is not as it was written; changes nothing, also beside a node that runs. Raises StoreError.
+
+    `head` is as for `open_journal`.
+    """
+    store = Store(url, clock=clock)
+    path = store.database.path
+    if path is not None and not path.is_file():
+        raise StoreError(f"there is no journal at {path}")
+    try:
+        with _head_file(store, head) as head_file:
+            newest = head_file.read() if head_file else None  # before the snapshot: the journal only grows
+        return await store.read(_check, store, newest)
+    finally:
+        await store.aclose()
+
+
+def _check(connection: Connection, store: Store, head: Head | None) -> tuple[StreamCorrupt, ...]:
+    require_newest_step(connection, repr(store.database))
+    return audit.check(connection, head)
 
 
 @contextmanager

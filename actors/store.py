@@ -16,10 +16,10 @@ from typing import Any, Protocol, TypeVar
 import structlog
 import trio
 from sqlalchemy import Connection, Engine, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
 
 from actors.migrations import Migrated, migrate
-from actors.records import StoreUnavailable
+from actors.records import StoreError, StoreUnavailable
 from actors.sqlite import SqliteDatabase
 from statecharts.bounds import STORE_READERS, Watermarks
 from statecharts.ports import Clock
@@ -65,9 +65,18 @@ class Database(Protocol):
 
 
 def database_at(url: str) -> Database:
-    """The database at SQLAlchemy's `url`: "sqlite:///data/journal.db", "postgresql+psycopg://user@host/name"."""
-    if make_url(url).get_backend_name() == "sqlite":
+    """The database at SQLAlchemy's `url`: "sqlite:///data/journal.db", "postgresql+psycopg://user@host/name".
+
+    Raises StoreError for any other.
+    """
+    try:
+        kind = make_url(url).drivername
+    except ArgumentError:
+        kind = None
+    if kind == "sqlite":
         return SqliteDatabase(url)
+    if kind not in ("postgresql", "postgresql+psycopg"):
+        raise StoreError("a database is named sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
     from actors.postgresql import PostgresDatabase  # with its driver, which a node on SQLite does not wait for
 
     return PostgresDatabase(url)

@@ -11,8 +11,8 @@ import pytest
 from tests.support import postgresql
 from tests.support.postgresql import Server, shared_server
 
-SHARED = "TESTS_SERVER"
-"""Folder of the server that all workers share, and the process with which it ends."""
+SHARED = "TESTS_POSTGRESQL_SERVER"
+"""The process with which the server ends that all workers share, and its folder. (ROAMNODE_... would be a key.)"""
 
 
 def pytest_configure(config: pytest.Config) -> None:

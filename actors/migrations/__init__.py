@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, inspect
 
+from actors.records import StoreError
+
 _VERSIONS = Path(__file__).parent / "versions"
 _STEP_TABLE = "alembic_version"
 
@@ -29,6 +31,15 @@ def migrate(connection: Connection) -> Migrated:
 
         upgrade(connection)
     return Migrated(before, newest)
+
+
+def require_newest_step(connection: Connection, name: str) -> None:
+    """Raises StoreError, which calls the database by this name, unless it has the tables that this release needs."""
+    step = step_of(connection)
+    if step is None:
+        raise StoreError(f"there is no journal in {name}")
+    if step != newest_step():
+        raise StoreError(f"{name} has the tables of step {step}, and this release needs {newest_step()}: migrate it")
 
 
 def step_of(connection: Connection) -> str | None:

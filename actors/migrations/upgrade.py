@@ -14,6 +14,8 @@ from actors.records import StoreError
 
 def upgrade(connection: Connection) -> None:
     """Takes all steps that the database has not taken. Raises StoreError for one that a newer release has written."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a step may rewrite a large table
     try:
         command.upgrade(configuration(connection), "head")
     except CommandError as error:

@@ -3,6 +3,7 @@
 `commands` are what can be asked of `node.py`, `starter` is what they need of it, and how they end when they cannot be
 done. Beside them:
 
+    store_commands       the node's store: brought up to date, backed up, copied
     station              simulated charging stations
     documents            the pages under docs/ that are made of what runs
     listeners, logs      the sockets and the log that a configuration names

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from protocols.cli.config import Config, ConfigError, load_config
 from protocols.cli.starter import CannotRun, Starter
 from protocols.cli.station import add_station_command
+from protocols.cli.store_commands import add_store_commands
 from statecharts.credentials import hash_secret, token_digest
 
 DOCS = Path("docs")
@@ -58,7 +59,7 @@ def make_cli(starter: Starter) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for add in (_add_version, _add_run, _add_checks, _add_station, _add_demo, _add_charts, _add_secret):
+    for add in (_add_version, _add_run, _add_checks, _add_store, _add_station, _add_demo, _add_charts, _add_secret):
         add(cli, starter)
     return cli
 
@@ -104,6 +105,10 @@ def _add_checks(cli: typer.Typer, starter: Starter) -> None:
         if problems:
             raise CannotRun(f"{len(problems)} findings: nothing of these streams is used until they are mended")
         typer.echo("the journal is as it was written")
+
+
+def _add_store(cli: typer.Typer, starter: Starter) -> None:
+    add_store_commands(cli, starter, read_config)
 
 
 def _add_station(cli: typer.Typer, starter: Starter) -> None:

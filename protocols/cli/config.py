@@ -36,7 +36,7 @@ from protocols.cli.config_sections import (
     Station,
     User,
 )
-from protocols.cli.config_types import Count, PmsIdentifier, Seconds
+from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.source_events import SourceDeadlines
@@ -60,6 +60,10 @@ class Config(BaseModel):
     roles: tuple[Role, ...] = Field(min_length=1, description="`source` (our users roam), `destination` (our stations)")
     data_dir: Path = Field(
         default=Path("data"), description="folder of the journal, of one node alone; made when it is missing"
+    )
+    database_url: DatabaseUrl | None = Field(
+        default=None,
+        description="PostgreSQL in place of SQLite in `data_dir`: `postgresql+psycopg://user:password@host/database`",
     )
     energy_unit: EnergyUnit = Field(default=EnergyUnit.WH, description="unit of energy towards peers, `Wh` or `kWh`")
     allow_plain_http: bool = Field(default=False, description="lets peers be reached without TLS beyond this machine")

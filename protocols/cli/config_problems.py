@@ -95,7 +95,7 @@ def _got(error: ErrorDetails) -> str:
     if error["type"] in ("missing", "tuple_type", "model_type", "model_attributes_type"):
         return ""
     key, value = next((str(name) for name in reversed(error["loc"]) if isinstance(name, str)), ""), error["input"]
-    secret = any(word in key for word in ("password", "token"))
+    secret = any(word in key for word in ("password", "token", "database_url"))
     shown = repr(value) if isinstance(value, int | float | str) and not secret else ""
     return f" (got {shown})" if 0 < len(shown) <= VALUE_SHOWN.limit else ""
 

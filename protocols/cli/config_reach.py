@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from protocols.cli.config_problems import Places, Problem
 from protocols.cli.config_sections import Listener
@@ -27,12 +28,13 @@ def reach_problems(config: Config, places: Places) -> list[Problem]:
 
 
 def reach_warnings(config: Config) -> list[Problem]:
-    """Listeners that others can reach without TLS, which may be right behind a proxy that has it."""
-    return [
+    """What goes without TLS where others may listen, which may be right behind a proxy that has it."""
+    unverified = [
         Problem(f"{name}.host", "can be reached from other machines without TLS: set tls_certificate, or use a proxy")
         for name, listener in _listeners(config)
         if not is_loopback(listener.host) and listener.tls_certificate is None
     ]
+    return [*unverified, *_database(config)]
 
 
 def is_exposed(config: Config) -> bool:
@@ -43,6 +45,14 @@ def is_exposed(config: Config) -> bool:
 
 def host_of(url: str) -> str:
     return split_url(url).hostname or ""
+
+
+def _database(config: Config) -> Iterator[Problem]:
+    if config.database_url is not None:
+        url = urlsplit(config.database_url.get_secret_value())
+        verified = {"verify-ca", "verify-full"}.intersection(parse_qs(url.query).get("sslmode", ()))
+        if url.hostname is not None and not is_loopback(url.hostname) and not verified:
+            yield Problem("database_url", "reaches another machine that nobody has verified: add ?sslmode=verify-full")
 
 
 def _listeners(config: Config) -> tuple[tuple[str, Listener], ...]:

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, get_args, get_origin
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -96,6 +96,19 @@ def _fingerprint(text: str) -> str:
     return digest
 
 
+def _database_url(secret: SecretStr) -> SecretStr:
+    try:
+        url = urlsplit(secret.get_secret_value())
+        named = url.scheme in ("postgresql", "postgresql+psycopg") and url.path.strip("/") and url.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise ValueError("must read postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+    if "password" in parse_qs(url.query):
+        raise ValueError("must have its password before the @, where it is never shown")
+    return secret
+
+
 def _exact(value: Any) -> Any:
     if isinstance(value, float):
         raise ValueError(f'must be written as text, for exactness: "{value}"')
@@ -124,6 +137,7 @@ Origin = Annotated[
 ]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Token = Annotated[SecretStr, AfterValidator(_long_enough), AfterValidator(_bearer)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 HashedSecret = Annotated[str, AfterValidator(_hashed)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 TokenDigest = Annotated[str, AfterValidator(_digest)]

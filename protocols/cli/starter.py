@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
@@ -13,6 +15,8 @@ from statecharts.simulated_equipment import StationPlan
 from statecharts.vocabulary import Value
 
 T = TypeVar("T")
+Tell = Callable[[str, int], None]
+"""Hears of a table how many of its rows are done."""
 
 
 class WrongUse(TyperException):
@@ -23,6 +27,32 @@ class WrongUse(TyperException):
 
 class CannotRun(TyperException):
     """The world does not let us: said as it is, exit status 1."""
+
+
+class Content(Protocol):
+    """What a table holds."""
+
+    @property
+    def rows(self) -> int: ...
+
+
+class Upkeep(Protocol):
+    """What is done with whole stores, each named by its URL. Whatever fails has changed nothing."""
+
+    def step_at(self, url: str) -> tuple[str | None, str]:
+        """At which step the tables are (None: there are none), and at which this release needs them."""
+
+    def migrate_at(self, url: str) -> tuple[str | None, str]:
+        """Brings the tables up to date; the steps before and now."""
+
+    def back_up(self, url: str, file: Path, tell: Tell) -> tuple[Mapping[str, Content], Sequence[object]]:
+        """Writes a store, also one in use, into a new SQLite file; and what in it is not as it was written."""
+
+    def copy(self, source: str, target: str, tell: Tell) -> Mapping[str, Content]:
+        """Copies a store that nobody uses into an empty database, and compares both."""
+
+    def folders_of(self, *urls: str) -> Sequence[Path]:
+        """The folders of those stores that are files."""
 
 
 class Starter(Protocol):
@@ -42,6 +72,12 @@ class Starter(Protocol):
 
     def journal_problems(self, config: Config) -> tuple[str, ...]:
         """What is wrong in the node's journal, one line each. Raises `CannotRun` where it cannot be read."""
+
+    def store_url(self, config: Config) -> str:
+        """Where a node with this configuration has its store: sqlite:///..., postgresql+psycopg://..."""
+
+    def upkeep(self, *folders: Path) -> AbstractContextManager[Upkeep]:
+        """What is done with whole stores, nodes being kept out of these folders. Raises `CannotRun` where it fails."""
 
     def fresh_bytes(self, count: int) -> bytes:
         """So many bytes from the operating system's random generator."""

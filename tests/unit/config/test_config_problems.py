@@ -14,6 +14,7 @@ WHOLE = "must be a whole number"
 URL = "must be a URL that begins with https:// (or http:// on this machine)"
 PLAIN = "must be a plain address: credentials have keys of their own, and ? and # mean nothing here"
 HTTPS = "must begin with https:// beyond this machine (or set allow_plain_http = true)"
+DATABASE = "must read postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 PMS = "must be 1 to 64 characters without spaces, slashes or colons"
 IDENTITY = "must be 1 to 48 characters without spaces, slashes or colons, and not dots alone"
 DATE = "must be a date and time: 2026-12-31T00:00:00Z"
@@ -25,6 +26,15 @@ SINGLE = [
     ("PMS_IDENTIFIER", "", PMS),
     ("ROLES", "[]", "must not be empty"),
     ("ROLES", "source", 'must be a list: ["...", "..."]'),
+    ("DATABASE_URL", f"mysql://us:{SECRET}@db.example/roam", DATABASE),
+    ("DATABASE_URL", f"postgresql+asyncpg://us:{SECRET}@db.example/roam", DATABASE),
+    ("DATABASE_URL", f"postgresql://us:{SECRET}@db.example", DATABASE),
+    ("DATABASE_URL", f"postgresql://us:{SECRET}@db.example:port/roam", DATABASE),
+    (
+        "DATABASE_URL",
+        f"postgresql://us@db.example/roam?password={SECRET}",
+        "must have its password before the @, where it is never shown",
+    ),
     ("ENERGY_UNIT", "MWh", "must be 'Wh' or 'kWh' (got 'MWh')"),
     ("ALLOW_PLAIN_HTTP", "perhaps", "must be true or false (got 'perhaps')"),
     ("UNKNOWN_STATIONS", "accept", "must be 'reject' (got 'accept')"),
@@ -279,6 +289,8 @@ def test_sample_secrets_are_refused_where_others_can_reach_the_node(load, proble
 
 
 def test_a_sound_configuration_has_no_warnings(load, text):
+    for url in ("us@localhost/roam", "us@/roam?host=/run/postgresql", "us@db.example/roam?sslmode=verify-full"):
+        assert load(text, {"ROAMNODE_DATABASE_URL": f"postgresql+psycopg://{url}"}).warnings() == []
     assert load(text).warnings() == []
 
 
@@ -291,6 +303,7 @@ def test_a_sound_configuration_has_no_warnings(load, text):
         ("APPS__0__USERS", '["ana"]', "apps.0.users.0"),
         ("HTTP__HOST", "0.0.0.0", "http.host"),
         ("OCPP__HOST", "::", "ocpp.host"),
+        ("DATABASE_URL", "postgresql+psycopg://us@db.example/roam?sslmode=require", "database_url"),
     ],
 )
 def test_what_is_odd_is_a_warning_and_no_problem(load, text, variable, value, key):
