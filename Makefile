@@ -27,13 +27,14 @@ test: .venv/.ok $(OTHERS:%=.venv-%/.ok)  ## every test, on two cores; then the f
 	done
 	@for version in $(filter-out $(HERE),$(VERSIONS)); do echo "Python $$version is not here: not tried"; done
 
-check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of functions
+check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of functions, the API by its own document
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/python node.py charts --check
 	@$(BIN)/python -m pytest -q tests/unit/test_house.py
 	@$(BIN)/python -m tests.support.sizes
+	@$(BIN)/python -m tests.conformance
 
 bench: .venv/.ok  ## measure the node, as docs/performance.md tells; ONLY="commits starts" measures some
 	@$(BIN)/python -m tests.bench $(ONLY)

@@ -38,6 +38,8 @@ ERROR_PATH = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key in )?\$(?P<field>.*)`
 MISSING_FIELD = re.compile(r"^Object missing required field `(?P<name>.+)`$")
 UNKNOWN_FIELD = re.compile(r"^Object contains unknown field `(?P<name>.+)`$", re.DOTALL)
 
+INT64_END = 2**63
+
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 T = TypeVar("T")
@@ -63,6 +65,16 @@ class NumberConverter(BaseConverter):
         return int(value)
 
 
+def _number(written: str) -> int | Decimal:
+    """A JSON number with a point or an exponent: `1.0` and `1e3` are whole numbers too (JSON Schema 2020-12, 6.1.1)."""
+    number = Decimal(written)
+    whole = -INT64_END <= number <= INT64_END and number == number.to_integral_value()
+    return int(number) if whole else number
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
+
+
 async def body(type_: type[T], media_types: Collection[str] = (JSON,)) -> T:
     """The JSON body of the request as a `type_`.
 
@@ -73,10 +85,10 @@ async def body(type_: type[T], media_types: Collection[str] = (JSON,)) -> T:
         raise Problem(415, "unsupported-media-type", f"Send the body as {' or '.join(sorted(media_types))}.")
     content = await text_body()
     try:
-        return msgspec.json.decode(content, type=type_)
+        return msgspec.convert(_DECODER.decode(content), type=type_)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+    except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise Problem(400, "malformed-json", f"The body is not JSON that can be read: {error}.") from error
 
 
@@ -96,13 +108,17 @@ async def text_body() -> str:
 
 def query(type_: type[S]) -> S:
     """The query string as a struct: fields whose default is a tuple may be repeated. Raises `Problem` 400."""
-    fields = {field.name: field for field in msgspec.structs.fields(type_)}
-    repeatable = {name for name, field in fields.items() if isinstance(field.default, tuple)}
-    found = {
-        name: values if name in repeatable else values[-1]
-        for name, values in ((name, request.args.getlist(name)) for name in request.args)
-    }
-    return converted(found, type_)
+    repeatable = {field.name for field in msgspec.structs.fields(type_) if isinstance(field.default, tuple)}
+    found: dict[str, Any] = request.args.to_dict(flat=False)
+    for name in found.keys() - repeatable:
+        if len(found[name]) > 1:
+            raise unfit(name, "is given more than once")
+        (found[name],) = found[name]
+    asked = converted(found, type_)
+    for name in found:
+        if getattr(asked, name) is None:  # msgspec takes the text "null" for it
+            raise unfit(name, "is none of its values")
+    return asked
 
 
 def converted(data: object, type_: type[T]) -> T:
@@ -116,6 +132,11 @@ def converted(data: object, type_: type[T]) -> T:
 def invalid(error: msgspec.ValidationError) -> Problem:
     """msgspec's complaint as a problem that names the field and the reason."""
     reason, field = _reason_and_field(str(error))
+    return unfit(field, reason)
+
+
+def unfit(field: str, reason: str) -> Problem:
+    """The problem of a field that does not fit; "" stands for the whole request."""
     where = f"`{field}`: " if field else ""
     found = FieldError(field=field, reason=reason)
     return Problem(400, "invalid-request", f"The request does not fit: {where}{reason}.", errors=(found,))
@@ -124,6 +145,7 @@ def invalid(error: msgspec.ValidationError) -> Problem:
 def _reason_and_field(complaint: str) -> tuple[str, str]:
     parts = ERROR_PATH.match(complaint)
     reason, field = (parts["reason"], (parts["field"] or "").lstrip(".")) if parts else (complaint, "")
+    reason = reason.replace("`decimal`", "`number`")
     for pattern, said in ((MISSING_FIELD, "is missing"), (UNKNOWN_FIELD, "is not known here")):
         found = pattern.match(reason)
         if found is not None:
@@ -134,10 +156,8 @@ def _reason_and_field(complaint: str) -> tuple[str, str]:
 def checked_location(latitude: Decimal, longitude: Decimal) -> Location:
     """A place on Earth. Raises `Problem` 400 for NaN, infinity and what lies beyond the poles or the date line."""
     for name, value, bound in (("latitude", latitude, 90), ("longitude", longitude, 180)):
-        if not value.is_finite() or abs(value) > bound:
-            reason = f"must be a number of degrees from -{bound} to {bound}"
-            found = FieldError(field=name, reason=reason)
-            raise Problem(400, "invalid-request", f"The request does not fit: `{name}`: {reason}.", errors=(found,))
+        if not (value.is_finite() and -bound <= value <= bound):
+            raise unfit(name, f"must be a number of degrees from -{bound} to {bound}")
     return Location(latitude=latitude, longitude=longitude)
 
 

@@ -16,15 +16,14 @@ from quart import request
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import principal
-from protocols.rest.problems import Problem, problem_response, report
+from protocols.rest.problems import CORRELATION_HEADER, Problem, correlation_id, problem_response, report
 from statecharts.doors import FirstAnswer, FirstAnswers
 from statecharts.vocabulary import Refused
 
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 REPLAYED = "Idempotency-Replayed"
 
-KEPT_HEADERS = ("Content-Type", "Cache-Control", "Location", "X-Correlation-ID")
-"""What of the first answer's head is given again; its correlation id leads to the log of what was done."""
+KEPT_HEADERS = ("Content-Type", "Cache-Control", "Location")
 
 NOT_FIRST_ANSWERS = ("idempotency-key-reused", "request-under-way")
 """Refusals that speak of the key, not of the request under it."""
@@ -78,6 +77,7 @@ class IdempotencyKeys:
             if not _is_definite(problem):
                 return response
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+        headers[CORRELATION_HEADER] = correlation_id() or ""  # leads to the log of what was done
         body = await response.get_data(as_text=False)
         first = FirstAnswer(request=digest, status=response.status_code, headers=headers, body=body)
         self._answers.keep(app, key, first)

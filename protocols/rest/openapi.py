@@ -76,7 +76,7 @@ class _Parts:
             "description": description.strip(),
             "parameters": [*self._parameters(route)],
             "requestBody": self._body(route),
-            "responses": dict(sorted([*self._answers(route), *self._refusals(route)])),
+            "responses": dict(sorted({**dict(self._refusals(route)), **dict(self._answers(route))}.items())),
             "security": [] if route.access is Access.ANYBODY else [{route.access.value: []}],
         }
         return {name: value for name, value in made.items() if value or name == "security"}
@@ -111,7 +111,7 @@ class _Parts:
     def _refusals(self, route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
         if route.errors is Errors.MOTOWN:
             for code in sorted({400, *HTTP_STATUSES}):
-                yield str(code), self._refusal("motown", str(code), route.media_type, ErrorAnswer)
+                yield str(code), self._refusal(_tag(route), str(code), route.media_type, ErrorAnswer)
         else:
             for status, kinds in _kinds_by_status(route).items():
                 yield status, self._refusal(".".join(kinds), status, PROBLEM_TYPE, ProblemDocument, kinds)

@@ -37,6 +37,7 @@ from protocols.rest.sv1_messages import (
     SourceLocalServiceStatus,
     SourceRequest,
     SourceRequestAnswer,
+    naming_a_destination,
 )
 from statecharts.doors import AppDoor
 from statecharts.ports import AuthorizationRequest, TransactionView
@@ -77,7 +78,7 @@ def _add_transactions(routes: Routes, apps: AppDoor, pms_identifier: str) -> Non
     async def transaction_id(asked: SourceRequest) -> str:
         return (await apps.by_authorization(principal(), asked.authorization_identifier)).transaction_id
 
-    @routes.post("/authorize", SourceAuthorizeAnswer, reads=SourceAuthorize)
+    @routes.post("/authorize", SourceAuthorizeAnswer, reads=naming_a_destination(SourceAuthorize))
     async def authorize(asked: SourceAuthorize) -> Response:
         """Asks the operator of a station for a charge."""
         view = await apps.authorize(principal(), _authorization(asked))
@@ -117,7 +118,9 @@ def _add_local_services(routes: Routes, apps: AppDoor) -> None:
             SourceLocalServicesAnswer(response=ServicesFound(local_services=services, unanswered=found.unanswered))
         )
 
-    @routes.post("/getLocalServiceStatus", SourceLocalServiceAnswer, reads=SourceLocalServiceStatus)
+    @routes.post(
+        "/getLocalServiceStatus", SourceLocalServiceAnswer, reads=naming_a_destination(SourceLocalServiceStatus)
+    )
     async def get_local_service_status(asked: SourceLocalServiceStatus) -> Response:
         """Shows a local service as its operator does now."""
         found = await apps.local_service(principal(), _destination(asked), asked.local_service_identifier)

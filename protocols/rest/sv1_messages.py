@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from protocols.rest.bodies import Identifier, RadiusM
+from protocols.rest.bodies import Identifier, Latitude, Longitude, RadiusM
 from protocols.rest.motown import MotownAnswer, SessionInfo
 from statecharts.vocabulary import ServiceType
 
@@ -20,6 +19,15 @@ Optional = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 
 class Motown(msgspec.Struct, rename="camel"):
     """Base of the requests. Fields that we do not know are ignored, as Motown did."""
+
+
+def naming_a_destination(type_: Any) -> Any:
+    """The same type, described as one of whose two names for the Destination one at least is given."""
+    named = [
+        {"required": [name], "properties": {name: {"type": "string", "minLength": 1}}}
+        for name in ("servicePms", "pmsIdentifier")
+    ]
+    return Annotated[type_, Meta(extra_json_schema={"anyOf": named})]
 
 
 class SourceAuthorize(Motown):
@@ -36,8 +44,8 @@ class SourceRequest(Motown):
 
 
 class Place(Motown):
-    latitude: Decimal
-    longitude: Decimal
+    latitude: Latitude
+    longitude: Longitude
 
 
 class SourceLocalServicesList(Motown):

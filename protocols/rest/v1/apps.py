@@ -26,7 +26,7 @@ from protocols.rest.bodies import (
 from protocols.rest.idempotency import IdempotencyKeys, idempotency_key
 from protocols.rest.problems import Problem
 from protocols.rest.routes import Access, Routes
-from protocols.rest.v1.events import EVENT_STREAM, EventStreams
+from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, OF_TRANSACTION, EventStreams
 from statecharts.doors import AppDoor, LocalServicesFound
 from statecharts.ports import AuthorizationRequest, CdrView, OperationView, Page, TransactionView
 from statecharts.vocabulary import LocalService, ServiceType
@@ -164,7 +164,7 @@ def _add_operations(routes: Routes, apps: AppDoor) -> None:
 def _add_events(routes: Routes, apps: AppDoor, streams: EventStreams) -> None:
     @routes.get(
         "/transactions/<identifier:transaction_id>/events",
-        {200: str, 204: None},
+        {200: OF_TRANSACTION, 204: None},
         media_type=EVENT_STREAM,
         headers=("Last-Event-ID",),
         refuses=(*NOT_THERE, "invalid-last-event-id", "too-many-streams"),
@@ -175,7 +175,7 @@ def _add_events(routes: Routes, apps: AppDoor, streams: EventStreams) -> None:
 
     @routes.get(
         "/events",
-        str,
+        OF_ALL,
         media_type=EVENT_STREAM,
         headers=("Last-Event-ID",),
         refuses=("invalid-last-event-id", "too-many-streams"),

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import trio
+from msgspec import Meta
 from quart import request
 from quart_trio.wrappers import TrioResponse as Response
 
@@ -35,6 +37,38 @@ RESET = b"event: reset\ndata: {}\n\n"
 DRAIN = b"event: drain\nretry: 500\ndata: {}\n\n"
 STORE_AWAY = b"retry: 5000\n\n"
 """The stream ends, and the client comes back when the store may be there again."""
+
+
+class StateEvent(msgspec.Struct, tag_field="event", tag="state"):
+    """A transaction as it is since the position `id`; what stands in its fields as one sends it."""
+
+    id: str
+    data: Annotated[
+        str,
+        Meta(
+            extra_json_schema={
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/TransactionView"},
+            }
+        ),
+    ]
+
+
+class EndEvent(msgspec.Struct, tag_field="event", tag="end"):
+    data: Literal["{}"]
+
+
+class ResetEvent(msgspec.Struct, tag_field="event", tag="reset"):
+    data: Literal["{}"]
+
+
+class DrainEvent(msgspec.Struct, tag_field="event", tag="drain"):
+    data: Literal["{}"]
+
+
+OF_TRANSACTION = StateEvent | EndEvent | DrainEvent
+OF_ALL = StateEvent | ResetEvent | DrainEvent
+"""What each event of a stream is, for its description."""
 
 ChangesIterator = AsyncIterator[Change | None]
 

@@ -13,7 +13,7 @@ from protocols.rest.bodies import Cursor, Limit, answer, page_answer
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
 from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
-from protocols.rest.v1.events import EVENT_STREAM, EventStreams
+from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from statecharts.doors import DeliveryView, OperatorDoor, OrphanView, PeerView, QuarantineView, StationView
 from statecharts.ports import CdrView, Page, TransactionView
 from statecharts.station_vocabulary import CallOutcome
@@ -117,7 +117,7 @@ def _add_lists(routes: Routes, operators: OperatorDoor) -> None:
 def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) -> None:
     @routes.get(
         "/events",
-        str,
+        OF_ALL,
         query=EventsQuery,
         media_type=EVENT_STREAM,
         headers=("Last-Event-ID",),

@@ -125,9 +125,9 @@ class FakeApps:
     async def authorize(self, principal: Principal, request: AuthorizationRequest) -> TransactionView:
         self._note(request)
         if not principal.may_act_for(request.user_identifier):
-            raise refused(403, "user-not-yours", "this app may not act for that user")
+            raise refused(403, "user-not-allowed", "this app may not act for that user")
         if request.local_service_identifier == "BUSY":
-            raise refused(409, "connector-busy", "the connector is in use")
+            raise refused(409, "peer-refused", "the connector is in use")
         view = msgspec.structs.replace(READY, user_identifier=request.user_identifier)
         self.views[view.transaction_id] = view
         return view
@@ -144,7 +144,7 @@ class FakeApps:
         view = await self.transaction(principal, transaction_id)
         self._note((kind, transaction_id, key))
         if kind == "stop" and view.state != "TxRunning":
-            raise refused(409, "not-running", "there is nothing to stop")
+            raise refused(409, "not-started", "there is nothing to stop")
         operation = OperationView(
             request_identifier=f"{kind}-request",
             kind=kind,
@@ -165,7 +165,7 @@ class FakeApps:
         self._note(("transaction", transaction_id))
         view = self.views.get(transaction_id)
         if view is None or not principal.may_act_for(view.user_identifier):
-            raise refused(404, "transaction-unknown", "there is no such transaction")
+            raise refused(404, "unknown-transaction", "there is no such transaction")
         return view
 
     async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
@@ -175,7 +175,7 @@ class FakeApps:
                 view.user_identifier
             ):
                 return view
-        raise refused(404, "authorization-unknown", "there is no such authorisation")
+        raise refused(404, "unknown-transaction", "there is no such authorisation")
 
     async def transactions(
         self, principal: Principal, *, state: str | None, user_identifier: str | None, cursor: str | None, limit: int
@@ -233,7 +233,7 @@ class FakeApps:
     async def local_service(self, principal: Principal, destination: str, identifier: str) -> LocalService:
         self._note((destination, identifier))
         if (destination, identifier) != ("IE-001", "DEMO_001"):
-            raise refused(404, "local-service-unknown", "there is no such local service")
+            raise refused(404, "peer-refused", "there is no such local service")
         return STATION
 
     def _note(self, asked: Any) -> None:
@@ -281,7 +281,7 @@ class FakeOperators:
 
     async def transaction(self, role: str, identifier: str) -> TransactionView:
         if identifier != READY.transaction_id:
-            raise refused(404, "transaction-unknown", "there is no such transaction")
+            raise refused(404, "unknown-transaction", "there is no such transaction")
         return msgspec.structs.replace(READY, role=role)
 
     async def position(self) -> int:
@@ -305,7 +305,7 @@ class FakeOperators:
 
     async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
         if identity != "CS01":
-            raise refused(404, "station-unknown", "there is no such station")
+            raise refused(404, "unknown-station", "there is no such station")
         self.asked.append(command)
         return self.outcome
 
@@ -321,7 +321,7 @@ class FakeOperators:
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
         if pms_identifier != "IE-001":
-            raise refused(404, "peer-unknown", "there is no such peer")
+            raise refused(404, "unknown-peer", "there is no such peer")
         return self._peer("Blocked" if blocked else "Up")
 
     async def parked(self, pms_identifier: str, *, cursor: str | None, limit: int) -> Page[DeliveryView]:
@@ -338,7 +338,7 @@ class FakeOperators:
 
     async def replay(self, pms_identifier: str, delivery_id: int) -> None:
         if delivery_id != 7:
-            raise refused(404, "delivery-unknown", "there is no such parked delivery")
+            raise refused(404, "unknown-delivery", "there is no such parked delivery")
         self.asked.append(("replay", pms_identifier, delivery_id))
 
     async def quarantine(self, *, cursor: str | None, limit: int) -> Page[QuarantineView]:

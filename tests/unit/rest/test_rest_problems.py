@@ -40,7 +40,7 @@ async def test_a_refusal_becomes_a_problem_with_its_kind() -> None:
         "type": "about:blank",
         "title": "Conflict",
         "status": 409,
-        "kind": "connector-busy",
+        "kind": "peer-refused",
         "detail": "the connector is in use",
         "instance": AUTHORIZATIONS,
         "correlation_id": "made-1",
@@ -177,7 +177,7 @@ async def test_an_error_out_of_a_handler_s_nursery_is_a_problem_too() -> None:
 async def test_a_refusal_is_logged_once() -> None:
     with capture_logs() as lines:
         await World().ask("POST", AUTHORIZATIONS, json=ASKED | {"local_service_identifier": "BUSY"})
-    assert [(line["event"], line["kind"]) for line in lines] == [("request refused", "connector-busy")]
+    assert [(line["event"], line["kind"]) for line in lines] == [("request refused", "peer-refused")]
 
 
 @pytest.mark.parametrize("unfit", ["", "a b", "x" * 65, "é"])

@@ -64,7 +64,7 @@ async def test_start_answers_202_with_what_it_waits_for_and_until_when() -> None
 async def test_stop_of_what_does_not_run_is_a_409_with_its_kind() -> None:
     response = await World(READY).ask("POST", f"{V1}/transactions/tx-1/stop")
     assert response.status_code == 409
-    assert (await body_of(response))["kind"] == "not-running"
+    assert (await body_of(response))["kind"] == "not-started"
 
 
 async def test_the_receipt_is_a_409_until_the_cdr_is_there() -> None:
