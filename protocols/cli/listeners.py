@@ -61,9 +61,9 @@ class ServerTls:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
                 context.load_cert_chain(certificate, key)
             except OSError as error:  # as ssl.SSLError is
-                log.error("tls certificate not reloaded", file=str(certificate), reason=str(error))
+                log.error("tls.certificate_not_reloaded", file=str(certificate), reason=str(error))
             else:
-                log.info("tls certificate reloaded", file=str(certificate))
+                log.info("tls.certificate_reloaded", file=str(certificate))
 
 
 def trust_in(peer: Peer) -> ssl.SSLContext | None:

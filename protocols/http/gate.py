@@ -37,7 +37,7 @@ class Requests:
         if self.under_way >= self.requests_max:
             self._meters.http_refused.add(HTTP_REQUESTS.name)
             if refused := self._burst.count(trio.current_time()):
-                log.warning("http requests refused", requests_max=self.requests_max, refused=refused)
+                log.warning("http.requests_refused", requests_max=self.requests_max, refused=refused)
             return False
         self.under_way += 1
         self.watermarks.saw(HTTP_REQUESTS, self.under_way)
@@ -69,7 +69,7 @@ class Gate:
     async def _http(self, scope: HTTPScope, receive: Any, send: Any) -> None:
         path = _path_of_target(scope["path"])
         if path is None:
-            log.info("http request unreadable", reason="its target names no path", status=400)
+            log.info("http.request_unreadable", reason="its target names no path", status=400)
             await _answer_bare(send, 400)
             return
         # Of what Hypercorn offers over HTTP/2 (push, hints, trailers) nothing is used here.

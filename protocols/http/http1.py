@@ -28,7 +28,7 @@ class Http1(h11.Connection):
             return self._next_event()
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
-            log.info("http request unreadable", address=self.address, reason=str(error), status=status)
+            log.info("http.request_unreadable", address=self.address, reason=str(error), status=status)
             raise
 
     def _next_event(self) -> Any:

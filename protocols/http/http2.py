@@ -156,7 +156,7 @@ class Http2:
         return None
 
     async def _break_off(self, reason: str) -> None:
-        log.info("http request unreadable", address=self._address, reason=reason, protocol="HTTP/2")
+        log.info("http.request_unreadable", address=self._address, reason=reason, protocol="HTTP/2")
         await self._flush()
         await self._send(Closed())
 
@@ -166,7 +166,7 @@ class Http2:
         if self._leaving:
             self._h2.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
         elif target is None:
-            log.info("http request unreadable", address=self._address, reason="its target names no path", status=400)
+            log.info("http.request_unreadable", address=self._address, reason="its target names no path", status=400)
             self._h2.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
             if event.stream_ended is None:
                 self._h2.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)

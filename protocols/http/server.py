@@ -124,7 +124,7 @@ class _Server:
             self.open[stream] = connection = self._connected(stream)
             await connection.run()
         except* Exception as errors:
-            log.warning("http connection failed", cause=repr(errors.exceptions[0]))
+            log.warning("http.connection_failed", cause=repr(errors.exceptions[0]))
         finally:
             del self.open[stream]
             self.places.leave(address)
@@ -139,7 +139,7 @@ class _Server:
         """Says 503 to a client that finds no room; one that speaks TLS is closed without a word."""
         self.meters.http_refused.add(refused_by)
         if refused := self.burst.count(trio.current_time()):
-            log.warning("http connections turned away", bound=refused_by, address=address, refused=refused)
+            log.warning("http.connections_turned_away", bound=refused_by, address=address, refused=refused)
         if self.tls is not None or self.turning_away >= HTTP_TURNING_AWAY.limit:
             await trio.aclose_forcefully(stream)
             return
@@ -183,7 +183,7 @@ class _HypercornLog(Logger):
         self.error_logger = None
 
     async def warning(self, message: str, *args: Any, **kwargs: Any) -> None:
-        log.warning(message, *args, **kwargs)
+        log.warning("http.hypercorn_warned", said=message % args if args else message, **kwargs)
 
     async def exception(self, message: str, *args: Any, **kwargs: Any) -> None:
-        log.exception(message, *args, **kwargs)
+        log.exception("http.hypercorn_failed", said=message % args if args else message, **kwargs)

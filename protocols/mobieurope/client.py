@@ -133,7 +133,7 @@ class _Transport:
             return await self._http.post(address, headers | ours, content, _DECLINED_STATUSES | _FAULT_STATUSES)
         except Exception as error:
             # Whatever HTTP, TLS or the stack below them raise: here is the only place that can tell it from our errors
-            log.warning("soap call failed", address=address, error=type(error).__name__, reason=_reason(error))
+            log.warning("soap.call_failed", address=address, error=type(error).__name__, reason=_reason(error))
             if isinstance(error, NoExchange):
                 raise
             raise NoExchange(f"the exchange failed with {type(error).__name__}") from error

@@ -89,5 +89,5 @@ class Guard:
         peer = None if credentials is None else self._peers.authenticate(*credentials, certificate)
         if peer is None and authorization is not None:
             self._failures.count(claim)
-            log.info("peer not admitted", address=address, username=claim[1], certificate=certificate)
+            log.info("soap.peer_not_admitted", address=address, username=claim[1], certificate=certificate)
         return peer

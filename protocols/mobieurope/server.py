@@ -112,10 +112,10 @@ class _Service:
             try:
                 await self._serve(exchange, headers)
             except HttpRefusal as no:
-                log.warning("soap request refused", status=no.status, reason=no.text, address=exchange.address)
+                log.warning("soap.request_refused", status=no.status, reason=no.text, address=exchange.address)
                 await exchange.answer(no.status, no.text.encode() + b"\n", _PLAIN, headers | no.headers)
             except Gone:
-                log.info("soap request given up", address=exchange.address)
+                log.info("soap.request_given_up", address=exchange.address)
 
     async def _serve(self, exchange: Exchange, headers: dict[str, str]) -> None:
         if exchange.method in ("GET", "HEAD"):
@@ -156,21 +156,21 @@ class _Service:
         try:
             call = self._codec.decode(body, charset)
         except BadEnvelope as error:
-            log.warning("soap request undecodable", peer=peer, reason=error.reason)
+            log.warning("soap.request_undecodable", peer=peer, reason=error.reason)
             return self._codec.fault(error.code, error.reason, error.namespace)
         except Exception:
             # Nothing is known to end here; if something does, it is our fault and not the sender's
-            log.exception("soap request undecodable", peer=peer)
+            log.exception("soap.request_undecodable", peer=peer)
             return self._codec.fault("Receiver", "internal error")
         try:
             with trio.fail_after(ANSWER_TIMEOUT_S):
                 return await self._answered(call, peer)
         except trio.TooSlowError:
-            log.error("soap request timed out", peer=peer, call=repr(call))
+            log.error("soap.request_timed_out", peer=peer, call=repr(call))
             return call.fault("Receiver", f"no answer within {ANSWER_TIMEOUT_S:g} s")
         except Exception:
             # What went wrong inside is for our log, not for the peer
-            log.exception("soap request failed", peer=peer, call=repr(call))
+            log.exception("soap.request_failed", peer=peer, call=repr(call))
             return call.fault("Receiver", "internal error")
 
     async def _answered(self, call: Call, peer: str) -> Reply:
@@ -179,7 +179,7 @@ class _Service:
         except Refused as error:
             refusal = error.refusal
             said = {"code": refusal.code, "kind": refusal.kind, "reason": refusal.message}
-            log.info("soap request declined", peer=peer, call=repr(call), **said)
+            log.info("soap.request_declined", peer=peer, call=repr(call), **said)
             return call.refuse(refusal)
 
 

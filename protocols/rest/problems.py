@@ -118,9 +118,9 @@ def report(error: BaseException) -> Problem:
     problem = as_problem(error)
     place = {"method": request.method, "path": request.path, "status": problem.status}
     if problem.kind == "internal-error":
-        log.error("request failed", **place, exc_info=error)
+        log.error("rest.request_failed", **place, exc_info=error)
     else:
-        log.info("request refused", **place, kind=problem.kind, detail=problem.detail)
+        log.info("rest.request_refused", **place, kind=problem.kind, detail=problem.detail)
     return problem
 
 

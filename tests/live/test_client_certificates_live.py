@@ -133,11 +133,11 @@ def test_a_renewed_certificate_is_taken_up_without_a_restart(pair: Pair, folder:
     before = ssl.get_server_certificate(("127.0.0.1", home.port))
     _write(folder, "home", authority.issue_cert("127.0.0.1"))
     home.node.popen.send_signal(signal.SIGHUP)
-    home.node.wait_for("tls certificate reloaded", count=2)
+    home.node.wait_for("tls.certificate_reloaded", count=2)
     after = ssl.get_server_certificate(("127.0.0.1", home.port))
     assert before != after == (folder / "home.pem").read_text()
 
     (folder / "home.pem").write_text("no certificate")
     home.node.popen.send_signal(signal.SIGHUP)
-    home.node.wait_for("tls certificate not reloaded", count=2)
+    home.node.wait_for("tls.certificate_not_reloaded", count=2)
     assert ssl.get_server_certificate(("127.0.0.1", home.port)) == after

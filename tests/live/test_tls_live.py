@@ -86,7 +86,7 @@ def test_app_partner_and_station_meet_over_tls(node: Process, app: httpx.Client,
 def test_a_partner_whose_authority_nobody_named_is_not_trusted(node: Process, app: httpx.Client) -> None:
     refused = app.post("/api/v1/authorizations", json=WISH)
     assert refused.status_code in (502, 504), refused.text
-    line = node.wait_for("soap call failed")
+    line = node.wait_for("soap.call_failed")
     assert line["error"] == "Unreachable"
     assert "certificate verify failed" in line["reason"]
-    assert len(node.said("soap call failed")) == 1
+    assert len(node.said("soap.call_failed")) == 1

@@ -128,8 +128,8 @@ def test_a_bad_body_of_an_app_gets_a_problem_document(pair: Pair, body: bytes, s
     problem = answer.json()
     assert problem["correlation_id"] == headers["X-Correlation-ID"]
     assert kind in (None, problem["kind"])
-    home.node.wait_for("request refused", correlation_id=headers["X-Correlation-ID"])
-    assert len(home.log("request refused", correlation_id=headers["X-Correlation-ID"])) == 1
+    home.node.wait_for("rest.request_refused", correlation_id=headers["X-Correlation-ID"])
+    assert len(home.log("rest.request_refused", correlation_id=headers["X-Correlation-ID"])) == 1
     assert home.stranger.get("/health").status_code == 200
 
 

@@ -22,6 +22,8 @@ INPUT_AND_OUTPUT = {
 }
 CODECS = ("protocols/ocpp/frames.py", "protocols/ocpp/schemas.py", "protocols/ocpp/dialect.py", "protocols/ocpp/v16",
           "protocols/mobieurope/mapping.py", "protocols/mobieurope/envelope.py")  # fmt: skip
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+EVENT = re.compile(r"'[a-z0-9_]+(\.[a-z0-9_]+)+'")
 WORLD = {"random", "secrets"}
 WORLD_CALLS = {"time.time", "datetime.now", "datetime.utcnow", "datetime.today", "uuid.uuid4", "uuid.uuid1"}
 
@@ -85,6 +87,20 @@ def test_only_node_py_draws_randomness_and_reads_the_wall_clock():
     found = {str(path.relative_to(ROOT)): WORLD_CALLS.intersection(calls(path)) for path in rest}
     assert {path: names for path, names in found.items() if names} == {}
     assert tops(ROOT / "node.py") >= WORLD
+
+
+def logged(path: Path) -> Iterator[str]:
+    """The events that a module logs, as it names them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=level)) if level in LEVELS:
+                yield ast.unparse(node.args[0])
+
+
+def test_events_in_the_log_are_named_area_dot_event_so_that_one_can_search_for_them():
+    events = {event for path in sources() for event in logged(path)}
+    assert "'node.ready'" in events
+    assert {event for event in events if not EVENT.fullmatch(event)} == set()
 
 
 def test_no_type_checker_and_no_linter_is_silenced_in_bulk():

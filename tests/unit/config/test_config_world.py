@@ -160,4 +160,4 @@ def test_certificates_are_read_again_and_one_that_does_not_fit_leaves_what_was_t
     (tmp_path / "node.pem").write_text("not PEM")
     with capture_logs() as logs:
         listeners.reload()
-    assert [line["event"] for line in logs] == ["tls certificate not reloaded"]
+    assert [line["event"] for line in logs] == ["tls.certificate_not_reloaded"]

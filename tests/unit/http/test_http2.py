@@ -169,7 +169,7 @@ async def test_a_flood_of_control_frames_ends_its_connection(flood) -> None:
                 pass
             await _flooded(client)
         assert await is_alive(served)
-        refused = [line["reason"] for line in logs if line["event"] == "http request unreadable"]
+        refused = [line["reason"] for line in logs if line["event"] == "http.request_unreadable"]
         assert refused == ["too many control frames"]
 
 

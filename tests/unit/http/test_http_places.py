@@ -53,7 +53,7 @@ async def test_a_burst_of_refusals_is_one_line_in_the_log_and_counted_in_full() 
         with capture_logs() as logs:
             for _ in range(20):
                 assert (await _turned_away(served)).startswith(b"HTTP/1.1 503 ")
-        assert [line["event"] for line in logs] == ["http connections turned away"]
+        assert [line["event"] for line in logs] == ["http.connections_turned_away"]
         assert dict(served.meters.http_refused) == {("http_connections",): 20}
 
 

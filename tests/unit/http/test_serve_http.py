@@ -34,7 +34,7 @@ async def test_what_is_no_request_is_refused_and_logged_once(raw: bytes, status:
         with capture_logs() as logs:
             answer = await served.ask(raw)
         assert answer.startswith(b"HTTP/1.1 %d " % status)
-        assert [line["status"] for line in logs if line["event"] == "http request unreadable"] == [status]
+        assert [line["status"] for line in logs if line["event"] == "http.request_unreadable"] == [status]
 
 
 async def test_the_absolute_form_of_a_target_is_served() -> None:

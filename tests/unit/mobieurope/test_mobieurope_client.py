@@ -235,7 +235,7 @@ async def test_a_peer_that_is_away_is_told_of_in_words_and_its_address_only_in_t
     with capture_logs() as logs:
         assert await client.call(START, 5) == Unanswered(cause="no connection could be made")
     await client.aclose()
-    [line] = [line for line in logs if line["event"] == "soap call failed"]
+    [line] = [line for line in logs if line["event"] == "soap.call_failed"]
     assert address in line["address"]
     assert line["error"] == "Unreachable"
     assert "refused" in line["reason"]

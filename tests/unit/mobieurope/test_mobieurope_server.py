@@ -189,7 +189,7 @@ async def test_what_goes_wrong_inside_is_a_receiver_fault_without_details() -> N
     assert (response.status_code, fault_code(response.content)) == (500, "Receiver")
     assert "secret" not in response.text
     [entry] = logs
-    assert (entry["event"], entry["log_level"]) == ("soap request failed", "error")
+    assert (entry["event"], entry["log_level"]) == ("soap.request_failed", "error")
 
 
 async def test_an_answer_that_cannot_be_written_is_a_receiver_fault() -> None:

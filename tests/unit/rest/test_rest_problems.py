@@ -165,7 +165,7 @@ async def test_an_unforeseen_error_says_nothing_and_is_logged_once_with_its_corr
     assert response.status_code == 500
     assert b"secret" not in await response.get_data()
     assert (await problem_of(response))["correlation_id"] == "app-7"
-    assert [(line["event"], line["log_level"]) for line in lines] == [("request failed", "error")]
+    assert [(line["event"], line["log_level"]) for line in lines] == [("rest.request_failed", "error")]
 
 
 async def test_an_error_out_of_a_handler_s_nursery_is_a_problem_too() -> None:
@@ -177,7 +177,7 @@ async def test_an_error_out_of_a_handler_s_nursery_is_a_problem_too() -> None:
 async def test_a_refusal_is_logged_once() -> None:
     with capture_logs() as lines:
         await World().ask("POST", AUTHORIZATIONS, json=ASKED | {"local_service_identifier": "BUSY"})
-    assert [(line["event"], line["kind"]) for line in lines] == [("request refused", "peer-refused")]
+    assert [(line["event"], line["kind"]) for line in lines] == [("rest.request_refused", "peer-refused")]
 
 
 @pytest.mark.parametrize("unfit", ["", "a b", "x" * 65, "é"])
