@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import trio
 
 from actors.context import Context, NodeSettings, Place
@@ -297,6 +298,11 @@ class House:
             while (data := await self.data(stream)).state != state:  # noqa: ASYNC110 - virtual time costs nothing
                 await trio.sleep(0.05 if trio.current_time() < begun_at + 5 else 1)
         return data
+
+
+def resting_after(seconds: float) -> Mapping[str, Policy]:
+    """The policies of a node, but every actor that may rest does so after that long."""
+    return {kind: msgspec.structs.replace(policy, rest_after_s=seconds) for kind, policy in POLICIES.items()}
 
 
 def place(identity: str = "CS01", connectors: int = 2) -> Place:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from actors.context import DeliverySettings, NodeSettings, Place
+from actors.policies import POLICIES, Policy
 from statecharts.ports import CdrView, TransactionView
 from statecharts.station_vocabulary import ConnectorStatus
 from statecharts.vocabulary import EndTransaction, TransactionData, TransactionStatus
@@ -126,6 +127,7 @@ async def two_operators(
     *,
     places: tuple[Place, ...] = (place(),),
     delivery: DeliverySettings | None = None,
+    policies: Mapping[str, Policy] = POLICIES,
     **local_settings: Any,
 ) -> AsyncIterator[Roaming]:
     """Two linked operators, the station online with both its connectors free."""
@@ -133,8 +135,8 @@ async def two_operators(
     home_settings = NodeSettings(pms_identifier=HOME, delivery=delivery)
     settings = NodeSettings(pms_identifier=LOCAL, delivery=delivery, **local_settings)
     async with (
-        open_house(HOME, nursery, settings=home_settings) as home,
-        open_house(LOCAL, nursery, places=places, settings=settings) as local,
+        open_house(HOME, nursery, settings=home_settings, policies=policies) as home,
+        open_house(LOCAL, nursery, places=places, settings=settings, policies=policies) as local,
     ):
         there, back = link(home, local)
         station = StationLine(local, places[0].identity)

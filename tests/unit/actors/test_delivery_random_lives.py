@@ -1,4 +1,5 @@
-"""Two whole operators and a station through random lives: apps, reports, lost and repeated calls, killed nodes.
+"""Two whole operators and a station through random lives: apps, reports, lost and repeated calls, killed nodes,
+idle transactions that leave memory soon or late.
 
 However it went, once everybody is fair again both hold the same charge record with the station's own energy, or none
 where the station charged nothing, and no transaction is left waiting.
@@ -24,7 +25,7 @@ from statecharts.station_vocabulary import (
     StopTransaction,
 )
 from statecharts.vocabulary import Declined, DestinationRequest, Refusal, Refused, Unanswered
-from tests.support.house import House, LinkedClient
+from tests.support.house import House, LinkedClient, resting_after
 from tests.support.roaming import HOME, LOCAL, Charge, Roaming, two_operators
 
 LOST = Unanswered(cause="HTTP 503")
@@ -229,9 +230,9 @@ async def check(life: Life) -> None:
     assert page.items == (), "nothing of a roaming charge is billed locally"
 
 
-async def live(steps: list[tuple[str, object]]) -> None:
+async def live(steps: list[tuple[str, object]], rest_after_s: float) -> None:
     async with trio.open_nursery() as nursery:
-        async with two_operators(nursery) as roaming:
+        async with two_operators(nursery, policies=resting_after(rest_after_s)) as roaming:
             charge = await roaming.ready()
             life = Life(roaming, charge, Meter(roaming, charge))
             for step in steps:
@@ -242,8 +243,8 @@ async def live(steps: list[tuple[str, object]]) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(beginning=BEGINNINGS, steps=st.lists(STEPS, max_size=20))
+@given(beginning=BEGINNINGS, steps=st.lists(STEPS, max_size=20), rest_after_s=st.sampled_from((0.1, 20, 300)))
 def test_however_it_went_both_end_with_the_stations_own_energy_or_with_nothing(
-    beginning: tuple[tuple[str, object], ...], steps: list[tuple[str, object]]
+    beginning: tuple[tuple[str, object], ...], steps: list[tuple[str, object]], rest_after_s: float
 ) -> None:
-    trio.run(live, [*beginning, *steps], clock=MockClock(autojump_threshold=0))
+    trio.run(live, [*beginning, *steps], rest_after_s, clock=MockClock(autojump_threshold=0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.actor import Actor
-from actors.policies import POLICIES, STATION, TRANSACTION, Policy
+from actors.policies import STATION, TRANSACTION, Policy
 from actors.quarantine import Quarantine
 from actors.sleepers import CLOCK_LOOK_S, Sleepers
 from actors.store import Store, run_inline
@@ -33,7 +32,7 @@ from statecharts.flows import (
 )
 from statecharts.vocabulary import PeerOutcome, Refused, RoamingRequest
 from tests.support.books import CARD, local
-from tests.support.house import EPOCH, House, StationLine, VirtualClock, open_house
+from tests.support.house import EPOCH, House, StationLine, VirtualClock, open_house, resting_after
 from tests.support.roaming import Roaming
 
 REST_S = TRANSACTION.rest_after_s
@@ -296,7 +295,7 @@ async def test_a_station_that_is_away_leaves_memory_and_is_shown_as_it_was(
     left_at = line.house.clock.now()
     await trio.sleep(STATION.rest_after_s + REST_S)
     assert in_memory(line.house) == set()
-    (shown,) = await line.house.operator.stations()
+    (shown,) = (await line.house.operator.stations()).items
     assert (shown.registration, shown.online, shown.vendor) == ("Accepted", False, "V")
     assert shown.last_seen_at is not None and abs(shown.last_seen_at - left_at) < timedelta(seconds=1)
     await line.come_online(boot=False)
@@ -324,17 +323,13 @@ class StoppedClock(VirtualClock):
         return EPOCH - timedelta(days=36_500)
 
 
-def policies(rest_after_s: float) -> Mapping[str, Policy]:
-    return {kind: msgspec.structs.replace(each, rest_after_s=rest_after_s) for kind, each in POLICIES.items()}
-
-
 async def live(stream: str, flow: Flow, pauses: frozenset[int], rest_after_s: float) -> tuple[Any, ...]:
     """What a transaction answered, wrote, owes and shows after this flow; it may rest after these of its events."""
     answers: list[Any] = []
     partners: dict[str, Any] = dict.fromkeys(("ES-LOCAL", "PT-HOME"), Silent())
     async with (
         trio.open_nursery() as nursery,
-        open_house("ME", nursery, clock=StoppedClock(), policies=policies(rest_after_s)) as house,
+        open_house("ME", nursery, clock=StoppedClock(), policies=resting_after(rest_after_s)) as house,
     ):
         house.destinations.update(partners)
         house.sources.update(partners)
