@@ -136,6 +136,7 @@ class Servers:
                 requests_per_s=config.requests_per_s,
                 burst=config.requests_burst,
                 allowed_origins=config.allowed_origins,
+                event_streams_max=max(1, config.connections_max * 4 // 5),
             ),
             meters=self._meters,
             insight=self._doors.insight,
@@ -174,6 +175,7 @@ class Servers:
             door=door,
             epochs=self._new_epoch,
             limits=limits,
+            meters=self._meters,
         )
         server: StationServer = await nursery.start(serve)
         nursery.start_soon(self._close_stations, server)

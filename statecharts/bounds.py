@@ -238,6 +238,13 @@ EVENT_STREAMS_PER_TOKEN = Bound(
     reason="an app's server may follow as many charges one by one, and all of them with one; fewer than one address "
     "may have connections, so that streams never take them all (429)",
 )
+EVENT_STREAMS = Bound(
+    name="rest_event_streams",
+    limit=800,
+    unit="streams",
+    reason="four fifths of `http.connections_max`, whatever that is: streams last for hours, and requests must still "
+    "find a place (503)",
+)
 ANSWERS_WAITING = Bound(
     name="rest_answers_waiting",
     limit=10_000,

@@ -94,6 +94,14 @@ class Meters:
             "SOAP messages to partners, by what came of each attempt: answered, declined, unanswered",
             ("operation", "outcome"),
         )
+        self.ocpp_received = Tally(
+            "roamnode_ocpp_received_total",
+            "Calls of stations, by what they were answered: answered, or the code of a CALLERROR",
+            ("action", "outcome"),
+        )
+        self.ocpp_sent = Tally(
+            "roamnode_ocpp_sent_total", "Commands to stations, by what became of them", ("action", "outcome")
+        )
         self.journal_commits = Spread(
             "roamnode_journal_commit_seconds", "Commits of the journal: seconds until everything in it was durable"
         )

@@ -113,7 +113,8 @@ class RpcPeer:
     """One end of a connection.
 
     `epoch` makes our message ids unique beyond this connection: `<epoch>-<n>`. `log` is a structlog logger that knows
-    whose connection it is. `ended` is called when no more calls can be made, at once.
+    whose connection it is. `ended` is called when no more calls can be made, at once; `handled` after each of their
+    calls, with its action and "answered" or the code of its CALLERROR.
     """
 
     def __init__(
@@ -125,10 +126,11 @@ class RpcPeer:
         limits: Limits,
         log: Any = None,
         ended: Callable[[], None] = lambda: None,
+        handled: Callable[[str, str], None] = lambda action, outcome: None,
     ) -> None:
         self._transport, self._epoch, self._handler, self._limits = transport, epoch, handler, limits
         self._log = log or structlog.get_logger()
-        self._ended = ended
+        self._ended, self._handled = ended, handled
         self._turn: trio.StrictFIFOLock | None = None
         self._outstanding: _Outstanding | None = None
         self._calls_made = 0
@@ -318,11 +320,14 @@ class RpcPeer:
     def _answer(self, work: _Work, payload: bytes) -> None:
         work.seen.under_way, work.seen.answer = False, encode_result(work.call.message_id, payload)
         self._post(work.seen.answer)
+        self._handled(work.call.action, "answered")
         self._next()
 
     def _fail(self, work: _Work, error: Exception) -> None:
         work.seen.under_way = False
-        self._refuse(work.call.message_id, self._as_ocpp_error(work.call, error))
+        refusal = self._as_ocpp_error(work.call, error)
+        self._refuse(work.call.message_id, refusal)
+        self._handled(work.call.action, refusal.code)
         self._next()
 
     def _next(self) -> None:

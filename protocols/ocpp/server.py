@@ -25,6 +25,7 @@ from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.bounds import OCPP_CONNECTIONS
+from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.promises import Promise
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
@@ -32,6 +33,8 @@ from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationComm
 DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16,)}
 _SPOKEN_WITHOUT_SAYING = V16.subprotocol
 """What a station speaks that offers no subprotocol at all."""
+
+NOT_IMPLEMENTED = ocpp.NotImplementedError.code
 
 _NO_COMMON_SUBPROTOCOL = f"none of the subprotocols offered is known here: {', '.join(DIALECTS)}"
 
@@ -49,11 +52,14 @@ class LiveConnection:
         epoch: str,
         limits: Limits,
         tolerated: Counter[str],
+        meters: Meters,
     ) -> None:
         self.identity, self.socket = identity, socket
         self._dialect, self._door, self._limits, self._tolerated = dialect, door, limits, tolerated
+        self._meters = meters
         self._log = structlog.get_logger(station=identity, epoch=epoch)
-        self._rpc = RpcPeer(socket, epoch=epoch, handler=self._handle, limits=limits, log=self._log)
+        handle, count = self._handle, self._count
+        self._rpc = RpcPeer(socket, epoch=epoch, handler=handle, limits=limits, log=self._log, handled=count)
 
     def __repr__(self) -> str:
         return f"<LiveConnection {self.identity} {self.protocol} {self._rpc!r}>"
@@ -69,7 +75,9 @@ class LiveConnection:
         except (KeyError, msgspec.ValidationError) as error:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"{self.protocol} cannot say this: {error}")
         end = await self._rpc.call(action, payload)
-        return _OUTCOMES[type(end)](self, action, end)
+        outcome = _OUTCOMES[type(end)](self, action, end)
+        self._meters.ocpp_sent.add(action, outcome.verdict)
+        return outcome
 
     def close(self, code: int, reason: str) -> None:
         self._rpc.close(code, reason)
@@ -92,6 +100,10 @@ class LiveConnection:
         if isinstance(answer, Promise):
             return answer.then(partial(reports.write_answer, action))
         return reports.write_answer(action, answer)
+
+    def _count(self, action: str, outcome: str) -> None:
+        # What is no action of ours is a station's own word, of which there may be any number.
+        self._meters.ocpp_received.add("other" if outcome == NOT_IMPLEMENTED else action, outcome)
 
     def _note_tolerated(self, action: str, what: str) -> None:
         self._tolerated[action] += 1
@@ -138,7 +150,9 @@ class StationServer:
         door: StationDoor,
         epochs: Callable[[], str],
         limits: Limits,
+        meters: Meters,
     ) -> None:
+        self._meters = meters
         self.tolerated: Counter[str] = Counter()
         self._listeners, self._tls, self._door, self._epochs, self._limits = listeners, tls, door, epochs, limits
         self._admission = Admission(directory, limits)
@@ -222,6 +236,7 @@ class StationServer:
             epoch=self._epochs(),
             limits=self._limits,
             tolerated=self.tolerated,
+            meters=self._meters,
         )
         self._live[connection] = None
         self._limits.watermarks.saw(OCPP_CONNECTIONS, len(self._live))
@@ -284,6 +299,7 @@ async def serve_stations(
     epochs: Callable[[], str],
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
+    meters: Meters | None = None,
     task_status: trio.TaskStatus[StationServer] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves charging stations at `/ocpp/<identity>` until the `StationServer` it starts with is told to `close_all`.
@@ -291,7 +307,15 @@ async def serve_stations(
     `listeners` are open ones: `trio.open_tcp_listeners(port, host=host)`; with `tls` stations speak TLS there.
     `epochs` gives a text of at most 24 characters, never the same twice, that marks the message ids of a connection.
     """
-    server = StationServer(listeners, tls=tls, directory=directory, door=door, epochs=epochs, limits=limits or Limits())
+    server = StationServer(
+        listeners,
+        tls=tls,
+        directory=directory,
+        door=door,
+        epochs=epochs,
+        limits=limits or Limits(),
+        meters=meters or Meters(),
+    )
     await server.serve(task_status)
 
 

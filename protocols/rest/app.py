@@ -24,17 +24,21 @@ from protocols.rest.sv1 import sv1_routes
 from protocols.rest.v1.apps import apps_routes
 from protocols.rest.v1.events import EventStreams
 from protocols.rest.v1.operators import operators_routes
+from statecharts.bounds import EVENT_STREAMS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import Tokens
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the API grants: requests per second and at once of one app's token, and browsers of which origins."""
+    """What the API grants: requests per second and at once of one app's token, browsers of which origins, and how many
+    event streams to all together.
+    """
 
     requests_per_s: float = 200.0
     burst: int = 1_000
     allowed_origins: tuple[str, ...] = ()
+    event_streams_max: int = EVENT_STREAMS.limit
 
 
 def make_app(
@@ -61,7 +65,7 @@ def make_app(
     app, watermarks = make_bare_app("roamnode", new_correlation_id, meters), meters.watermarks
     register_cors(app, settings.allowed_origins)
     auth = BearerAuth(tokens, RateLimiter(settings.requests_per_s, settings.burst, watermarks), watermarks)
-    streams = EventStreams(draining, watermarks)
+    streams = EventStreams(draining, settings.event_streams_max, watermarks)
 
     def rooms() -> Iterator[Routes]:
         if apps is not None:

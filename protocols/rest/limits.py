@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from protocols.rest.problems import Problem
-from statecharts.bounds import EVENT_STREAMS_PER_TOKEN, RATE_LIMITED_TOKENS, Watermarks
+from statecharts.bounds import EVENT_STREAMS, EVENT_STREAMS_PER_TOKEN, RATE_LIMITED_TOKENS, Watermarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +58,34 @@ class RateLimiter:
 
 
 class StreamLimiter:
-    """Counts the event streams that each token has open."""
+    """Counts the event streams that each token has open, and all of them, of which there may be `streams_max`."""
 
-    def __init__(self, watermarks: Watermarks) -> None:
-        self._watermarks = watermarks
+    def __init__(self, streams_max: int, watermarks: Watermarks) -> None:
+        self._streams_max, self._watermarks = streams_max, watermarks
+        watermarks.limit(EVENT_STREAMS, streams_max)
+        self._count = 0
         self._open: Counter[str] = Counter()
 
     @contextmanager
     def counted(self, name: str) -> Iterator[None]:
         """One stream of this token, for as long as the block lasts."""
         self._open[name] += 1
+        self._count += 1
         self._watermarks.saw(EVENT_STREAMS_PER_TOKEN, self._open[name])
+        self._watermarks.saw(EVENT_STREAMS, self._count)
         try:
             yield
         finally:
+            self._count -= 1
             self._open[name] -= 1
             if not self._open[name]:
                 del self._open[name]
 
     def check(self, name: str) -> None:
-        """Raises `Problem` 429 for a token that has as many streams open as it may."""
+        """Raises `Problem`: 429 for a token that has as many streams as it may, 503 where there is no room left."""
         if self._open[name] >= EVENT_STREAMS_PER_TOKEN.limit:
             message = f"This token has {EVENT_STREAMS_PER_TOKEN.limit} event streams open: close one."
             raise Problem(429, "too-many-streams", message, headers={"Retry-After": "5"})
+        if self._count >= self._streams_max:
+            message = "As many event streams are open as this node has room for."
+            raise Problem(503, "busy", message, headers={"Retry-After": "5"})

@@ -36,6 +36,8 @@ def test_a_charge_is_seen_in_the_metrics_of_both_and_each_is_explained(pair: Pai
     assert local["roamnode_soap_received_total"]["authorize", "answered"] >= 1
     assert home["roamnode_soap_received_total"]["endTransaction", "answered"] >= 1
     assert home["roamnode_http_request_duration_seconds"]["POST", "/api/v1/authorizations", "201"] >= 1
+    assert local["roamnode_ocpp_received_total"]["StartTransaction", "answered"] >= 1
+    assert local["roamnode_ocpp_sent_total"]["RemoteStartTransaction", "Accepted"] >= 1
     assert local["roamnode_stations_online"] == {(): 1}
     assert local["roamnode_journal_commit_seconds"][()] >= 1
 

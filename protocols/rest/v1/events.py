@@ -76,9 +76,9 @@ ChangesIterator = AsyncIterator[Change | None]
 class EventStreams:
     """Makes event streams; `draining` ends them all."""
 
-    def __init__(self, draining: trio.Event, watermarks: Watermarks) -> None:
+    def __init__(self, draining: trio.Event, streams_max: int, watermarks: Watermarks) -> None:
         self._draining = draining
-        self._limiter = StreamLimiter(watermarks)
+        self._limiter = StreamLimiter(streams_max, watermarks)
 
     async def of_transaction(self, apps: AppDoor, who: Principal, transaction_id: str) -> Response:
         """The stream of a transaction's changes after the client's Last-Event-ID.

@@ -124,6 +124,18 @@ async def test_a_client_that_hangs_up_ends_its_stream_and_nothing_else() -> None
         assert (await client.get("/health")).status_code == 200
 
 
+async def test_event_streams_of_all_tokens_together_leave_room_for_requests() -> None:
+    world = World(READY, event_streams_max=1)
+    async with served(world) as client, stream(client) as events:
+        await anext(events)
+        refused = await client.get("/api/v1/operator/events", headers={"Authorization": "Bearer operator-token"})
+        assert (refused.status_code, refused.json()["kind"]) == (503, "busy")
+        assert refused.headers["Retry-After"] == "5"
+        assert (await client.get("/health")).status_code == 200
+        world.apps.change("tx-1", state="Settled")
+        assert [event.name async for event in events][-1] == "end"
+
+
 async def test_the_killer_request_leaves_the_apis_up_and_streams_open() -> None:
     world = World(READY)
     async with served(world) as client, stream(client) as events:
