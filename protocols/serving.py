@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -86,6 +86,7 @@ class Servers:
         self._config, self._doors, self._directories = config, doors, directories
         self._draining, self._version, self._new_id, self._new_epoch = draining, version, new_id, new_epoch
         self._meters, self._tls = meters, tls
+        self._web: list[trio.Event] = []
         for bound in (HTTP_CONNECTIONS, HTTP_REQUESTS):
             meters.watermarks.limit(bound, config.http.connections_max)
         meters.watermarks.limit(HTTP_CONNECTIONS_PER_ADDRESS, config.http.connections_per_address_max)
@@ -116,8 +117,12 @@ class Servers:
             connections_per_address_max=config.connections_per_address_max,
             requests_max=config.connections_max,
         )
-        serve = partial(serve_http, draining=self._draining, limits=limits, tls=tls, meters=self._meters)
-        addresses: list[str] = await nursery.start(partial(serve, app, listeners))
+        serve = partial(
+            serve_http, app, listeners, draining=self._draining, limits=limits, tls=tls, meters=self._meters
+        )
+        over = trio.Event()
+        self._web.append(over)
+        addresses: list[str] = await nursery.start(_telling, serve, over)
         return addresses
 
     def _rest_app(self) -> Any:
@@ -183,5 +188,19 @@ class Servers:
         return [f"{scheme}://{config.host}:{port}/ocpp" for port in dict.fromkeys(server.ports)]
 
     async def _close_stations(self, server: StationServer) -> None:
+        """The last of all: a request that is in flight may still need its station."""
         await self._draining.wait()
+        server.stop_accepting()
+        for over in self._web:
+            await over.wait()
         await server.close_all()
+
+
+async def _telling(
+    serve: Callable[..., Awaitable[None]], over: trio.Event, task_status: trio.TaskStatus[list[str]]
+) -> None:
+    """Serves, and tells when that is over."""
+    try:
+        await serve(task_status=task_status)
+    finally:
+        over.set()

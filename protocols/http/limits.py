@@ -33,4 +33,4 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     handshake_timeout_s: float = 10.0
     head_timeout_s: float = 10.0
     send_timeout_s: float = 20.0
-    drain_timeout_s: float = 5.0
+    drain_timeout_s: float = 4.0

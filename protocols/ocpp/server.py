@@ -177,9 +177,13 @@ class StationServer:
         tcp = [listener for listener in self._listeners if isinstance(listener, trio.SocketListener)]
         return tuple(listener.socket.getsockname()[1] for listener in tcp)
 
+    def stop_accepting(self) -> None:
+        """Takes no more connections; those that stand go on."""
+        self._accepting.cancel()
+
     async def close_all(self, code: int = CloseCode.SERVICE_RESTART, reason: str = "the node restarts") -> None:
         """Accepts no more and closes every connection with this code; all end within the bounded time of a drain."""
-        self._accepting.cancel()
+        self.stop_accepting()
         self._serving.deadline = trio.current_time() + self._limits.drain_timeout_s
         for connection in self.connections:
             connection.close(code, reason)
