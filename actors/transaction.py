@@ -142,6 +142,7 @@ class TransactionActor(Actor, Generic[D]):
         self.data: D = kind.form.blank.data
         self.seq = 0
         self.correlation_id: str | None = None
+        self._shown: tuple[D, TransactionView] | None = None
         self._memory = Memory(kind.form, context.watermarks)
 
     def __repr__(self) -> str:
@@ -196,7 +197,13 @@ class TransactionActor(Actor, Generic[D]):
         """The transaction as people see it. Raises `Refused` (404) for one that has not begun."""
         if not self.seq:
             raise refused(404, "unknown-transaction", "there is no such transaction")
-        return self.kind.view(self.data, self.seq)
+        return self._view_of(self.data, self.seq)
+
+    def _view_of(self, data: D, seq: int) -> TransactionView:
+        """Made once for the store, whoever watches, and whoever asked."""
+        if self._shown is None or self._shown[0] is not data or self._shown[1].version != seq:
+            self._shown = data, self.kind.view(data, seq)
+        return self._shown[1]
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -248,7 +255,7 @@ class TransactionActor(Actor, Generic[D]):
             aliases=tuple(Alias(scope=effect.scope, name=effect.name) for effect in aliases),
             ledger=tuple(self._ledger_entries(decision.data)),
             snapshot=self._snapshot(decision, seq),
-            view=self.kind.view(decision.data, seq) if seq else None,
+            view=self._view_of(decision.data, seq) if seq else None,
             final=self.kind.chart.is_final(decision.data),
         )
 

@@ -16,7 +16,7 @@ from hypercorn.typing import ConnectionState, LifespanState
 from hypercorn.utils import parse_socket_addr
 
 from protocols.http.gate import Gate
-from protocols.http.http1 import Http1
+from protocols.http.http1 import Http1, Http1Protocol
 from protocols.http.http2 import Http2
 from protocols.http.limits import HttpLimits
 from protocols.http.stream import TimedStream
@@ -100,7 +100,7 @@ class Connection(TCPServer):
                 self._limits,
                 self._meters.watermarks,
             )
-        speaker = H11Protocol(*common, ConnectionState(self.state), secure, client, server, self.protocol_send)
+        speaker = Http1Protocol(*common, ConnectionState(self.state), secure, client, server, self.protocol_send)
         speaker.connection = Http1(client, self._limits.head_bytes_max, self._meters.watermarks)
         return speaker
 

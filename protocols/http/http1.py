@@ -6,6 +6,8 @@ from typing import Any
 
 import h11
 import structlog
+from hypercorn.events import RawData
+from hypercorn.protocol.h11 import H11Protocol
 
 from statecharts.bounds import HTTP_HEAD, Watermarks
 
@@ -44,3 +46,22 @@ class Http1(h11.Connection):
             raise h11.RemoteProtocolError("only HTTP/1.0 and HTTP/1.1 are spoken here", error_status_hint=505)
         headers = [(name, value) for name, value in event.headers if name != b"upgrade"]
         return h11.Request(method=event.method, target=event.target, headers=headers, http_version=event.http_version)
+
+
+class Http1Protocol(H11Protocol):
+    """Sends an answer whose length is known in one piece, where Hypercorn writes its head, its body and its end."""
+
+    _head = b""
+
+    async def _send_h11_event(self, event: Any) -> None:
+        try:
+            data = self._head + (self.connection.send(event) or b"")
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        # An event stream has no length: its head must not wait for what happens first.
+        waits = isinstance(event, h11.Response) and any(name == b"content-length" for name, _ in event.headers)
+        self._head = data if waits else b""
+        if data and not waits:
+            await self.send(RawData(data=data))

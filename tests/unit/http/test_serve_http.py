@@ -10,6 +10,7 @@ import trio
 from structlog.testing import capture_logs
 
 from protocols.http import BODY_BYTES_MAX, HttpLimits, serve_http
+from protocols.http.stream import TimedStream
 from tests.unit.http.served import Served, app_of, everything, is_alive, serving
 
 
@@ -41,6 +42,20 @@ async def test_the_absolute_form_of_a_target_is_served() -> None:
     async with serving() as served:
         answer = await served.ask(b"GET http://x/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_an_answer_of_known_length_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+
+    async def noted(stream: TimedStream, data: bytes) -> None:
+        writes.append(bytes(data))
+        await send_all(stream, data)
+
+    send_all = TimedStream.send_all
+    monkeypatch.setattr(TimedStream, "send_all", noted)
+    async with serving() as served:
+        answer = await served.ask(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert writes == [answer]
 
 
 async def test_a_client_that_hangs_up_cancels_its_own_handler_only() -> None:
