@@ -22,12 +22,12 @@ from actors.rows import Row, checked, micros, raw, sealed
 from actors.store import Store
 from statecharts.bounds import ANSWERS_KEPT, ANSWERS_WAITING, Watermarks
 from statecharts.doors import FirstAnswer
+from statecharts.limits import ANSWERS_SWEPT
 
 WRITE_EVERY_S = 0.5
 """How long an answer may wait for others to be written with."""
 
 SWEEP_EVERY_S = 600.0
-SWEPT_AT_ONCE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +149,7 @@ def _write(connection: Connection, rows: list[Row]) -> None:
 
 
 def _remove(connection: Connection, expired: int) -> tuple[int, int]:
-    """Removes at most `SWEPT_AT_ONCE` of the oldest: those beyond `ANSWERS_KEPT`, else those that have expired.
+    """Removes at most `limits.ANSWERS_SWEPT` of the oldest: those beyond `ANSWERS_KEPT`, else those that have expired.
 
     How many there were, and how many of them were removed.
     """
@@ -158,7 +158,7 @@ def _remove(connection: Connection, expired: int) -> tuple[int, int]:
     oldest = select(_KEPT.app, _KEPT.key).order_by(*_OLDEST_FIRST)
     if beyond <= 0:
         oldest = oldest.where(_KEPT.at <= expired)
-    count = min(max(beyond, 0) or SWEPT_AT_ONCE, SWEPT_AT_ONCE)
+    count = min(max(beyond, 0) or ANSWERS_SWEPT.limit, ANSWERS_SWEPT.limit)
     owners = [tuple(owner) for owner in connection.execute(oldest.limit(count))]
     if owners:
         connection.execute(delete(tables.answers).where(tuple_(_KEPT.app, _KEPT.key).in_(owners)))

@@ -15,9 +15,7 @@ from actors.head import Head
 from actors.records import DeliveryStatus, Fact, History, Snapshot, StreamCorrupt
 from actors.rows import AnyRow, checked, damaged, fact_of, intact, raw
 from actors.store import DRIVER_ERRORS, cause, is_damage
-from statecharts.limits import DAMAGE_SHOWN
-
-ROWS_READ_AT_ONCE = 1_000
+from statecharts.limits import DAMAGE_SHOWN, ROWS_READ
 
 _DATABASE = "(database)"
 _STATUSES = frozenset(status.value for status in DeliveryStatus)
@@ -246,5 +244,5 @@ def _losses(connection: Connection, head: Head | None) -> Iterator[StreamCorrupt
 
 def _streamed(connection: Connection, table: Table, *order: object) -> Iterator[RowMapping]:
     query = select(*raw(table)).order_by(*(order or table.primary_key.columns))
-    with connection.execute(query, execution_options={"yield_per": ROWS_READ_AT_ONCE}) as result:
+    with connection.execute(query, execution_options={"yield_per": ROWS_READ.limit}) as result:
         yield from result.mappings()

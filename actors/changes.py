@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import trio
 
 from actors.ledger import Ledger
+from statecharts.limits import CHANGES_READ
 from statecharts.ports import Change, TransactionView
 
 KEEP_ALIVE_S = 15.0
@@ -16,7 +17,6 @@ KEEP_ALIVE_S = 15.0
 READ_EVERY_S = 0.05
 """The shortest time between two looks of a feed into the ledger: what changes in between is read together."""
 
-CHANGES_READ_AT_ONCE = 100
 
 Wanted = Callable[[TransactionView], bool]
 
@@ -96,11 +96,11 @@ async def feed(
     with changes.watching(Changes.EVERYTHING, Watch(wanted)) as watch:
         while True:
             read_at = trio.current_time()
-            found = await ledger.changes_since(after, limit=CHANGES_READ_AT_ONCE, role=role, users=users)
+            found = await ledger.changes_since(after, limit=CHANGES_READ.limit, role=role, users=users)
             for change in found:
                 after = change.position
                 yield change
-            if len(found) == CHANGES_READ_AT_ONCE:
+            if len(found) == CHANGES_READ.limit:
                 continue
             with trio.move_on_after(KEEP_ALIVE_S) as quiet:
                 if await watch.next() is None:

@@ -24,7 +24,7 @@ from statecharts.destination_events import (
     StartRequested,
     StopRequested,
 )
-from statecharts.limits import IDENTIFIER
+from statecharts.limits import IDENTIFIER, MINTING_ATTEMPTS
 from statecharts.places import distance_m, service_status
 from statecharts.vocabulary import (
     Acknowledgement,
@@ -45,7 +45,6 @@ from statecharts.vocabulary import (
     refused,
 )
 
-MINTING_ATTEMPTS = 5
 OPEN = (S.READY, S.START_TX_REQUESTED, S.TX_RUNNING, S.STOP_TX_REQUESTED)
 
 
@@ -122,7 +121,7 @@ class DestinationRole:
 
     async def _issue(self, peer: str, request: Authorize, place: Place, connector: int | None) -> RoamingAnswer:
         """Mints an identifier that was never used: one that was is refused by its own chart, and another is tried."""
-        for _ in range(MINTING_ATTEMPTS):
+        for _ in range(MINTING_ATTEMPTS.limit):
             name = self._context.ids.authorization_identifier()
             event = AuthorizationIssued(
                 at=self._context.clock.now(),

@@ -23,12 +23,10 @@ from actors.migrations import migrate, newest_step, require_newest_step, step_of
 from actors.records import StoreError, StreamCorrupt
 from actors.rows import raw
 from actors.store import DRIVER_ERRORS, Database, cause, database_at
+from statecharts.limits import BACKUP_PAGES, ROWS_READ
 
 Tell = Callable[[str, int], None]
 """Hears how far it is: a table, and how many of its rows (in a backup of SQLite: the file, and its pages) are done."""
-
-ROWS_AT_ONCE = 1_000
-PAGES_AT_ONCE = 4_096
 
 
 class Content(NamedTuple):
@@ -233,7 +231,7 @@ def _content(connection: Connection, table: Table) -> Content:
 
 def _batches(connection: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
     query = select(*raw(table)).order_by(*table.primary_key.columns)
-    with connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}) as result:
+    with connection.execute(query, execution_options={"yield_per": ROWS_READ.limit}) as result:
         yield from result.mappings().partitions()
 
 
@@ -281,5 +279,5 @@ def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
         def progress(_status: int, remaining: int, total: int) -> None:
             tell(source.name, total - remaining)
 
-        reading.backup(writing, pages=PAGES_AT_ONCE, progress=progress, sleep=0)
+        reading.backup(writing, pages=BACKUP_PAGES.limit, progress=progress, sleep=0)
         writing.execute("PRAGMA journal_mode=WAL")

@@ -196,6 +196,54 @@ FACTS_PACKED = Limit(
     unit="facts",
     reason="one row of the archive: some 500 kB before it is compressed, read whole when its stream is",
 )
+ROWS_READ = Limit(
+    name="rows_read",
+    limit=1_000,
+    unit="rows",
+    reason="what is checked or copied of a table at a time, whatever its length: some 500 kB in memory",
+)
+BACKUP_PAGES = Limit(
+    name="backup_pages",
+    limit=4_096,
+    unit="pages",
+    reason="what a backup copies before it lets others at the file: 16 MB, a few milliseconds",
+)
+ANSWERS_SWEPT = Limit(
+    name="rest_answers_swept",
+    limit=1_000,
+    unit="answers",
+    reason="first answers that leave in one turn of the writer: a few milliseconds of its time",
+)
+CHANGES_READ = Limit(
+    name="changes_read",
+    limit=100,
+    unit="changes",
+    reason="what an event stream that fell behind reads of the store at a time",
+)
+MINTING_ATTEMPTS = Limit(
+    name="minting_attempts",
+    limit=5,
+    unit="attempts",
+    reason="identifiers drawn until one was never used; of 2^48, the second draw is rare already",
+)
+CONTENT_TYPES_KEPT = Limit(
+    name="soap_content_types_kept",
+    limit=256,
+    unit="texts",
+    reason="more forms of Content-Type than partners have, taken apart once",
+)
+ADDRESSES_READ = Limit(
+    name="http_addresses_read",
+    limit=4_096,
+    unit="addresses",
+    reason="addresses of clients taken apart once, about 1 MB; any other is taken apart again",
+)
+DEMO_LINES_KEPT = Limit(
+    name="demo_lines_kept",
+    limit=12,
+    unit="lines",
+    reason="what the demo shows of a process that ended too early",
+)
 
 LIMITS: tuple[Limit, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Limit))
 """All of them, in the order of this page."""

@@ -14,9 +14,8 @@ import msgspec
 import trio
 
 from protocols.cli.starter import CannotRun
-from statecharts.limits import DEMO_LINE
+from statecharts.limits import DEMO_LINE, DEMO_LINES_KEPT
 
-LINES_KEPT = 12
 END_S = 10.0
 """How long a process may take to end by itself, which is a node's own bound; then it is killed."""
 
@@ -56,7 +55,7 @@ class Processes:
                 await process.wait()
 
     async def _listen(self, name: str, process: trio.Process) -> None:
-        last: deque[str] = deque(maxlen=LINES_KEPT)
+        last: deque[str] = deque(maxlen=DEMO_LINES_KEPT.limit)
         # To the end, whatever is cancelled: a process that nobody listens to cannot write that it has drained.
         with trio.CancelScope(shield=True):
             await self._read(name, process, last)

@@ -7,12 +7,13 @@ from collections import Counter
 from functools import lru_cache
 
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, Watermarks
+from statecharts.limits import ADDRESSES_READ
 
 BURST_S = 10.0
 """Refusals that follow each other within this time are told in one line of the log."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=ADDRESSES_READ.limit)
 def neighbourhood(address: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 of an IPv6 one, which is what one customer is given."""
     try:

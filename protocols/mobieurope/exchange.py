@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import trio
 from werkzeug.http import parse_options_header
 
+from statecharts.limits import CONTENT_TYPES_KEPT
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[..., Awaitable[None]]
 """An ASGI application: called with scope, receive and send."""
-
-_CONTENT_TYPES_KEPT = 256
 
 
 class HttpRefusal(Exception):
@@ -118,7 +118,7 @@ def _too_long(bytes_max: int) -> HttpRefusal:
     return HttpRefusal(413, f"The body is larger than {bytes_max} bytes.")
 
 
-@lru_cache(_CONTENT_TYPES_KEPT)
+@lru_cache(CONTENT_TYPES_KEPT.limit)
 def _media_type(content_type: str) -> MediaType:
     name, options = parse_options_header(content_type)
     return MediaType(name.lower(), options.get("charset"))

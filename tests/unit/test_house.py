@@ -123,6 +123,10 @@ def test_every_folder_says_what_it_is_for():
 
 # -- bounds ------------------------------------------------------------------------------------------------------------
 
+ENDINGS = ("_MAX", "_KEPT", "_ATTEMPTS", "_REMEMBERED")
+IN_PLACE = re.compile(
+    r"(maxsize|maxlen)=\d|(lru_cache|CapacityLimiter|Semaphore)\(\d|open_memory_channel(\[[^(]*\])?\([1-9]"
+)
 PAGES = {ROOT / "statecharts" / name for name in ("bounds.py", "limits.py")}
 NAMES = {id(value): name for page in (bounds, limits) for name, value in vars(page).items() if isinstance(value, Limit)}
 
@@ -133,15 +137,19 @@ def code() -> str:
 
 
 def maxima(path: Path) -> Iterator[str]:
-    """Constants of a module that set a bound of their own: `X_MAX = 10`."""
+    """Constants of a module that set a bound of their own: `X_MAX = 10`, `X_KEPT = 10`."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.BinOp):
-            yield from (name.id for name in node.targets if isinstance(name, ast.Name) and name.id.endswith("_MAX"))
+            yield from (name.id for name in node.targets if isinstance(name, ast.Name) and name.id.endswith(ENDINGS))
 
 
 def test_bounds_stand_on_the_page_of_bounds_and_nowhere_else():
     found = {str(path.relative_to(ROOT)): list(maxima(path)) for path in sources() if path not in PAGES}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_no_queue_or_cache_is_given_a_number_in_place():
+    assert [path for path in sources() if IN_PLACE.search(path.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.parametrize("limit", (*BOUNDS, *LIMITS), ids=lambda limit: limit.name)
