@@ -86,7 +86,7 @@ aliases = Table(
     PrimaryKeyConstraint("scope", "name", name="aliases_key"),
 )
 
-# Written out, not bound: only so does a query match an index of these rows alone.
+# Written out, not bound: a plan that holds for any value can use no index of these rows alone.
 TO_ARCHIVE = text("final = 1 AND archived = 0")
 UNDER_WAY = text("final = 0")
 
