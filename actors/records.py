@@ -40,7 +40,7 @@ class DeliveryStatus(StrEnum):
 
 
 class NewDelivery(Value, frozen=True, kw_only=True):
-    """A message owed to a peer. `message_id` is unique for ever: the same fact never owes it twice.
+    """A message owed to a peer. `message_id` is unique: the same fact never owes it twice.
 
     `expires_at` is set for commands (never sent after it) and absent for facts (sent until acknowledged).
     """

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 import trio
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, tuple_, update
 
 from actors import tables
 from actors.archive import METERS_OF, packed
@@ -134,8 +134,7 @@ def _archive_finished(connection: Connection, now_us: int, before_us: int, last:
     for _, stream in found:
         try:
             with connection.begin_nested():
-                _archive_whole(connection, now_us, stream)
-                archived += 1
+                archived += _archive_whole(connection, now_us, stream)
         except StreamCorrupt as error:
             log.error("retention.damaged", stream=stream, reason=str(error))
     return archived, found[-1] if found else None
@@ -148,7 +147,6 @@ def _finished(connection: Connection, before_us: int, last: Place) -> list[Place
             tables.TO_ARCHIVE,
             tuple_(_VIEWS.changed_at, _VIEWS.stream) > last,
             _VIEWS.changed_at < before_us,
-            _VIEWS.position < _newest_position(connection),
         )
         .order_by(_VIEWS.changed_at, _VIEWS.stream)
         .limit(ARCHIVED_AT_ONCE.limit)
@@ -156,7 +154,9 @@ def _finished(connection: Connection, before_us: int, last: Place) -> list[Place
     return [(changed_at, stream) for changed_at, stream in connection.execute(query)]
 
 
-def _archive_whole(connection: Connection, now_us: int, stream: str) -> None:
+def _archive_whole(connection: Connection, now_us: int, stream: str) -> bool:
+    if _newest_position(connection, stream) == _newest_position(connection):
+        return False  # its time comes when anything else has happened
     over = (_OWED.transaction == stream) & _OWED.status.in_(_OVER)
     deliveries = _proven(connection, tables.deliveries, over)
     while facts := oldest(connection, stream, FACTS_PACKED.limit):
@@ -164,6 +164,7 @@ def _archive_whole(connection: Connection, now_us: int, stream: str) -> None:
         deliveries = []
     connection.execute(delete(tables.snapshots).where(tables.snapshots.c.stream == stream))
     connection.execute(update(tables.transactions).where(_VIEWS.stream == stream).values(archived=1))
+    return True
 
 
 # -- streams that go on ------------------------------------------------------------------------------------------------
@@ -209,9 +210,12 @@ def _move_facts(
         connection.execute(delete(tables.deliveries).where(_OWED.id.in_(ids)))
 
 
-def _newest_position(connection: Connection) -> int:
-    """The newest fact of all streams stays in the journal: it is what the head file is compared with."""
-    return connection.scalar(select(func.max(_FACTS.position))) or 0
+def _newest_position(connection: Connection, stream: str | None = None) -> int:
+    """Where the newest fact lies, which stays in the journal if it is the newest of all: the head file speaks of it."""
+    query = select(_FACTS.position).order_by(_FACTS.position.desc()).limit(1)
+    if stream is not None:
+        query = select(_FACTS.position).where(_FACTS.stream == stream).order_by(_FACTS.seq.desc()).limit(1)
+    return connection.scalar(query) or 0
 
 
 # -- meter values ------------------------------------------------------------------------------------------------------

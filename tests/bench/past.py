@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -148,6 +149,8 @@ def fill(path: Path, count: int) -> None:
         for _, made in indexes:
             database.execute(made)
         database.execute("PRAGMA journal_mode=WAL")
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())  # or the next one to ask for a safe disk waits for all of it
 
 
 def _insert(database: sqlite3.Connection, table: Table, rows: list[Row]) -> None:

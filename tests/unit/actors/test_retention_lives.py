@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from actors import tables
+from actors.records import StoreUnavailable
 from actors.retention import Retention, RetentionSettings
 from statecharts.ports import Clock
 from statecharts.vocabulary import EndTransaction, Refused
@@ -128,3 +129,28 @@ async def test_a_charge_that_nobody_has_acknowledged_is_never_archived(
     roaming.back.down, roaming.back.script = False, []
     await roaming.settled(charge, within_s=2_000)
     assert (await roaming.same_cdr(charge)).energy_wh == 3_000
+
+
+async def test_it_looks_every_hour_and_outlives_a_store_that_is_away(
+    autojump_clock: object, roaming: Roaming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = await roaming.running()
+    await roaming.station.stop(charge.number, 4_000)
+    await roaming.settled(charge)
+    settings = RetentionSettings(transactions_days=1)
+    retention = Retention(roaming.local.journal.store, roaming.local.clock, settings)
+    troubles: list[Exception] = [StoreUnavailable("disk full"), RuntimeError("a defect of ours")]
+    tidy = retention.tidy
+
+    async def tidy_if_it_can() -> None:
+        if troubles:
+            raise troubles.pop()
+        await tidy()
+
+    monkeypatch.setattr(retention, "tidy", tidy_if_it_can)
+    roaming.nursery.start_soon(retention.run)
+    await trio.sleep(23 * 3_600)
+    assert (troubles, await in_journal(roaming.local, charge.destination) > 0) == ([], True)
+    await roaming.ready()
+    await trio.sleep(2 * 3_600)
+    assert await in_journal(roaming.local, charge.destination) == 0

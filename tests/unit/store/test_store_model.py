@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,14 +26,17 @@ from actors.records import (
     Appended,
     DeliveryClosed,
     DeliveryStatus,
+    Snapshot,
     StoreError,
     StreamConflict,
 )
+from actors.retention import Retention, RetentionSettings
 from actors.store import run_inline
 from tests.contracts.samples import NOON, StoppedClock, append, delivery, view
 
 T = TypeVar("T")
 STREAMS = st.sampled_from(["source/1", "source/2", "source/3"])
+DONE = DeliveryStatus.DONE
 NAMES = st.sampled_from(["A", "B", "C", "D"])
 
 
@@ -43,7 +47,10 @@ class Model:
     facts: dict[str, list[bytes]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     owed: dict[str, DeliveryStatus] = field(default_factory=dict)
+    owner: dict[str, str] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
+    over: dict[str, bool] = field(default_factory=dict)
+    newest: str = ""
 
     def expect(self, wanted: Append) -> type[Appended] | type[StoreError]:
         """What must become of an append; takes it over if it is to be stored."""
@@ -55,9 +62,23 @@ class Model:
         self.facts.setdefault(wanted.stream, []).extend(each.data for each in wanted.facts)
         self.aliases |= {alias.name: wanted.stream for alias in wanted.aliases}
         self.owed |= {each.message_id: DeliveryStatus.PENDING for each in wanted.deliveries}
+        self.owner |= {each.message_id: wanted.stream for each in wanted.deliveries}
         if wanted.view:
-            self.versions[wanted.stream] = wanted.view.version
+            self.versions[wanted.stream], self.over[wanted.stream] = wanted.view.version, wanted.final
+        self.newest = wanted.stream
         return Appended
+
+    def archive(self) -> list[str]:
+        """Takes over that all transactions that are over are archived; the messages that leave the outbox with them.
+
+        The newest fact of all keeps its stream in the journal; one that has been archived waits for its next view.
+        """
+        archived = [stream for stream, over in self.over.items() if over and stream != self.newest]
+        self.over |= dict.fromkeys(archived, False)
+        gone = [name for name, stream in self.owner.items() if stream in archived and self.owed[name] is DONE]
+        for name in gone:
+            del self.owed[name], self.owner[name]
+        return gone
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -105,6 +126,13 @@ class JournalMachine(RuleBasedStateMachine):
         if self.model.owed[message_id] is not DeliveryStatus.DONE:
             self.model.owed[message_id] = status
 
+    @rule()
+    def archive_what_is_over(self) -> None:
+        later = StoppedClock(NOON + timedelta(days=100))
+        self.run(lambda journal: Retention(journal.store, later, RetentionSettings()).tidy())
+        for message_id in self.model.archive():
+            del self.ids[message_id]
+
     @rule(data=st.data())
     def replay_a_delivery(self, data: st.DataObject) -> None:
         if not self.ids:
@@ -120,7 +148,9 @@ class JournalMachine(RuleBasedStateMachine):
         self.run(self.compare)
 
     def appends(self) -> st.SearchStrategy[Append]:
-        def made(stream: str, behind: int, facts: list[str], names: set[str], owed: set[str], shown: bool) -> Append:
+        def made(
+            stream: str, behind: int, facts: list[str], names: set[str], owed: set[str], over: bool | None, snap: bool
+        ) -> Append:
             seq = max(0, len(self.model.facts.get(stream, ())) - behind)
             return append(
                 stream,
@@ -128,13 +158,15 @@ class JournalMachine(RuleBasedStateMachine):
                 *facts,
                 aliases=tuple(Alias(scope="test", name=name) for name in sorted(names)),
                 deliveries=tuple(delivery(each, transaction=stream) for each in sorted(owed)),
-                view=view(1, version=seq) if shown else None,
+                view=None if over is None else view(1, version=seq),
+                final=bool(over),
+                snapshot=Snapshot(seq=seq + len(facts), form="model", data=b"") if snap else None,
             )
 
         few = st.lists(st.text(max_size=3), min_size=1, max_size=3)
         behind = st.sampled_from([0, 0, 0, 1])
         some = st.sets(NAMES, max_size=2)
-        return st.builds(made, STREAMS, behind, few, some, some, st.booleans())
+        return st.builds(made, STREAMS, behind, few, some, some, st.sampled_from([None, False, True]), st.booleans())
 
     async def append_one(self, journal: Journal, wanted: Append) -> None:
         expected = self.model.expect(wanted)
@@ -149,6 +181,9 @@ class JournalMachine(RuleBasedStateMachine):
     async def compare(self, journal: Journal) -> None:
         for stream, facts in self.model.facts.items():
             assert [each.data for each in await journal.load(stream)] == facts
+            history = await journal.history(stream, "model")
+            after_seq = history.snapshot.seq if history.snapshot else 0
+            assert [each.data for each in history.facts] == facts[after_seq:]
             shown = await Ledger(journal.store).transaction(stream)
             assert (shown.version if shown else None) == self.model.versions.get(stream)
         for name, stream in self.model.aliases.items():
