@@ -91,7 +91,7 @@ async def test_the_table_of_tokens_is_bounded_and_forgets_the_one_unused_longest
 
 
 def test_a_token_has_so_many_streams_and_no_more() -> None:
-    limiter = StreamLimiter(Watermarks())
+    limiter = StreamLimiter(1_000, Watermarks())
     streams = [limiter.counted("app") for _ in range(EVENT_STREAMS_PER_TOKEN.limit)]
     for stream in streams:
         stream.__enter__()
