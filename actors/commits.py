@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Delete, Insert, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from actors import tables
@@ -178,8 +180,8 @@ class _Batch:
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
         placed = [{**row, "position": self.tips[row["stream"]].position} for row in rows.transactions]
-        _replace(connection, tables.transactions, ("stream",), placed)
-        _replace(connection, tables.snapshots, ("stream",), [self._snapshot(*taken) for taken in rows.snapshots])
+        _put(connection, tables.transactions, placed)
+        _put(connection, tables.snapshots, [self._snapshot(*taken) for taken in rows.snapshots])
 
     def _snapshot(self, stream: str, tip: bytes, at_us: int, snapshot: Snapshot) -> Row:
         return snapshot_row(stream, self._positions[stream, snapshot.seq], tip, at_us, snapshot)
@@ -306,9 +308,33 @@ def _replace(connection: Connection, table: Table, own_key: tuple[str, ...], row
     if not rows:
         return
     newest = {tuple(row[name] for name in own_key): row for row in rows}
-    mine = and_(*(table.c[name] == bindparam(f"own_{name}") for name in own_key))
-    connection.execute(delete(table).where(mine), [{f"own_{name}": row[name] for name in own_key} for row in rows])
-    connection.execute(insert(table), list(newest.values()))
+    connection.execute(_delete(table, own_key), [{f"own_{name}": row[name] for name in own_key} for row in rows])
+    connection.execute(_insert(table), list(newest.values()))
+
+
+def _put(connection: Connection, table: Table, rows: list[Row]) -> None:
+    """Puts rows of streams in place of the older ones, without touching the indexes of what has not changed."""
+    if rows:
+        newest = {row["stream"]: row for row in rows}
+        connection.execute(_upsert(table, connection.dialect.name), list(newest.values()))
+
+
+@cache
+def _delete(table: Table, own_key: tuple[str, ...]) -> Delete:
+    return delete(table).where(and_(*(table.c[name] == bindparam(f"own_{name}") for name in own_key)))
+
+
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+@cache
+def _upsert(table: Table, dialect: str) -> Insert:
+    statement: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+    fresh = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    upsert: Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=fresh)
+    return upsert
 
 
 _FACTS = tables.journal.c

@@ -13,7 +13,7 @@ from typing import Any
 import trio
 
 _HEAD_END = b"\r\n\r\n"
-_TEXT = 0x81
+_TEXT, _PING, _PONG = 0x81, 0x89, 0x8A
 _MASKED = 0x80
 
 
@@ -123,11 +123,13 @@ class Station:
         await self._send([3, name, await self._asked(action, content)])
 
     async def _send(self, message: Any) -> None:
-        body = json.dumps(message).encode()
+        await self._send_frame(_TEXT, json.dumps(message).encode())
+
+    async def _send_frame(self, kind: int, body: bytes) -> None:
         size = bytes([_MASKED | len(body)]) if len(body) < 126 else bytes([_MASKED | 126]) + len(body).to_bytes(2)
         # A mask of zeros: the node has as much to do with it as with any other, and we have nothing.
         async with self._sending:
-            await self._stream.send_all(bytes([_TEXT]) + size + b"\0\0\0\0" + body)
+            await self._stream.send_all(bytes([kind]) + size + b"\0\0\0\0" + body)
 
     async def _frame(self) -> bytes:
         while True:
@@ -137,3 +139,5 @@ class Station:
             body = await self._reader.exactly(size)
             if kind == _TEXT:
                 return body
+            if kind == _PING:
+                await self._send_frame(_PONG, body)

@@ -24,11 +24,12 @@ from tests.bench.nodes import Node, running, two_operators
 
 STATIONS, CONNECTORS = 60, 10
 IN_FLIGHT = 20
-WARM_EACH, CHARGES_EACH, UPDATES_EACH = 2, 10, 20
+WARM_EACH, CHARGES_EACH, UPDATES_EACH = 2, 10, 15
 CHARGE_S = 0.05
 STARTS_PER_S, STARTS_FOR_S = 20, 30
+PREPARED_AT_ONCE = 10
 IDLE_S = 3.0
-PROGRESS_INTERVAL_S = 0.01
+PROGRESS_INTERVAL_S, UPDATE_EVERY_S = 0.01, 0.4
 SETTLED_S = 60
 
 IDENTITIES = [f"CS{number:02}" for number in range(STATIONS)]
@@ -74,7 +75,7 @@ async def _progress(world: World) -> Figure:
     async def update(lane: int, count: int) -> None:
         for number in range(count):
             await world.meter(charges[lane], wh=number)
-            await trio.sleep(PROGRESS_INTERVAL_S * 2)
+            await trio.sleep(UPDATE_EVERY_S)
 
     async def end(lane: int, _: int) -> None:
         await world.end(charges[lane])
@@ -94,7 +95,7 @@ async def _progress(world: World) -> Figure:
 async def _remote_starts(world: World) -> list[Figure]:
     """From the moment at which an app was to ask for a start to the frame at the station, however late it asked."""
     count = STARTS_PER_S * STARTS_FOR_S
-    ready = [await world.authorize(n % STATIONS, 1 + n // STATIONS, USERS[n]) for n in range(count)]
+    ready = await world.authorized(count)
     due_at: dict[str, float] = {}
     begun = trio.current_time() + 1
     async with trio.open_nursery() as nursery:
@@ -180,6 +181,19 @@ class World:
         asked = {"user_identifier": user, "destination": self.local.operator.name}
         where = {"local_service_identifier": IDENTITIES[station], "connector_identifier": str(connector)}
         return Charge(station, connector, await self._post("/api/v1/authorizations", asked | where))
+
+    async def authorized(self, count: int) -> list[Charge]:
+        """So many authorisations, each at a connector and for a user of its own, asked for a few at a time."""
+        ready: list[Charge] = []
+
+        async def lane(first: int) -> None:
+            for number in range(first, count, PREPARED_AT_ONCE):
+                ready.append(await self.authorize(number % STATIONS, 1 + number // STATIONS, USERS[number]))
+
+        async with trio.open_nursery() as nursery:
+            for first in range(PREPARED_AT_ONCE):
+                nursery.start_soon(lane, first)
+        return ready
 
     async def start(self, charge: Charge) -> None:
         await self._post(f"/api/v1/transactions/{charge.id}/start")
