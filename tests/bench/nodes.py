@@ -13,7 +13,7 @@ from typing import Any
 from tests.bench.measures import cpu_s
 from tests.live.operators import ROOT, Operator, make_partners
 
-START_S = 30.0
+START_S = 90.0
 END_S = 15.0
 LOOK_AGAIN_S = 0.005
 
