@@ -12,6 +12,8 @@ import pytest
 import trio
 
 from protocols.http import HttpLimits, serve_http
+from statecharts.bounds import EVENT_STREAMS_PER_TOKEN
+from statecharts.vocabulary import refused
 from tests.unit.rest.fakes import CDR, READY, World
 
 EVENTS = "/api/v1/transactions/tx-1/events"
@@ -40,9 +42,12 @@ class Event(msgspec.Struct):
 
 
 @asynccontextmanager
-async def stream(client: httpx.AsyncClient, last_event_id: str = "0") -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """The events of the transaction's stream; every generator below is closed with it, read to its end or not."""
-    async with client.stream("GET", EVENTS, headers={"Last-Event-ID": last_event_id}) as response:
+async def stream(
+    client: httpx.AsyncClient, last_event_id: str | None = "0", path: str = EVENTS, token: str = "app-token"
+) -> AsyncIterator[AsyncGenerator[Event, None]]:
+    """The events of a stream; every generator below is closed with it, read to its end or not."""
+    headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
+    async with client.stream("GET", path, headers=headers) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         async with aclosing(response.aiter_raw()) as chunks, aclosing(events_of(chunks)) as events:
@@ -192,3 +197,88 @@ async def test_a_whole_charge_goes_through_over_real_connections() -> None:
         assert (await client.post(f"{place}/stop")).status_code == 202
         world.apps.change("tx-1", state="Settled", cdr=CDR)
         assert (await client.get(f"{place}/receipt")).json()["energy_wh"] == 12345
+
+
+# -- streams of all transactions ---------------------------------------------------------------------------------------
+
+ALL = "/api/v1/events"
+
+
+async def ended(world: World, events: AsyncIterator[Event]) -> list[str]:
+    """Ends the node and reads the stream to its end, which is told by name."""
+    world.draining.set()
+    world.apps.wake()
+    return [event.name async for event in events]
+
+
+async def test_the_stream_of_all_begins_with_the_id_to_resume_from_and_tells_what_is_new() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client, None, ALL) as events:
+        first = await anext(events)
+        assert (first.name, first.id) == (":", "20"), "an id and no event"
+        assert (await anext(events)).name == ":"
+        world.apps.change("tx-1", state="TxRunning")
+        told = await anext(events)
+        assert (told.name, told.id) == ("state", "30")
+        assert (await ended(world, events))[-1] == "drain"
+
+
+async def test_the_stream_of_all_resumes_after_the_last_event_id() -> None:
+    world = World(READY, msgspec.structs.replace(READY, transaction_id="tx-2", version=5))
+    async with served(world) as client, stream(client, "20", ALL) as events:
+        assert [(await anext(events)).id for _ in range(2)] == ["20", "50"]
+        await ended(world, events)
+
+
+async def test_an_id_of_another_journal_is_said_so() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client, "999", ALL) as events:
+        assert [(event.name, event.id) for event in (await anext(events), await anext(events))] == [
+            (":", "20"),
+            ("reset", ""),
+        ]
+        await ended(world, events)
+
+
+async def test_an_app_hears_of_its_own_users_only() -> None:
+    world = World(READY)
+    async with served(world) as client, stream(client, "5", ALL, "other-token") as events:
+        assert [(await anext(events)).name for _ in range(2)] == [":", ":"]
+        await ended(world, events)
+
+
+async def test_operators_have_a_stream_of_every_role_or_one() -> None:
+    world, path = World(), "/api/v1/operator/events?role=local"
+    async with served(world) as client, stream(client, "7", path, "operator-token") as events:
+        assert [event.id async for event in events][:2] == ["7", "20"]
+    assert world.operators.asked == [("feed", "local", 7)]
+
+
+async def test_a_stream_whose_store_goes_away_ends_and_says_when_to_come_back() -> None:
+    world = World(READY)
+
+    async def failing(*_: object) -> AsyncIterator[None]:
+        yield None
+        raise refused(503, "store-unavailable", "gone")
+
+    world.apps.feed = failing  # type: ignore[assignment]
+    async with served(world) as client:
+        answer = await client.get(ALL)
+    assert answer.text.endswith(": keep-alive\n\nretry: 5000\n\n")
+
+
+async def test_a_token_has_so_many_streams_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = msgspec.structs.replace(EVENT_STREAMS_PER_TOKEN, limit=1)
+    monkeypatch.setattr("protocols.rest.limits.EVENT_STREAMS_PER_TOKEN", few)
+    async with served(World(READY)) as client:
+        async with await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0) as raw:
+            await raw.send_all(f"GET {ALL} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer app-token\r\n\r\n".encode())
+            while b"id: 20" not in await raw.receive_some():
+                pass
+            refusal = await client.get(ALL)
+            assert (refusal.status_code, refusal.json()["kind"]) == (429, "too-many-streams")
+            other = {"Authorization": "Bearer operator-token"}
+            assert (await client.get("/api/v1/operator/events", headers=other)).status_code == 200
+        while (answer := await client.head(ALL)).status_code != 200:
+            await trio.lowlevel.checkpoint()
+        assert answer.headers["content-type"].startswith("text/event-stream")
