@@ -15,6 +15,7 @@ import trio.testing
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.meters import Meters
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_vocabulary import (
@@ -103,8 +104,11 @@ class Door:
 class World:
     """A central system on a loopback port."""
 
-    def __init__(self, server: StationServer, door: Door, directory: Directory, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, server: StationServer, door: Door, directory: Directory, nursery: trio.Nursery, meters: Meters
+    ) -> None:
         self.server, self.door, self.directory, self.nursery = server, door, directory, nursery
+        self.meters = meters
         self._epochs = itertools.count(1)
         self._streams: list[trio.SocketStream] = []
 
@@ -162,14 +166,13 @@ async def central_system(
     door: Door | None = None, directory: Directory | None = None, limits: Limits | None = None
 ) -> AsyncIterator[World]:
     door, directory = door or Door(), directory or Directory()
-    epochs = map("epoch{}".format, itertools.count(1))
+    epochs, meters = map("epoch{}".format, itertools.count(1)), Meters()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            serve = partial(
-                serve_stations, listeners, directory=directory, door=door, epochs=lambda: next(epochs), limits=limits
-            )
-            world = World(await nursery.start(serve), door, directory, nursery)
+            serve = partial(serve_stations, listeners, directory=directory, door=door, limits=limits, meters=meters)
+            server = await nursery.start(partial(serve, epochs=lambda: next(epochs)))
+            world = World(server, door, directory, nursery, meters)
             try:
                 yield world
             finally:

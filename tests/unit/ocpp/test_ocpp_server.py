@@ -164,6 +164,11 @@ async def test_bad_calls_get_the_right_error_and_the_connection_lives() -> None:
         assert answer[:3] == [4, "6", "InternalError"]
         assert "secret" not in str(answer)
         await station.heartbeat()
+        counted = dict(world.meters.ocpp_received)
+        # What a station makes up is no label: it could be anything.
+        assert counted["other", "NotImplemented"] == 2
+        assert counted["StartTransaction", "InternalError"] == counted["Heartbeat", "answered"] == 1
+        assert sum(counted.values()) == 7
 
 
 async def test_what_is_tolerated_is_logged_and_counted() -> None:
