@@ -7,6 +7,7 @@ on a reply of its own, so an asker that goes away (a client that hangs up) cance
 from __future__ import annotations
 
 import math
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -79,7 +80,9 @@ class Actor:
         self.ready = trio.Event()
         self._watermarks = watermarks
         self._due_not_before = -math.inf
-        self._sender, self._receiver = trio.open_memory_channel[Envelope](MAILBOX.limit)
+        self._mailbox: deque[Envelope] = deque()
+        self._idle: trio.lowlevel.Task | None = None
+        self._left = False
 
     # -- for everybody -------------------------------------------------------------------------------------------------
 
@@ -103,14 +106,18 @@ class Actor:
     @property
     def waiting(self) -> int:
         """How many messages wait."""
-        return self._receiver.statistics().current_buffer_used
+        return len(self._mailbox)
 
     def _put(self, envelope: Envelope) -> None:
-        try:
-            self._sender.send_nowait(envelope)
-        except trio.WouldBlock:
-            raise refused(503, "busy", f"{self.key} has {MAILBOX.limit} messages waiting; try again later") from None
-        self._watermarks.saw(MAILBOX, self.waiting)
+        if self._left:
+            raise RuntimeError(f"{self.key} has left memory: ask the system for it again")
+        if len(self._mailbox) >= MAILBOX.limit:
+            raise refused(503, "busy", f"{self.key} has {MAILBOX.limit} messages waiting; try again later")
+        self._mailbox.append(envelope)
+        self._watermarks.saw(MAILBOX, len(self._mailbox))
+        if self._idle is not None:
+            trio.lowlevel.reschedule(self._idle)
+            self._idle = None
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
@@ -142,17 +149,37 @@ class Actor:
             await self._be_due()
         self.ready.set()
         while True:
-            due_s, rest_s = self._seconds_to_deadline(), rest_after_s if self.may_rest() else math.inf
-            with trio.move_on_after(min(due_s, rest_s)) as waiting:
-                self.in_hand = await self._receiver.receive()
-            if not waiting.cancelled_caught:
+            due_s = self._seconds_to_deadline()
+            if due_s <= 0:
+                await trio.lowlevel.checkpoint()
+                await self._be_due()
+            elif self._mailbox:
+                await trio.lowlevel.checkpoint()
                 await self._take()
-            elif due_s <= rest_s:
+            else:
                 # Waiting is by another clock than the deadline: it is due when the wall clock says so, not before.
-                if self._seconds_to_deadline() <= 0:
-                    await self._be_due()
-            elif not self.waiting:
-                return
+                rest_s = rest_after_s if self.may_rest() else math.inf
+                if await self._arrival(min(due_s, rest_s)):
+                    await self._take()
+                elif rest_s < due_s:
+                    return
+
+    async def _arrival(self, within_s: float) -> bool:
+        """Waits for a message; whether one came."""
+        if within_s == math.inf:
+            await self._idle_until_put()
+        else:
+            with trio.move_on_after(within_s):
+                await self._idle_until_put()
+        return bool(self._mailbox)
+
+    async def _idle_until_put(self) -> None:
+        def leave_off(_: object) -> trio.lowlevel.Abort:
+            self._idle = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._idle = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(leave_off)
 
     async def _load(self) -> None:
         """Loads as soon as it can be done. A store that is away is no failure of this actor: its messages wait."""
@@ -170,8 +197,7 @@ class Actor:
         return max(0.0, (until - self.clock.now()).total_seconds(), self._due_not_before - trio.current_time())
 
     async def _take(self) -> None:
-        envelope = self.in_hand
-        assert envelope is not None
+        envelope = self.in_hand = self._mailbox.popleft()
         with correlated(envelope.correlation_id):
             try:
                 answer = await self.turn(envelope.message)
@@ -207,16 +233,13 @@ class Actor:
 
     def leave(self) -> None:
         """Takes no more messages. Whoever still holds on to this actor fails loudly: no message is lost in silence."""
-        assert not self.waiting
-        self._receiver.close()
+        assert not self._mailbox
+        self._left = True
         self.ready.set()
 
     def refuse_waiting(self, error: Refused) -> None:
         """Tells everybody who waits that no answer will come."""
-        while True:
-            try:
-                envelope = self._receiver.receive_nowait()
-            except trio.WouldBlock:
-                return
+        while self._mailbox:
+            envelope = self._mailbox.popleft()
             if envelope.reply is not None:
                 envelope.reply.fail(error)

@@ -18,11 +18,13 @@ from actors.context import Context
 from actors.looks import Look, is_known
 from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias, IdleMeter
+from actors.station_messages import Keep
 from actors.system import is_broken
 from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped, same_stop
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
+from statecharts.promises import Promise
 from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, StopKept, is_older
 from statecharts.station_vocabulary import (
     IdTagAnswer,
@@ -208,29 +210,51 @@ class Charges:
         meter (OCPP 1.6 section 4.7, errata 3.16): no charge's and no orphans, kept beside the station's
         stream, which would grow by them for ever.
         """
-        now, number = self._station.clock.now(), values.transaction_id
-        newest = newest_register(values.samples)
-        latest = max((sample.timestamp for sample in values.samples), default=now)
-        at, meter_wh = (newest[0].timestamp, newest[1]) if newest else (latest, None)
-        unnumbered = number is None or number <= 0
-        book = self._station.data
-        charge = book.charge_at(values.connector_id, at) if unnumbered else book.charges.get(number or 0)
-        read = MeterRead(at=now, timestamp=at, meter_wh=meter_wh, samples=values.samples)
+        charge, read = self._read_of(values)
         if charge is not None and await self.tell(charge, read):
             return Acknowledgement()
-        if charge is None and number is None:
-            meter = IdleMeter(station=self._station.identity, at=now, body=msgspec.json.encode(values))
+        if charge is None and values.transaction_id is None:
+            meter = IdleMeter(station=self._station.identity, at=read.at, body=msgspec.json.encode(values))
             await self._station.record(meters=(meter,))
         else:
-            await self._keep(values)
+            await self.keep(values)
         return Acknowledgement()
+
+    def hand_on(self, values: MeterValues) -> Promise[ReportAnswer] | None:
+        """Hands meter values to the transaction that they are of, without a turn of the station in between.
+
+        None where it takes more than that. A transaction that turns out to be broken leaves them to the station.
+        """
+        charge, read = self._read_of(values)
+        if charge is None or charge.id_tag_info is None or charge.transaction in self._context.system.quarantined:
+            return None
+        told = self._context.system.actor(charge.transaction).promise(read)
+        return told.then(_acknowledged, lambda error: self._not_taken(error, values))
+
+    def _not_taken(self, error: Exception, values: MeterValues) -> Promise[ReportAnswer]:
+        if not (isinstance(error, Refused) and is_broken(error)):
+            raise error
+        return self._station.promise(Keep(values))
+
+    def _read_of(self, values: MeterValues) -> tuple[StationCharge | None, MeterRead]:
+        """The charge that these values are of, if there is one, and what they say."""
+        now, number = self._station.clock.now(), values.transaction_id
+        newest = newest_register(values.samples)
+        if newest is not None:
+            at, meter_wh = newest[0].timestamp, newest[1]
+        else:
+            at, meter_wh = max((sample.timestamp for sample in values.samples), default=now), None
+        book = self._station.data
+        unnumbered = number is None or number <= 0
+        charge = book.charge_at(values.connector_id, at) if unnumbered else book.charges.get(number or 0)
+        return charge, MeterRead(at=now, timestamp=at, meter_wh=meter_wh, samples=values.samples)
 
     async def stop(self, stop: StopTransaction) -> ReportAnswer:
         """A stop is always taken: by its number, by what else it says, or as an orphan (OCPP 1.6 errata 3.18)."""
         charge = self._station.data.charge_meant(stop)
         taken = await (self._end(charge, stop) if charge else self._stopped_without_start(stop))
         if not taken:
-            await self._keep(stop)
+            await self.keep(stop)
         return IdTagAnswer(id_tag_info=await self.check(stop.id_tag) if stop.id_tag else None)
 
     async def _end(self, charge: StationCharge, stop: StopTransaction) -> bool:
@@ -239,7 +263,7 @@ class Charges:
             await self._station.record(ChargeClosed(at=self._station.clock.now(), number=charge.number, stop=stop))
         return taken
 
-    async def _keep(self, report: StopTransaction | MeterValues) -> None:
+    async def keep(self, report: StopTransaction | MeterValues) -> None:
         """Keeps what belongs to nothing we know, for the operator, and a stop also for its start; each stop once."""
         if report in self._station.data.stops:
             return
@@ -293,6 +317,10 @@ class Charges:
                 raise
             log.error("station.transaction_broken", station=self._station.identity, transaction=transaction)
             return None
+
+
+def _acknowledged(_: Any) -> Acknowledgement:
+    return Acknowledgement()
 
 
 def _started(charge: StationCharge, now: datetime, *, accepted: bool) -> TransactionStarted:

@@ -17,7 +17,8 @@ from actors.peer import Replay
 from actors.quarantine import Case, Quarantine
 from actors.records import Delivery, DeliveryStatus, Orphan
 from actors.rows import micros
-from actors.station import Hold, StationActor, StationLook, holding
+from actors.station import StationActor, holding
+from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from actors.transaction import KINDS
 from statecharts.charging import StopAsked

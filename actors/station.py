@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +23,7 @@ from actors.context import Context, Place
 from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, Orphan
+from actors.station_messages import CatchUp, Gone, Hold, Keep, LookAfter, Online, Release, Report, StationLook
 from statecharts import evse, station
 from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.charging import StationConfirmed, StationDoubted
@@ -31,6 +31,7 @@ from statecharts.chart import Outcome
 from statecharts.events import Event
 from statecharts.evse import StatusReported
 from statecharts.ports import StationConnection
+from statecharts.promises import Promise
 from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StationCharge, StopKept
 from statecharts.station_vocabulary import (
     AuthorizeIdTag,
@@ -64,69 +65,6 @@ CHARGES_GO_ON = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, Connect
 NEWEST_WINS = 1000, "a newer connection of this station took over"
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Online:
-    connection: StationConnection
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    connection: StationConnection
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    connection: StationConnection
-    report: StationReport
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A start wants a connector (None: any free one) until it is released. Answered with the connector's number.
-
-    `at` is when the start was asked for: what the station did before, and reports late, is none of its concern.
-    """
-
-    transaction: str
-    connector_id: int | None
-    id_tag: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A transaction needs its connector no longer: its start is over, or its charge."""
-
-    transaction: str
-
-
-@dataclass(frozen=True, slots=True)
-class LookAfter:
-    """Charges that nothing was heard of for long go on, if the station is there and shows them as going on."""
-
-
-@dataclass(frozen=True, slots=True)
-class CatchUp:
-    """A transaction was rebuilt whose charge goes on: if it has ended meanwhile, it could not be told of it."""
-
-    transaction: str
-
-
-@dataclass(frozen=True, slots=True)
-class StationLook:
-    """A station as others see it. `connectors` are all it should have; `free` those where a charge may start."""
-
-    data: Station
-    online: bool
-    connectors: tuple[int, ...]
-    free: tuple[int, ...]
-    last_seen_at: datetime | None
-
-    @property
-    def in_service(self) -> bool:
-        return self.online and self.data.registration.state == RegistrationStatus.ACCEPTED
 
 
 @asynccontextmanager
@@ -191,6 +129,9 @@ class StationActor(Actor):
             case Report(connection=connection, report=report):
                 await self._is_here(connection)
                 return await self._reported(report)
+            case Keep(values=values):
+                await self.charges.keep(values)
+                return Acknowledgement()
             case Online(connection=connection):
                 await self._came(connection)
             case Gone(connection=connection):
@@ -289,6 +230,23 @@ class StationActor(Actor):
             "station.command", station=self.identity, command=type(command).__name__, verdict=outcome.verdict.value
         )
         return outcome
+
+    def at_once(
+        self, connection: StationConnection, report: StationReport
+    ) -> ReportAnswer | Promise[ReportAnswer] | None:
+        """The answer to what needs no turn of the station: nothing of it changes, and nothing of it is about to.
+
+        A Heartbeat says no more than that the station is there; meter values of a charge are its transaction's.
+        """
+        if connection is not self.connection:
+            return None
+        if isinstance(report, Heartbeat):
+            self.last_seen_at = self.clock.now()
+            return HeartbeatAnswer(current_time=self.last_seen_at)
+        if isinstance(report, MeterValues) and self.in_hand is None and not self.waiting:
+            self.last_seen_at = self.clock.now()
+            return self.charges.hand_on(report)
+        return None
 
     # -- connectors ----------------------------------------------------------------------------------------------------
 

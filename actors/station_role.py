@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from actors.actor import Actor
 from actors.context import Context
-from actors.station import Gone, Online, Report
+from actors.station import StationActor
+from actors.station_messages import Gone, Online, Report
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_vocabulary import ReportAnswer, StationReport
@@ -22,10 +22,13 @@ class StationRole:
     def reported(
         self, identity: str, connection: StationConnection, report: StationReport
     ) -> ReportAnswer | Promise[ReportAnswer]:
-        return self._station(identity).promise(Report(connection, report))
+        station = self._station(identity)
+        return station.at_once(connection, report) or station.promise(Report(connection, report))
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self._context.system.tell(f"station/{identity}", Gone(connection))
 
-    def _station(self, identity: str) -> Actor:
-        return self._context.system.actor(f"station/{identity}")
+    def _station(self, identity: str) -> StationActor:
+        station = self._context.system.actor(f"station/{identity}")
+        assert isinstance(station, StationActor)
+        return station

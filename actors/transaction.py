@@ -19,8 +19,10 @@ from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
 from actors.peer import Closing, PeerActor, Progress
 from actors.records import Alias, AliasTaken, Append, Delivery, DeliveryClosed, Fact, LedgerEntry, NewDelivery, Snapshot
-from actors.station import CatchUp, Hold, LookAfter, Release, StationActor
+from actors.station import StationActor
+from actors.station_messages import CatchUp, Hold, LookAfter, Release
 from statecharts import transaction_destination, transaction_local, transaction_source, views
+from statecharts.charging import MeterRead
 from statecharts.chart import Chart, D, Decision, Outcome
 from statecharts.delivery import Parcel
 from statecharts.destination_events import DestinationTransaction
@@ -299,7 +301,9 @@ class TransactionActor(Actor, Generic[D]):
 
     def _after_commit(self, before: D, decision: Decision[D], position: int) -> None:
         if decision.fact is not None:
-            log.info(
+            # Readings come by the thousand, and say nothing that the transaction does not show.
+            tell = log.debug if isinstance(decision.fact, MeterRead) else log.info
+            tell(
                 "transaction.event",
                 transaction=self.key,
                 correlation_id=self.correlation_id,

@@ -58,15 +58,33 @@ class Promise(Generic[T]):
         else:
             self._followers.append(told)
 
-    def then(self, turn: Callable[[T], U]) -> Promise[U]:
-        """The promise of what `turn` makes of the answer; it fails with this one, or with what `turn` raises."""
+    def then(self, turn: Callable[[T], U], otherwise: Callable[[Exception], Promise[U]] | None = None) -> Promise[U]:
+        """The promise of what `turn` makes of the answer; it fails with this one, or with what `turn` raises.
+
+        `otherwise` may know what to do where this one fails: it gives another promise, or raises.
+        """
         turned: Promise[U] = Promise()
 
         def told(promise: Promise[T]) -> None:
             try:
                 turned.set(turn(promise.result()))
             except Exception as error:
-                turned.fail(error)
+                turned._rescue(error, otherwise)
 
         self.follow(told)
         return turned
+
+    def _rescue(self, error: Exception, otherwise: Callable[[Exception], Promise[T]] | None) -> None:
+        if otherwise is None:
+            self.fail(error)
+            return
+        try:
+            otherwise(error).follow(self._adopt)
+        except Exception as another:
+            self.fail(another)
+
+    def _adopt(self, other: Promise[T]) -> None:
+        try:
+            self.set(other.result())
+        except Exception as error:
+            self.fail(error)

@@ -83,25 +83,25 @@ _ENERGY = "Energy."
 
 def read_meter_values(meter_values: Any) -> tuple[MeterSample, ...]:
     """All sampled values in their order, with the defaults of OCPP 1.6, 7.28, filled in; values stay text."""
-    return tuple(
-        _read_sample(sample, read_time(element.timestamp))
-        for element in given(meter_values) or ()
-        for sample in element.sampledValue
-    )
+    samples: list[MeterSample] = []
+    for element in given(meter_values) or ():
+        timestamp = read_time(element.timestamp)
+        samples += [_read_sample(sample, timestamp) for sample in element.sampledValue]
+    return tuple(samples)
 
 
 def _read_sample(sample: Any, timestamp: datetime) -> MeterSample:
-    measurand = given(sample.measurand) or _DEFAULT_MEASURAND
+    measurand = sample.measurand or _DEFAULT_MEASURAND
     return MeterSample(
         timestamp=timestamp,
         value=sample.value,
         measurand=measurand,
         # 7.28: Wh is the default of the energy measurands only; a voltage without a unit has none we may invent.
-        unit=given(sample.unit) or ("Wh" if measurand.startswith(_ENERGY) else ""),
-        context=given(sample.context) or "Sample.Periodic",
-        phase=given(sample.phase),
-        location=given(sample.location) or "Outlet",
-        format=given(sample.format) or "Raw",
+        unit=sample.unit or ("Wh" if measurand.startswith(_ENERGY) else ""),
+        context=sample.context or "Sample.Periodic",
+        phase=sample.phase or None,
+        location=sample.location or "Outlet",
+        format=sample.format or "Raw",
     )
 
 

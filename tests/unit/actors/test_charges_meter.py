@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
+import pytest
 import trio
+import trio.testing
 
+from actors.records import Append, Appended
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import MeterSample, MeterValues
 from statecharts.vocabulary import Acknowledgement, TransactionProgressUpdate
-from tests.support.books import CARD, STRANGER, ago, going_on, local, orphans
+from tests.support.books import CARD, STRANGER, actor, ago, going_on, local, orphans
 from tests.support.house import StationLine
+from tests.support.promises import kept
 from tests.support.roaming import Roaming
 
 
@@ -27,6 +32,45 @@ async def test_readings_go_to_the_charge_that_they_name(autojump_clock: object, 
     await read(line, 2_500, number=second, connector_id=2)
     assert (await local(line, first)).charge.energy_wh is None
     assert (await local(line, second)).charge.energy_wh == 1_500
+
+
+async def test_readings_are_not_answered_before_they_are_on_the_disk_and_need_no_turn_of_the_station(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await trio.testing.wait_all_tasks_blocked()
+    append, seen = line.house.journal.append, list[bool]()
+
+    async def watched(wanted: Append) -> Appended:
+        await trio.sleep(1)
+        seen.append(answer.settled)
+        return await append(wanted)
+
+    async def no_turn(message: object) -> None:
+        raise AssertionError(f"the station was to take no turn for {message}")
+
+    monkeypatch.setattr(line.house.journal, "append", watched)
+    monkeypatch.setattr(actor(line), "turn", no_turn)
+    sample = MeterSample(timestamp=line.house.clock.now(), value="2500")
+    values = MeterValues(connector_id=1, transaction_id=number, samples=(sample,))
+    answer = line.house.stations.reported(line.identity, line, values)
+    assert isinstance(answer, Promise)
+    assert await kept(answer) == Acknowledgement()
+    assert seen == [False]
+    assert (await local(line, number)).charge.energy_wh == 1_500
+
+
+async def test_readings_that_break_their_transaction_are_kept_for_the_operator(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+
+    async def fail(message: object) -> None:
+        raise RuntimeError("a defect of ours")
+
+    monkeypatch.setattr(line.house.context.system.actor(f"local/{number}"), "turn", fail)
+    await read(line, 2_500, number=number)
+    assert [orphan.kind for orphan in await orphans(line)] == ["MeterValues"]
 
 
 async def test_readings_without_a_number_go_to_the_charge_on_their_connector(

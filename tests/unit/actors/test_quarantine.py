@@ -13,7 +13,7 @@ from actors.records import Append, NewFact
 from actors.transaction import TransactionActor
 from statecharts.charging import StopAsked
 from statecharts.events import Event
-from statecharts.station_vocabulary import ChangeConfiguration, Heartbeat
+from statecharts.station_vocabulary import AuthorizeIdTag, ChangeConfiguration
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, actor, free, going_on, local, locals_of, orphans, restarted
 from tests.support.house import APP, EPOCH, House, StationLine
@@ -224,7 +224,7 @@ async def test_a_station_that_is_released_is_there_though_it_never_reconnected(
     kinds = []
     for _ in range(STATION.restarts + 2):
         with pytest.raises(Refused) as no:
-            await line.say(Heartbeat())
+            await line.say(AuthorizeIdTag(id_tag=CARD))
         kinds.append(no.value.refusal.kind)
     assert kinds == ["internal"] * (STATION.restarts + 1) + ["quarantined"]
     await trio.sleep(1)

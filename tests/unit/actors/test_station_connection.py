@@ -44,6 +44,13 @@ async def test_a_heartbeat_is_answered_and_leaves_no_trace(autojump_clock: objec
     assert actor(line).seq == before
 
 
+async def test_a_heartbeat_waits_for_no_turn(autojump_clock: object, line: StationLine) -> None:
+    await trio.sleep(60)
+    answer = line.house.stations.reported(line.identity, line, Heartbeat())
+    assert answer == HeartbeatAnswer(current_time=line.house.clock.now())
+    assert actor(line).last_seen_at == line.house.clock.now()
+
+
 async def test_a_data_transfer_of_a_vendor_that_nobody_knows_is_answered_so(
     autojump_clock: object, line: StationLine
 ) -> None:

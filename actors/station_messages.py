@@ -1,0 +1,80 @@
+"""What the actor of a station understands, beside `Look`, and how it shows itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from statecharts.ports import StationConnection
+from statecharts.station import Station
+from statecharts.station_vocabulary import MeterValues, RegistrationStatus, StationReport
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    connection: StationConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    connection: StationConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    connection: StationConnection
+    report: StationReport
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A start wants a connector (None: any free one) until it is released. Answered with the connector's number.
+
+    `at` is when the start was asked for: what the station did before, and reports late, is none of its concern.
+    """
+
+    transaction: str
+    connector_id: int | None
+    id_tag: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A transaction needs its connector no longer: its start is over, or its charge."""
+
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAfter:
+    """Charges that nothing was heard of for long go on, if the station is there and shows them as going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """A transaction was rebuilt whose charge goes on: if it has ended meanwhile, it could not be told of it."""
+
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationLook:
+    """A station as others see it. `connectors` are all it should have; `free` those where a charge may start."""
+
+    data: Station
+    online: bool
+    connectors: tuple[int, ...]
+    free: tuple[int, ...]
+    last_seen_at: datetime | None
+
+    @property
+    def in_service(self) -> bool:
+        return self.online and self.data.registration.state == RegistrationStatus.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Meter values that their transaction, which is broken, has not taken: the operator is to find them."""
+
+    values: MeterValues
