@@ -16,7 +16,6 @@ from actors.operator_role import OperatorRole
 from actors.records import Append, Orphan
 from actors.source_role import SourceRole
 from protocols.http import serve_http
-from protocols.rest import auth
 from protocols.rest.app import ApiSettings, make_app
 from statecharts.meters import Meters
 from statecharts.ports import Change, Principal
@@ -74,7 +73,6 @@ async def what_is_there(changes: Any) -> AsyncIterator[Change | None]:
 async def served_house() -> AsyncIterator[str]:
     """The URL of a house that is its own partner."""
     meters, draining = Meters(), trio.Event()
-    auth.FAILURES_MAX = 1_000_000  # what is asked here is whether a wrong token is a 401
     settings = NodeSettings(pms_identifier=NAME, open_authorizations_per_user_max=1_000_000)
     async with (
         trio.open_nursery() as nursery,
