@@ -181,7 +181,10 @@ class PeerActor(Actor):
             await self._attempt(row)
         except Exception as error:
             # Trouble of our own, as with a full disk: the row still stands as due, and the peer must not feel it.
-            log.exception("peer.attempt_failed", peer=self.peer, delivery=row.id, error=type(error).__name__)
+            if isinstance(error, Refused):
+                log.warning("peer.attempt_refused", peer=self.peer, delivery=row.id, refusal=str(error))
+            else:
+                log.exception("peer.attempt_failed", peer=self.peer, delivery=row.id, error=type(error).__name__)
             await trio.sleep(self._backoff_s(row))
         finally:
             self._owed.put_back(row)

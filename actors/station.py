@@ -22,7 +22,7 @@ from actors.charges import Charges
 from actors.context import Context, Place
 from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
-from actors.records import Alias, Append, Fact, IdleMeter, Orphan
+from actors.records import Alias, Append, Fact, IdleMeter, Orphan, StoreUnavailable
 from actors.station_messages import CatchUp, Gone, Hold, Keep, LookAfter, Online, Release, Report, StationLook
 from statecharts import evse, station
 from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
@@ -103,6 +103,7 @@ class StationActor(Actor):
         self.last_seen_at: datetime | None = None
         self.holds: dict[int, Hold] = {}
         self.charges = Charges(self, context)
+        self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
     def __repr__(self) -> str:
         state = self.data.registration.state
@@ -122,7 +123,14 @@ class StationActor(Actor):
     def may_rest(self) -> bool:
         """A station that is away, where nothing goes on and nothing is about to."""
         at_work = any(charge.open for charge in self.data.charges.values())
-        return self.connection is None and not self.holds and not at_work
+        return self.connection is None and not self.holds and not at_work and not self._unkept
+
+    def deadline(self) -> datetime | None:
+        return min((at for _, at in self._unkept.values()), default=None)
+
+    async def due(self) -> None:
+        for said, at in list(self._unkept.values()):
+            await self._status(said, at)
 
     async def turn(self, message: Any) -> Any:
         match message:
@@ -309,6 +317,15 @@ class StationActor(Actor):
         return BootAnswer(status=status, current_time=now, interval_s=self.context.settings.heartbeat_interval_s)
 
     async def _status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
+        self._unkept.pop(said.connector_id, None)
+        try:
+            return await self._keep_status(said, now)
+        except StoreUnavailable:
+            # A station says what it is when that changes, and not again: we keep it ourselves once the store is back.
+            self._unkept[said.connector_id] = said, now
+            raise
+
+    async def _keep_status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
         event = StatusReported(
             at=now,
             connector_id=said.connector_id,

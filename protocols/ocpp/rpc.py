@@ -36,6 +36,7 @@ from protocols.ocpp.frames import (
 from protocols.ocpp.limits import Limits
 from statecharts.bounds import OCPP_INCOMING_CALLS, OCPP_REMEMBERED_ANSWERS, OCPP_WAITING_CALLS
 from statecharts.promises import Promise
+from statecharts.vocabulary import Refused
 
 
 class NothingSent(OSError):
@@ -341,7 +342,10 @@ class RpcPeer:
         """What the other side may know of a failure: its own mistakes in full, ours not at all."""
         if isinstance(error, ocpp.OCPPError):
             return error
-        self._log.error("ocpp.handler_failed", action=call.action, message_id=call.message_id, exc_info=error)
+        if isinstance(error, Refused):  # as with a store that is away: known, and told where it happened
+            self._log.warning("ocpp.handler_refused", action=call.action, message_id=call.message_id, cause=str(error))
+        else:
+            self._log.error("ocpp.handler_failed", action=call.action, message_id=call.message_id, exc_info=error)
         return ocpp.InternalError("the request could not be handled; it may be sent again")
 
     def _refuse(self, message_id: str, error: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -129,10 +129,12 @@ def test_no_charge_is_lost_or_doubled_however_often_either_node_is_killed(pair: 
         finally:
             over.set()
         assert killing.result() >= KILLS_MIN
+        assert len(views) == CHARGES
         check_every_charge(pair, stations, views)
 
 
-def check_every_charge(pair: Pair, stations: list[Station], views: list[Record]) -> None:
+def check_every_charge(pair: Pair, stations: list[Station], views: list[Record], *, but: Iterable[str] = ()) -> None:
+    """At the stations and at both operators there is the same one record of each charge; `but` may have been logged."""
     home, local = pair
     names = {view["authorization_identifier"] for view in views}
     stopped = [record for station in stations for record in station.said("stopped")]
@@ -141,13 +143,13 @@ def check_every_charge(pair: Pair, stations: list[Station], views: list[Record])
         lambda found: all(t["state"] in ("Settled", "Ready", "Expired") for t in found),
     )
     received, made = home.cdrs("source"), local.cdrs("destination")
-    assert len(names) == CHARGES
+    assert len(names) == len(views)
     assert {cdr["authorization_identifier"] for cdr in received} >= names
     by_station = sorted((record["id_tag"], record["energy_wh"]) for record in stopped)
     for records in (received, made):
         assert sorted((cdr["authorization_identifier"], cdr["energy_wh"]) for cdr in records) == by_station
     assert not local.log("station.orphan")
-    assert not broken(pair)
+    assert not broken(pair, but=but)
     assert not local.transactions("local")
     for station in stations:
         calls = [record["id_tag"] for record in station.said("remote_start")]

@@ -14,7 +14,7 @@ from actors.transaction import TransactionActor
 from statecharts.charging import MeterRead, StopAsked
 from statecharts.chart import ContractBroken
 from statecharts.ports import CdrView
-from statecharts.station_vocabulary import BootNotification, Heartbeat, StopTransaction
+from statecharts.station_vocabulary import BootNotification, ConnectorStatus, Heartbeat, StopTransaction
 from statecharts.vocabulary import EndTransaction, Refused
 from tests.support.books import CARD, STRANGER, actor, book, going_on, local, locals_of, orphans
 from tests.support.house import House, StationLine
@@ -205,6 +205,25 @@ async def test_a_stop_during_an_outage_is_refused_and_counts_once_when_it_comes_
     await line.stop(number, 3_000, at=at)
     data = await local(line, number)
     assert (data.charge.energy_wh, data.corrections) == (2_000, 0) and await orphans(line) == ()
+
+
+async def test_a_status_that_could_not_be_kept_is_kept_when_the_store_is_back_for_no_station_says_it_again(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(line.house, monkeypatch)
+    await line.status(1, ConnectorStatus.UNAVAILABLE)
+    disk.full = True
+    for status in (ConnectorStatus.FAULTED, ConnectorStatus.AVAILABLE):
+        with pytest.raises(Refused):
+            await line.status(1, status)
+    await trio.sleep(60)
+    disk.full = False
+    assert actor(line).data.evse(1).state == ConnectorStatus.UNAVAILABLE
+    await trio.sleep(2)
+    assert actor(line).data.evse(1).state == ConnectorStatus.AVAILABLE
+    written = disk.written
+    await trio.sleep(60)
+    assert disk.written == written
 
 
 async def test_a_node_that_starts_while_the_store_is_away_goes_on_once_it_is_back(
