@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Insert, Table, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from actors import tables
@@ -331,7 +331,8 @@ def _insert(table: Table) -> Insert:
 
 @cache
 def _upsert(table: Table, dialect: str) -> Insert:
-    statement: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+    # Both dialects have ON CONFLICT, alike; only the one in use is in memory
+    statement: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
     fresh = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     upsert: Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=fresh)
     return upsert
