@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, RowMapping, Table, bindparam, select, union_all
 
 from actors import tables
-from actors.archive import ARCHIVED_TIP, METERS_OF, unpacked_facts
+from actors.archive import METERS_OF, unpacked_facts
 from actors.head import Head
 from actors.records import DeliveryStatus, Fact, History, Snapshot, StreamCorrupt
 from actors.rows import AnyRow, checked, damaged, fact_of, intact, raw
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 def load(connection: Connection, stream: str) -> tuple[Fact, ...]:
     """The facts of a stream in order, each proven. Raises StreamCorrupt at the first that is not."""
     with _malformed_is_corrupt(stream):
-        return _proven(connection, stream, _Chain())
+        return _proven(connection, stream, Chain())
 
 
 def history(connection: Connection, stream: str, form: str | None) -> History:
@@ -59,8 +59,8 @@ def history(connection: Connection, stream: str, form: str | None) -> History:
     with _malformed_is_corrupt(stream):
         row = _snapshot(connection, stream, form)
         if row is None:
-            return History(facts=_proven(connection, stream, _Chain()))
-        facts = _proven(connection, stream, _Chain(row["seq"], row["position"], row["tip"]))
+            return History(facts=_proven(connection, stream, Chain()))
+        facts = _proven(connection, stream, Chain(row["seq"], row["position"], row["tip"]))
         return History(facts=facts, snapshot=Snapshot(seq=row["seq"], form=row["form"], data=row["data"]))
 
 
@@ -84,13 +84,8 @@ def _snapshot(connection: Connection, stream: str, form: str | None) -> RowMappi
     return row
 
 
-def _proven(connection: Connection, stream: str, chain: _Chain) -> tuple[Fact, ...]:
-    facts: list[Fact] = []
-    for row in _stream(connection, stream, chain.seq):
-        for reason in chain.faults(row):
-            raise StreamCorrupt(stream, chain.expected, reason)
-        facts.append(fact_of(row))
-    return tuple(facts)
+def _proven(connection: Connection, stream: str, chain: Chain) -> tuple[Fact, ...]:
+    return tuple(fact_of(row) for row in chain.proven(stream, _stream(connection, stream, chain.seq)))
 
 
 def _stream(connection: Connection, stream: str, after_seq: int) -> Iterator[AnyRow]:
@@ -101,15 +96,11 @@ def _stream(connection: Connection, stream: str, after_seq: int) -> Iterator[Any
     yield from connection.execute(_FACTS, query).mappings()
 
 
-def oldest(connection: Connection, stream: str, limit: int, up_to_seq: int | None = None) -> list[RowMapping]:
-    """The oldest facts of a stream in the journal, each proven. Raises StreamCorrupt at the first that is not."""
-    chain = _archived_end(connection, stream)
-    query = _FACTS.limit(limit) if up_to_seq is None else _FACTS.where(tables.journal.c.seq <= up_to_seq).limit(limit)
-    rows = connection.execute(query, {"of": stream, "after": chain.seq}).mappings().all()
-    for row in rows:
-        for reason in chain.faults(row):
-            raise StreamCorrupt(stream, chain.expected, reason)
-    return list(rows)
+def ends_in_archive(connection: Connection, streams: Sequence[str]) -> dict[str, Chain]:
+    """Where the facts of these streams end that are in the archive: their next ones are chained to that."""
+    pieces = tables.archive.c
+    query = select(pieces.stream, pieces.last_seq, pieces.position, pieces.tip).where(pieces.stream.in_(streams))
+    return {stream: Chain(*end) for stream, *end in connection.execute(query.order_by(pieces.stream, pieces.last_seq))}
 
 
 def check(connection: Connection, head: Head | None = None) -> tuple[StreamCorrupt, ...]:
@@ -139,7 +130,7 @@ def end(connection: Connection) -> Head:
     return Head(*row) if row else Head(0, b"")
 
 
-class _Chain:
+class Chain:
     """Walks one stream row by row, from its beginning or from after the fact that is named."""
 
     def __init__(self, seq: int = 0, position: int = 0, checksum: bytes = b"") -> None:
@@ -156,6 +147,13 @@ class _Chain:
             yield "this fact does not match its checksum, or the one before it was altered"
         elif row["position"] <= before:
             yield f"position {row['position']} is not after {before}, the fact before it"
+
+    def proven(self, stream: str, rows: Iterable[AnyRow]) -> Iterator[AnyRow]:
+        """The rows of this stream as they come. Raises StreamCorrupt at the first that is not what was written."""
+        for row in rows:
+            for reason in self.faults(row):
+                raise StreamCorrupt(stream, self.expected, reason)
+            yield row
 
 
 def _findings(connection: Connection, head: Head | None) -> Iterator[StreamCorrupt]:
@@ -181,31 +179,25 @@ def _structure(connection: Connection) -> Iterator[StreamCorrupt]:
 
 def _facts(connection: Connection) -> Iterator[StreamCorrupt]:
     order = tables.journal.c.stream, tables.journal.c.seq
-    stream, chain = None, _Chain()
+    stream, chain = None, Chain()
     for row in _streamed(connection, tables.journal, *order):
         if row["stream"] != stream:
             stream = row["stream"]
-            chain = _Chain() if row["seq"] == 1 else _archived_end(connection, stream)
+            chain = Chain() if row["seq"] == 1 else ends_in_archive(connection, [stream]).get(stream, Chain())
         for reason in chain.faults(row):
             yield StreamCorrupt(str(stream), row["seq"], reason)
-
-
-def _archived_end(connection: Connection, stream: str) -> _Chain:
-    """Where the facts of a stream end that are in the archive."""
-    row = connection.execute(ARCHIVED_TIP, {"stream": stream}).one_or_none()
-    return _Chain(*row) if row else _Chain()
 
 
 def _archive(connection: Connection) -> Iterator[StreamCorrupt]:
     """The facts in the archive: each chunk goes on where the one before it ends, and ends where it says."""
     order = tables.archive.c.stream, tables.archive.c.last_seq
-    stream, chain = None, _Chain()
+    stream, chain = None, Chain()
     for row in _streamed(connection, tables.archive, *order):
         if row["stream"] != stream:
-            stream, chain = row["stream"], _Chain()
+            stream, chain = row["stream"], Chain()
         if not intact(tables.archive, row):
             yield damaged(tables.archive, row)
-            chain = _Chain(row["last_seq"], row["position"], row["tip"])
+            chain = Chain(row["last_seq"], row["position"], row["tip"])
             continue
         if row["stream"].startswith(METERS_OF):
             continue

@@ -7,20 +7,35 @@ the charge records, the names that keep an old message from being taken for a ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, TypeVar
 
 import structlog
 import trio
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from actors import tables
 from actors.archive import METERS_OF, packed
-from actors.audit import oldest
+from actors.audit import Chain, ends_in_archive
 from actors.records import DeliveryStatus, StoreUnavailable, StreamCorrupt
-from actors.rows import AnyRow, checked, micros, raw, sealed
+from actors.rows import AnyRow, Row, checked, micros, raw, sealed
 from actors.store import Store
 from statecharts.bounds import FACTS_AFTER_SNAPSHOT
 from statecharts.limits import ARCHIVED_AT_ONCE, FACTS_PACKED
@@ -47,6 +62,12 @@ _OVER = (DeliveryStatus.DONE.value, DeliveryStatus.LAPSED.value)
 _VIEWS, _FACTS, _METERS, _OWED = (
     each.c for each in (tables.transactions, tables.journal, tables.meter_values, tables.deliveries)
 )
+_IN_ORDER = {
+    "journal": (_FACTS.stream, _FACTS.seq),
+    "deliveries": (_OWED.transaction, _OWED.status, _OWED.id),
+    "meter_values": (_METERS.id,),
+}
+_FORGET_FACTS = delete(tables.journal).where(_FACTS.stream == bindparam("of"), _FACTS.seq <= bindparam("up_to"))
 
 
 class RetentionSettings(Value, frozen=True, kw_only=True):
@@ -130,14 +151,15 @@ def _archive_finished(connection: Connection, now_us: int, before_us: int, last:
 
     Returns how many, and where to go on, None after the last.
     """
-    archived, found = 0, _finished(connection, before_us, last)
-    for _, stream in found:
-        try:
-            with connection.begin_nested():
-                archived += _archive_whole(connection, now_us, stream)
-        except StreamCorrupt as error:
-            log.error("retention.damaged", stream=stream, reason=str(error))
-    return archived, found[-1] if found else None
+    found = _finished(connection, before_us, last)
+    if not found:
+        return 0, None
+    whole = [each for each in _whole(connection, [stream for _, stream in found]) if each.is_sound()]
+    _move(connection, now_us, whole)
+    streams = [each.stream for each in whole]
+    connection.execute(delete(tables.snapshots).where(tables.snapshots.c.stream.in_(streams)))
+    connection.execute(update(tables.transactions).where(_VIEWS.stream.in_(streams)).values(archived=1))
+    return len(whole), found[-1]
 
 
 def _finished(connection: Connection, before_us: int, last: Place) -> list[Place]:
@@ -154,17 +176,47 @@ def _finished(connection: Connection, before_us: int, last: Place) -> list[Place
     return [(changed_at, stream) for changed_at, stream in connection.execute(query)]
 
 
-def _archive_whole(connection: Connection, now_us: int, stream: str) -> bool:
-    if _newest_position(connection, stream) == _newest_position(connection):
-        return False  # its time comes when anything else has happened
-    over = (_OWED.transaction == stream) & _OWED.status.in_(_OVER)
-    deliveries = _proven(connection, tables.deliveries, over)
-    while facts := oldest(connection, stream, FACTS_PACKED.limit):
-        _move_facts(connection, now_us, stream, facts, deliveries)
-        deliveries = []
-    connection.execute(delete(tables.snapshots).where(tables.snapshots.c.stream == stream))
-    connection.execute(update(tables.transactions).where(_VIEWS.stream == stream).values(archived=1))
-    return True
+@dataclass(frozen=True, slots=True)
+class Old:
+    """Facts of a stream that are to be archived, the chain that they go on with, and deliveries that go with them."""
+
+    stream: str
+    chain: Chain
+    facts: list[AnyRow]
+    deliveries: list[AnyRow] = field(default_factory=list)
+
+    def is_sound(self) -> bool:
+        """Whether all of it is what was written; what is not stays for `check-journal`."""
+        try:
+            deque(self.chain.proven(self.stream, self.facts), maxlen=0)
+            for delivery in self.deliveries:
+                checked(tables.deliveries, delivery)
+        except StreamCorrupt as error:
+            log.error("retention.damaged", stream=self.stream, reason=str(error))
+            return False
+        return True
+
+
+def _whole(connection: Connection, streams: list[str]) -> Iterator[Old]:
+    """All that is left of these streams, without the one that holds the newest fact of all: its time comes later."""
+    newest, ends = _newest_position(connection), ends_in_archive(connection, streams)
+    facts = _grouped(connection, tables.journal, _FACTS.stream, _FACTS.stream.in_(streams))
+    over = _OWED.transaction.in_(streams) & _OWED.status.in_(_OVER)
+    deliveries = _grouped(connection, tables.deliveries, _OWED.transaction, over)
+    for stream in streams:
+        mine = facts.get(stream, [])
+        if not mine or mine[-1]["position"] != newest:
+            yield Old(stream, ends.get(stream, Chain()), mine, deliveries.get(stream, []))
+
+
+def _grouped(
+    connection: Connection, table: Table, by: Column[str], which: ColumnElement[bool]
+) -> dict[str, list[AnyRow]]:
+    """These rows of a table, by the value of one of its columns."""
+    groups: dict[str, list[AnyRow]] = {}
+    for row in _rows(connection, table, which):
+        groups.setdefault(row[by.name], []).append(row)
+    return groups
 
 
 # -- streams that go on ------------------------------------------------------------------------------------------------
@@ -178,44 +230,48 @@ def _snapshots(connection: Connection) -> list[tuple[str, int]]:
 def _archive_beginning(connection: Connection, now_us: int, stream: str, up_to_seq: int, before_us: int) -> int:
     """Archives the oldest facts, once there are enough of them to be worth a row of the archive."""
     newest = _newest_position(connection)
-    try:
-        facts = oldest(connection, stream, FACTS_PACKED.limit, up_to_seq)
-    except StreamCorrupt as error:
-        log.error("retention.damaged", stream=stream, reason=str(error))
+    chain = ends_in_archive(connection, [stream]).get(stream, Chain())
+    rows = _rows(connection, tables.journal, (_FACTS.stream == stream) & (_FACTS.seq <= up_to_seq), FACTS_PACKED.limit)
+    old = Old(stream, chain, [*takewhile(lambda fact: fact["at"] < before_us and fact["position"] < newest, rows)])
+    if len(old.facts) < FACTS_AFTER_SNAPSHOT.limit or not old.is_sound():
         return 0
-    old = list(takewhile(lambda fact: fact["at"] < before_us and fact["position"] < newest, facts))
-    if len(old) < FACTS_AFTER_SNAPSHOT.limit:
-        return 0
-    _move_facts(connection, now_us, stream, old, ())
-    return len(old)
+    _move(connection, now_us, [old])
+    return len(old.facts)
 
 
-def _move_facts(
-    connection: Connection, now_us: int, stream: str, facts: Sequence[AnyRow], deliveries: Sequence[AnyRow]
-) -> None:
-    first, last = facts[0], facts[-1]
-    piece = {
-        "stream": stream,
-        "last_seq": last["seq"],
-        "first_seq": first["seq"],
-        "position": last["position"],
-        "tip": last["checksum"],
-        "archived_at": now_us,
-        "body": packed(facts, deliveries),
-    }
-    connection.execute(insert(tables.archive), sealed(tables.archive, piece))
-    connection.execute(delete(tables.journal).where(_FACTS.stream == stream, _FACTS.seq <= last["seq"]))
-    if deliveries:
-        ids = [delivery["id"] for delivery in deliveries]
-        connection.execute(delete(tables.deliveries).where(_OWED.id.in_(ids)))
+def _move(connection: Connection, now_us: int, whole: Sequence[Old]) -> None:
+    """From the tables that are worked with into the archive."""
+    pieces = [piece for old in whole for piece in _pieces(now_us, old)]
+    if pieces:
+        connection.execute(insert(tables.archive), pieces)
+    gone = [{"of": old.stream, "up_to": old.facts[-1]["seq"]} for old in whole if old.facts]
+    if gone:
+        connection.execute(_FORGET_FACTS, gone)
+    over = [delivery["id"] for old in whole if old.facts for delivery in old.deliveries]
+    if over:
+        connection.execute(delete(tables.deliveries).where(_OWED.id.in_(over)))
 
 
-def _newest_position(connection: Connection, stream: str | None = None) -> int:
-    """Where the newest fact lies, which stays in the journal if it is the newest of all: the head file speaks of it."""
-    query = select(_FACTS.position).order_by(_FACTS.position.desc()).limit(1)
-    if stream is not None:
-        query = select(_FACTS.position).where(_FACTS.stream == stream).order_by(_FACTS.seq.desc()).limit(1)
-    return connection.scalar(query) or 0
+def _pieces(now_us: int, old: Old) -> Iterator[Row]:
+    """The rows of the archive that hold all of this; the deliveries go with the first facts."""
+    for start in range(0, len(old.facts), FACTS_PACKED.limit):
+        facts = old.facts[start : start + FACTS_PACKED.limit]
+        last = facts[-1]
+        piece = {
+            "stream": old.stream,
+            "last_seq": last["seq"],
+            "first_seq": facts[0]["seq"],
+            "position": last["position"],
+            "tip": last["checksum"],
+            "archived_at": now_us,
+            "body": packed(facts, () if start else old.deliveries),
+        }
+        yield sealed(tables.archive, piece)
+
+
+def _newest_position(connection: Connection) -> int:
+    """Where the newest fact of all lies, which stays in the journal: it is what the head file is compared with."""
+    return connection.scalar(select(func.max(_FACTS.position))) or 0
 
 
 # -- meter values ------------------------------------------------------------------------------------------------------
@@ -235,7 +291,8 @@ def _archive_meters(connection: Connection, now_us: int, before_us: int, damaged
 
 def _archive_meters_of(connection: Connection, now_us: int, station: str, before_us: int) -> int:
     old = (_METERS.station == station) & (_METERS.at < before_us)
-    values = _proven(connection, tables.meter_values, old, FACTS_PACKED.limit)
+    rows = _rows(connection, tables.meter_values, old, FACTS_PACKED.limit)
+    values = [checked(tables.meter_values, row) for row in rows]
     ids = [row["id"] for row in values]
     piece = {
         "stream": f"{METERS_OF}{station}",
@@ -251,6 +308,8 @@ def _archive_meters_of(connection: Connection, now_us: int, station: str, before
     return len(ids)
 
 
-def _proven(connection: Connection, table: Table, which: ColumnElement[bool], limit: int | None = None) -> list[AnyRow]:
-    query = select(*raw(table)).where(which).order_by(*table.primary_key.columns).limit(limit)
-    return [checked(table, row) for row in connection.execute(query).mappings()]
+def _rows(
+    connection: Connection, table: Table, which: ColumnElement[bool], limit: int | None = None
+) -> Sequence[RowMapping]:
+    query = select(*raw(table)).where(which).order_by(*_IN_ORDER[table.name]).limit(limit)
+    return connection.execute(query).mappings().all()

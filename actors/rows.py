@@ -88,14 +88,14 @@ def raw(table: Table) -> list[ColumnElement[Any]]:
     return [type_coerce(column, NullType()).label(column.name) for column in table.columns]
 
 
-def checked(table: Table, row: RowMapping) -> RowMapping:
+def checked(table: Table, row: AnyRow) -> AnyRow:
     """The row itself if it is intact. Raises StreamCorrupt, naming table and key, if it is not."""
     if intact(table, row):
         return row
     raise damaged(table, row)
 
 
-def damaged(table: Table, row: RowMapping) -> StreamCorrupt:
+def damaged(table: Table, row: AnyRow) -> StreamCorrupt:
     """What to say of a row that is not what was written."""
     key = "/".join(str(row[column.name]) for column in table.primary_key.columns)
     return StreamCorrupt(f"{table.name}/{key}", 0, "this row does not match its checksum")
@@ -226,7 +226,7 @@ def orphan_row(orphan: Orphan) -> Row:
     return sealed(tables.orphans, row)
 
 
-def orphan_of(row: RowMapping) -> Orphan:
+def orphan_of(row: AnyRow) -> Orphan:
     return Orphan(id=row["id"], station=row["station"], kind=row["kind"], at=instant(row["at"]), body=row["body"])
 
 

@@ -188,7 +188,7 @@ ARCHIVED_AT_ONCE = Limit(
     name="archived_at_once",
     limit=20,
     unit="transactions",
-    reason="some 20 ms of the writer's time; what actors append waits no longer for it",
+    reason="some 10 ms of the writer's time; what actors append waits no longer for it",
 )
 FACTS_PACKED = Limit(
     name="facts_packed",

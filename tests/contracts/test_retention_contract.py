@@ -12,7 +12,16 @@ from actors import tables
 from actors.archive import unpacked_deliveries, unpacked_meter_values
 from actors.journal import Journal
 from actors.ledger import Ledger
-from actors.records import Alias, DeliveryClosed, DeliveryStatus, IdleMeter, Snapshot, StreamConflict, StreamCorrupt
+from actors.records import (
+    Alias,
+    Append,
+    DeliveryClosed,
+    DeliveryStatus,
+    IdleMeter,
+    Snapshot,
+    StreamConflict,
+    StreamCorrupt,
+)
 from actors.retention import Retention, RetentionSettings
 from statecharts.bounds import FACTS_AFTER_SNAPSHOT
 from statecharts.limits import ARCHIVED_AT_ONCE, FACTS_PACKED
@@ -120,6 +129,24 @@ async def test_a_late_fact_goes_on_after_the_archived_ones_and_is_archived_in_it
     await tidy(journal)
     assert await count(journal, tables.archive, "source/1") == 2
     assert await journal.load("source/1") == facts
+    assert await journal.check() == ()
+
+
+async def test_a_delivery_that_ends_after_its_transaction_was_archived_waits_for_its_next_fact(
+    journal: Journal,
+) -> None:
+    await put(journal, "destination/1", deliveries=(delivery("notify/1", transaction="destination/1"),))
+    await newer(journal)
+    await tidy(journal)
+    shown = view(1, "destination", changed_at=NOON)
+    closed = (DeliveryClosed(id=1, status=DeliveryStatus.DONE),)
+    await journal.append(Append(stream="destination/1", after_seq=3, facts=(), closed=closed, view=shown, final=True))
+    await tidy(journal)
+    assert await count(journal, tables.deliveries) == 1
+    await journal.append(append("destination/1", 3, "late", view=shown, final=True))
+    await newer(journal)
+    await tidy(journal)
+    assert await count(journal, tables.deliveries) == 0
     assert await journal.check() == ()
 
 

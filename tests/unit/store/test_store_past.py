@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from actors.journal import Journal, open_journal
 from actors.ledger import Ledger
 from actors.outbox import Outbox
 from actors.retention import Retention, RetentionSettings
-from tests.contracts.samples import NOON, StoppedClock
+from tests.contracts.samples import NOON, StoppedClock, append, view
 
+LATER = StoppedClock(NOON + timedelta(days=100))
 Asked = Callable[[Journal], Awaitable[Any]]
 
 DAILY: dict[str, Asked] = {
@@ -36,7 +38,7 @@ DAILY: dict[str, Asked] = {
     "metrics: what is owed": lambda journal: journal.store.read(insight._owed),
     "metrics: records": lambda journal: journal.store.read(insight._records),
     "metrics: transactions": lambda journal: journal.store.read(insight._under_way),
-    "what is to be archived": lambda journal: Retention(journal.store, StoppedClock(), RetentionSettings()).tidy(),
+    "what is to be archived": lambda journal: Retention(journal.store, LATER, RetentionSettings()).tidy(),
 }
 BY = {
     "what was under way at a start": "transactions_under_way",
@@ -55,6 +57,8 @@ SORTED = "USE TEMP B-TREE FOR ORDER BY"
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     async with open_journal(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock(NOON)) as journal:
+        await journal.append(append("source/1", view=view(1, changed_at=NOON), final=True))
+        await journal.append(append("station/CS01"))
         yield journal
 
 
