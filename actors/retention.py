@@ -7,7 +7,6 @@ the charge records, the names that keep an old message from being taken for a ne
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -188,7 +187,8 @@ class Old:
     def is_sound(self) -> bool:
         """Whether all of it is what was written; what is not stays for `check-journal`."""
         try:
-            deque(self.chain.proven(self.stream, self.facts), maxlen=0)
+            for _ in self.chain.proven(self.stream, self.facts):
+                pass
             for delivery in self.deliveries:
                 checked(tables.deliveries, delivery)
         except StreamCorrupt as error:
