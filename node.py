@@ -33,6 +33,7 @@ from protocols.cli.config_sections import Role
 from protocols.cli.folders import alone_in
 from protocols.cli.listeners import ServerTls, trust_in
 from protocols.cli.logs import set_up_logs
+from protocols.cli.open_files import room_for
 from protocols.cli.starter import CannotRun, Upkeep, outcome_of
 from protocols.cli.version import version
 from statecharts.meters import Meters
@@ -344,7 +345,7 @@ class Starter:
 
     def run(self, config: Config) -> None:
         set_up_logs(config.log.format, config.log.level)
-        for key, reason in config.warnings():
+        for key, reason in (*config.warnings(), *room_for(config)):
             log.warning("config.warning", key=key, reason=reason)
         with no_node_in(config.data_dir):
             outcome_of(run_until_signal, Node(config), reasons=(StoreError,))

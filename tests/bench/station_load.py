@@ -222,9 +222,6 @@ class Round:
     seconds: float
     latencies_s: list[float]
 
-    def percentile_ms(self, share: float) -> float:
-        return sorted(self.latencies_s)[int(share * (len(self.latencies_s) - 1))] * 1000
-
 
 class Fleet:
     """Stations that work at the same time."""

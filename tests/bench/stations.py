@@ -8,6 +8,7 @@ answered. The package keeps nothing.
 from __future__ import annotations
 
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import trustme
+
+from protocols.cli.open_files import BESIDE_CONNECTIONS, open_files
 from tests.bench.measures import Figure, cpu_s, percentile, resident_kib
 from tests.bench.nodes import Node, running
 from tests.bench.station_load import Fleet, Station, heartbeat, meter_values, start_transaction
@@ -27,6 +31,7 @@ Does = Callable[[Station], Generator[int, None, Any]]
 
 ACTIVE = 64
 STATIONS = 5_000
+WITH_CERTIFICATE, HANDSHAKES_AT_ONCE = 500, 50
 ROUNDS = 5
 ROUND_S = 3.0
 WARM_S = 1.0
@@ -35,16 +40,21 @@ SETTLE_S = 3.0
 
 def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        return [*messages(Path(folder) / "messages"), *connections(Path(folder) / "connections")]
+        place = Path(folder)
+        return [
+            *messages(place / "messages"),
+            *connections(place / "connections"),
+            *connections_by_certificate(place / "certificates"),
+        ]
 
 
-def operator(folder: Path, stations: int) -> Operator:
+def operator(folder: Path, stations: int, **settings: dict[str, Any]) -> Operator:
     identities = {f"CS{number:05}": 2 for number in range(stations)}
-    return Operator("IE-001", folder, roles=("destination",), stations=identities)
+    return Operator("IE-001", folder, roles=("destination",), stations=identities, settings=settings)
 
 
-def fleet_of(owner: Operator, port: int) -> Fleet:
-    return Fleet(port, [Station(*known) for known in owner.station_passwords.items()])
+def fleet_of(owner: Operator, port: int, tls: ssl.SSLContext | None = None) -> Fleet:
+    return Fleet(port, [Station(*known, tls) for known in owner.station_passwords.items()])
 
 
 # -- messages per CPU-second -------------------------------------------------------------------------------------------
@@ -135,6 +145,7 @@ def _check_kept(owner: Operator, answered: int) -> None:
 
 
 def connections(folder: Path, stations: int = STATIONS) -> Iterator[Figure]:
+    open_files(stations + BESIDE_CONNECTIONS)
     nobody, owner = Node(operator(folder / "one", 1)), operator(folder / "many", stations)
     with running(nobody):
         empty_kib = resident_kib(nobody.pid)
@@ -153,6 +164,33 @@ def connections(folder: Path, stations: int = STATIONS) -> Iterator[Figure]:
         yield _figure("idle_kib_per_station", (connected_kib - empty_kib) / stations, "KiB", "<= 22", stations)
         yield _figure("idle_kib_configured_only", (configured_kib - empty_kib) / stations, "KiB", "", stations)
         fleet.close()
+
+
+def connections_by_certificate(folder: Path, stations: int = WITH_CERTIFICATE) -> Iterator[Figure]:
+    """The same with TLS and a certificate of each station, every handshake a whole one."""
+    folder.mkdir(parents=True)
+    settings, tls = certificates(folder)
+    owner = operator(folder, stations, ocpp=settings)
+    node = Node(owner)
+    with running(node):
+        fleet, cpu_before = fleet_of(owner, owner.ocpp_port, tls), node.cpu_s
+        storm = fleet.connect(HANDSHAKES_AT_ONCE)
+        yield _figure("connect_mtls_per_s", storm.count / storm.seconds, "1/s", "", storm.count)
+        yield _figure("connects_mtls_per_cpu_s", storm.count / (node.cpu_s - cpu_before), "1/s", "", storm.count)
+        fleet.close()
+
+
+def certificates(folder: Path) -> tuple[dict[str, Any], ssl.SSLContext]:
+    """What an operator configures so that stations show certificates, and what a station does to show one."""
+    authority = trustme.CA()
+    own = authority.issue_cert("localhost")
+    files = {name: str(folder / f"{name}.pem") for name in ("tls_certificate", "tls_key", "client_authorities")}
+    own.cert_chain_pems[0].write_to_path(files["tls_certificate"])
+    own.private_key_pem.write_to_path(files["tls_key"])
+    authority.cert_pem.write_to_path(files["client_authorities"])
+    tls = ssl.create_default_context(cafile=files["client_authorities"])
+    authority.issue_cert("station.example").configure_cert(tls)
+    return files, tls
 
 
 def _figure(name: str, value: float, unit: str, goal: str, n: int) -> Figure:
