@@ -112,10 +112,9 @@ def _not_free(holder: _Session | None, ours: _Session | None) -> StoreError:
 
 
 def _engine(url: str, begin: str, connections_max: int) -> Engine:
-    arguments = {"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "fallback_application_name": "roamnode"}
     engine = create_engine(
         url,
-        connect_args={**arguments, **_KEPT_ALIVE},
+        connect_args=_CONNECTION,
         pool_size=connections_max,
         max_overflow=0,
         use_native_hstore=False,
@@ -144,7 +143,11 @@ def _begin(statement: str, connection: Connection) -> None:
     connection.exec_driver_sql(statement)
 
 
-_KEPT_ALIVE = {
+_CONNECTION = {
+    "autocommit": True,  # a transaction begins with a statement of ours
+    "client_encoding": "UTF8",
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "fallback_application_name": "roamnode",
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -22,13 +22,13 @@ TEXT = "x" * 250
 async def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
         async with open_journal(f"sqlite:///{Path(folder) / 'journal.db'}", clock=StoppedClock()) as journal:
-            await _round(journal, "warm")
-            rates = [await _round(journal, str(number)) for number in range(ROUNDS)]
+            await rate_of(journal, "warm")
+            rates = [await rate_of(journal, str(number)) for number in range(ROUNDS)]
     facts = ROUNDS * ACTORS * FACTS_EACH
     return [Figure(figure="commits_per_s", value=round(median(rates)), unit="facts/s", goal=">= 8,000", n=facts)]
 
 
-async def _round(journal: Journal, name: str) -> float:
+async def rate_of(journal: Journal, name: str) -> float:
     """Facts a second of one round."""
 
     async def actor(stream: str) -> None:

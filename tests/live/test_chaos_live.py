@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -133,8 +133,13 @@ def test_no_charge_is_lost_or_doubled_however_often_either_node_is_killed(pair: 
         check_every_charge(pair, stations, views)
 
 
-def check_every_charge(pair: Pair, stations: list[Station], views: list[Record], *, but: Iterable[str] = ()) -> None:
-    """At the stations and at both operators there is the same one record of each charge; `but` may have been logged."""
+def check_every_charge(
+    pair: Pair, stations: list[Station], views: list[Record], *, but: Iterable[str] = (), earlier: Collection[str] = ()
+) -> None:
+    """At the stations and at both operators there is the same one record of each charge.
+
+    `but` may have been logged; `earlier` are authorisations of tests before this one.
+    """
     home, local = pair
     names = {view["authorization_identifier"] for view in views}
     stopped = [record for station in stations for record in station.said("stopped")]
@@ -142,7 +147,8 @@ def check_every_charge(pair: Pair, stations: list[Station], views: list[Record],
         lambda: local.transactions("destination"),
         lambda found: all(t["state"] in ("Settled", "Ready", "Expired") for t in found),
     )
-    received, made = home.cdrs("source"), local.cdrs("destination")
+    found = (home.cdrs("source"), local.cdrs("destination"))
+    received, made = ([cdr for cdr in cdrs if cdr["authorization_identifier"] not in earlier] for cdrs in found)
     assert len(names) == len(views)
     assert {cdr["authorization_identifier"] for cdr in received} >= names
     by_station = sorted((record["id_tag"], record["energy_wh"]) for record in stopped)

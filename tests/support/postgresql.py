@@ -123,7 +123,8 @@ try:
     select.select([os.pidfd_open(int(pid))], [], [])
 except ProcessLookupError:
     pass
-subprocess.run([*pg_ctl, "-D", folder + "/data", "-m", "immediate", "stop"], stdout=subprocess.DEVNULL, cwd="/")
+if os.path.isdir(folder):  # else it has ended already, as it should
+    subprocess.run([*pg_ctl, "-D", folder + "/data", "-m", "immediate", "stop"], stdout=subprocess.DEVNULL, cwd="/")
 shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
 """
 
