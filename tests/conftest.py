@@ -16,14 +16,7 @@ SHARED = "TESTS_POSTGRESQL_SERVER"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if SHARED not in os.environ:
-        os.environ[SHARED] = f"{os.getpid()} {tempfile.mkdtemp(prefix='roamnode-pg-')}"
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    pid, folder = os.environ[SHARED].split(maxsplit=1)
-    if int(pid) == os.getpid() and not any(Path(folder).iterdir()):
-        Path(folder).rmdir()
+    os.environ.setdefault(SHARED, f"{os.getpid()} {tempfile.gettempdir()}/roamnode-pg-{os.getpid()}")
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +33,6 @@ def needs_postgresql() -> None:
 def postgres_server(needs_postgresql: None) -> Server:
     """The server that all tests share: none may stop it."""
     pid, folder = os.environ[SHARED].split(maxsplit=1)
-    Path(folder).chmod(0o755)
     return shared_server(Path(folder), int(pid))
 
 

@@ -150,6 +150,7 @@ def shared_server(folder: Path, pid: int) -> Server:
     It ends with the process `pid`.
     """
     server = Server(folder / "server")
+    folder.mkdir(mode=0o755, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not server.folder.exists():
