@@ -13,6 +13,16 @@ from typing import Any
 from tests.bench.measures import cpu_s
 from tests.live.operators import ROOT, Operator, make_partners
 
+AS_SHIPPED: dict[str, dict[str, Any]] = {
+    "": {"start_margin_s": 30},
+    "log": {"format": "console"},
+    "ocpp": {"call_timeout_s": 30},
+    "delivery": {"attempt_timeout_s": 10, "retry_base_s": 1, "retry_cap_s": 900},
+    "source_deadlines": {"authorize_answer_s": 15, "authorization_s": 900, "start_s": 210, "stop_s": 180},
+    "destination_deadlines": {"authorization_s": 900, "stop_s": 120, "progress_interval_s": 60},
+}
+"""What live tests shorten, at its default."""
+
 START_S = 90.0
 END_S = 15.0
 LOOK_AGAIN_S = 0.005
@@ -68,6 +78,7 @@ def two_operators(
     folder: Path, stations: dict[str, int], users: tuple[str, ...] = ("anna",), **settings: dict[str, Any]
 ) -> tuple[Node, Node]:
     """A Source with these users and a Destination with these stations; `settings` go over both configurations."""
+    settings = {table: AS_SHIPPED.get(table, {}) | settings.get(table, {}) for table in AS_SHIPPED | settings}
     home = Operator("NL-MOT", folder / "home", roles=("source",), users=users, settings=settings)
     local = Operator("IE-001", folder / "local", roles=("destination",), stations=stations, settings=settings)
     make_partners(home, local)
