@@ -25,6 +25,7 @@ class Owed:
         self._rows: dict[int, Delivery] = {}
         self._under_way: set[int] = set()
         self._are_all = True
+        self._is_behind = False
         self._news: dict[int, Delivery | None] | None = None
 
     def __repr__(self) -> str:
@@ -49,11 +50,17 @@ class Owed:
         rows = [row for row in newest.values() if row is not None]
         self._rows = {row.id: row for row in rows[: OWED.limit]}
         self._are_all = len(found) < OWED.limit and len(rows) <= OWED.limit
+        self._is_behind = False
         self._watermarks.saw(OWED, len(self._rows))
+
+    def reopened(self) -> None:
+        """The operator has opened a delivery in the table again: what is here is behind it until it has been read."""
+        self._are_all, self._is_behind = False, True
 
     async def read_more(self, now: datetime) -> None:
         """Reads what waits in the table, if any does and there is nothing here to go on with."""
-        if not self._are_all and (len(self._rows) <= OWED.limit // 2 or not any(self._due(now))):
+        wanted = self._is_behind or len(self._rows) <= OWED.limit // 2 or not any(self._due(now))
+        if wanted and not self._are_all:
             await self.read(now)
 
     # -- what becomes of them ------------------------------------------------------------------------------------------

@@ -159,8 +159,9 @@ class PeerActor(Actor):
             self.context.system.tell(self.key, Wake())
 
     async def _send_what_is_due(self) -> None:
-        self._wake_at, self._woken = None, False
-        now = self.clock.now()
+        """Until all of it is done the moment stays due: a store that is away has us look again, not forget."""
+        self._woken, now = False, self.clock.now()
+        self._wake_at = now
         await self._let_lapse(now)
         await self._owed.read_more(now)
         for row in self._owed.take(now, self._in_flight_max - self._owed.under_way):
@@ -261,7 +262,7 @@ class PeerActor(Actor):
     async def _replay(self, delivery_id: int) -> None:
         if not await self.context.outbox.replay(delivery_id, self.peer):
             raise refused(404, "unknown-delivery", f"{self.peer} has no parked delivery {delivery_id}")
-        await self._owed.read(self.clock.now())
+        self._owed.reopened()
         self._wake()
 
     # -- progress ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
+from actors.records import StoreUnavailable
 from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import (
     Authorize,
@@ -174,3 +175,26 @@ async def test_a_stop_does_not_wait_for_the_answer_to_a_start_that_is_known_to_h
         await roaming.stop(charge)
         with trio.fail_after(1):
             await roaming.local.until(charge.destination, "StopTxRequested")
+
+
+async def test_a_store_that_is_away_when_one_command_lapses_delays_no_other(
+    autojump_clock: object, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_operators(nursery) as roaming:
+        first, second = await roaming.ready("1"), await roaming.ready("2")
+        roaming.there.script = [Unanswered(cause="HTTP 503")] * 100
+        begun = trio.current_time()
+        write = type(roaming.home.journal.store).write
+
+        async def away(store: object, *args: object) -> object:
+            if store is roaming.home.journal.store and abs(trio.current_time() - begun - START_S) < 2:
+                raise StoreUnavailable("the server is restarting")
+            return await write(store, *args)
+
+        monkeypatch.setattr(type(roaming.home.journal.store), "write", away)
+        await roaming.start(first)
+        await trio.sleep(150)
+        await roaming.start(second)
+        await trio.sleep(START_S)
+        times = roaming.there.times_of(RequestStartTransaction)
+        assert [at for at in times if at > begun + START_S + 5]

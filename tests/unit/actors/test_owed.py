@@ -12,7 +12,7 @@ import trio
 from actors.journal import Journal, open_journal
 from actors.outbox import Outbox
 from actors.owed import Owed
-from actors.records import Delivery
+from actors.records import Delivery, StoreUnavailable
 from actors.store import run_inline
 from statecharts.bounds import OWED, Watermarks
 from tests.contracts.samples import NOON, StoppedClock, after, append, delivery
@@ -136,3 +136,28 @@ async def test_what_happens_while_the_table_is_read_is_not_forgotten(journal: Jo
         go_on.set()
     assert names(owed.take(NOON, 9)) == ["new"]
     assert owed.next_at(NOON) == after(60)
+
+
+async def test_what_an_operator_has_opened_again_is_found_however_often_the_store_is_away(journal: Journal) -> None:
+    class Away(Outbox):
+        times = 2
+
+        async def pending(self, peer: str, limit: int, now: datetime) -> tuple[Delivery, ...]:
+            if self.times:
+                self.times -= 1
+                raise StoreUnavailable("the server is restarting")
+            return await super().pending(peer, limit, now)
+
+    outbox = Away(journal.store)
+    owed = Owed(outbox, IE, Watermarks())
+    (parked,) = await owe(journal, "s/1", "parked")
+    await outbox.park(parked.id, "told to")
+    for number in range(OWED.limit // 2 + 1):
+        owed.add(*(await owe(journal, f"s/new-{number}", f"new-{number}")))
+    await outbox.replay(parked.id)
+    owed.reopened()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await owed.read_more(NOON)
+    await owed.read_more(NOON)
+    assert "parked" in names(owed.take(NOON, OWED.limit))
