@@ -287,7 +287,7 @@ async def run_until_signal(node: Node) -> None:
         addresses: Addresses = await nursery.start(run)
         gc.freeze()
         config = node.config
-        log.info("node.ready", pms_identifier=config.pms_identifier, roles=list(config.roles), **asdict(addresses))
+        log.info("node.ready", pms_identifier=config.pms_identifier, roles=[*map(str, config.roles)], **asdict(addresses))
 
 
 async def _obey_signals(node: Node) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import trio
 
 from actors.journal import Journal, open_journal
-from tests.bench.measures import Figure
+from tests.bench.measures import Figure, scratch
 from tests.contracts.samples import StoppedClock, append
 
 ACTORS = 100
@@ -20,8 +18,8 @@ TEXT = "x" * 250
 
 
 async def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        async with open_journal(f"sqlite:///{Path(folder) / 'journal.db'}", clock=StoppedClock()) as journal:
+    with scratch() as folder:
+        async with open_journal(f"sqlite:///{folder / 'journal.db'}", clock=StoppedClock()) as journal:
             await rate_of(journal, "warm")
             rates = [await rate_of(journal, str(number)) for number in range(ROUNDS)]
     facts = ROUNDS * ACTORS * FACTS_EACH

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter, process_time
 
 import trio
@@ -14,7 +12,7 @@ from protocols.mobieurope.contract import destination_contract
 from protocols.mobieurope.messages import Codec
 from statecharts.vocabulary import Acknowledgement, EnergyUnit
 from tests.bench.lean import Http
-from tests.bench.measures import Figure
+from tests.bench.measures import Figure, scratch
 from tests.bench.nodes import running, two_operators
 
 COMMITS, REQUESTS, MESSAGES, SPINS = 1_000, 800, 1_000, 2_000_000
@@ -55,8 +53,8 @@ def _spin() -> None:
 
 def _commits_per_s() -> float:
     """One row, one commit, one fsync, on Python's own sqlite3."""
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        database = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
+    with scratch() as folder:
+        database = sqlite3.connect(folder / "bare.db", isolation_level=None)
         database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE facts (data BLOB)")
         begun = perf_counter()
         for _ in range(COMMITS):
@@ -68,8 +66,8 @@ def _commits_per_s() -> float:
 
 async def _http_cpu_ms() -> float:
     """What a node spends on a request that asks for nothing; one connection serves a thousand of them at most."""
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        node, _ = two_operators(Path(folder), stations={"CS01": 1})
+    with scratch() as folder:
+        node, _ = two_operators(folder, stations={"CS01": 1})
         with running(node):
             http = await Http.open(node.operator.port, node.operator.app_token)
             await _ask(http, REQUESTS // 10)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _GOAL = re.compile(r"(<=|>=) ([0-9][0-9,.]*)")
@@ -28,6 +32,13 @@ def reached(figure: Figure) -> bool | None:
     """Whether the value satisfies its goal; None if it has none."""
     goal = _GOAL.fullmatch(figure["goal"])
     return None if goal is None else _HOLDS[goal[1]](figure["value"], float(goal[2].replace(",", "")))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder beside the code, gone afterwards: /tmp is memory on many machines, where nothing becomes durable."""
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=CHECKOUT) as folder:
+        yield Path(folder)
 
 
 def cpu_s(pid: int) -> float:

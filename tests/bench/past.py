@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from actors.records import Alias, LedgerEntry, NewFact
 from actors.rows import Row, alias_row, journal_row, ledger_row, micros, sealed, transaction_row
 from statecharts.ports import CdrView, TransactionView
 from tests.bench.lean import Http
-from tests.bench.measures import Figure, resident_kib
+from tests.bench.measures import Figure, resident_kib, scratch
 from tests.bench.nodes import Node, running
 from tests.live.operators import Operator, make_partners
 
@@ -53,8 +52,8 @@ COUNTS = ("desk", "/api/v1/operator/peers")
 
 
 async def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        young, old = (_operator(Path(folder) / name) for name in ("young", "old"))
+    with scratch() as folder:
+        young, old = (_operator(folder / name) for name in ("young", "old"))
         for node in (young, old):
             _start_and_end(node)
         begun = perf_counter()

@@ -8,18 +8,16 @@ connector is doing.
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import trio
 
 from tests.bench.lean import Http, Station
-from tests.bench.measures import Figure, percentile
+from tests.bench.measures import Figure, percentile, scratch
 from tests.bench.nodes import Node, running, two_operators
 
 STATIONS, CONNECTORS = 60, 10
@@ -37,11 +35,11 @@ USERS = tuple(f"user-{number}" for number in range(STATIONS * CONNECTORS))
 
 
 async def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
+    with scratch() as folder:
         # Every update that is sent here is told: how seldom a node tells one is the operator's choice.
         interval = {"progress_interval_s": PROGRESS_INTERVAL_S}
         home, local = two_operators(
-            Path(folder), dict.fromkeys(IDENTITIES, CONNECTORS), USERS, destination_deadlines=interval
+            folder, dict.fromkeys(IDENTITIES, CONNECTORS), USERS, destination_deadlines=interval
         )
         with running(home, local):
             async with _world(home, local) as world:

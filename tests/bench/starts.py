@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from tests.bench.measures import Figure
+from tests.bench.measures import Figure, scratch
 from tests.bench.nodes import Node, two_operators
 
 STARTS = 5
 
 
 def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        _, node = two_operators(Path(folder), stations={"CS01": 2})
+    with scratch() as folder:
+        _, node = two_operators(folder, stations={"CS01": 2})
         times = [_start(node) for _ in range(1 + STARTS)][1:]
     return [Figure(figure="start_s", value=round(median(times), 2), unit="s", goal="<= 2.5", n=STARTS)]
 

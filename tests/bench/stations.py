@@ -11,7 +11,6 @@ import sqlite3
 import ssl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from typing import Any
 import trustme
 
 from protocols.cli.open_files import BESIDE_CONNECTIONS, open_files
-from tests.bench.measures import Figure, cpu_s, percentile, resident_kib
+from tests.bench.measures import Figure, cpu_s, percentile, resident_kib, scratch
 from tests.bench.nodes import Node, running
 from tests.bench.station_load import Fleet, Station, heartbeat, meter_values, start_transaction
 from tests.live.operators import ROOT, Operator
@@ -39,8 +38,8 @@ SETTLE_S = 3.0
 
 
 def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
-        place = Path(folder)
+    with scratch() as folder:
+        place = folder
         return [
             *messages(place / "messages"),
             *connections(place / "connections"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from statistics import median
 
 from actors.journal import open_journal
 from tests.bench.commits import ACTORS, FACTS_EACH, ROUNDS, rate_of
-from tests.bench.measures import Figure
+from tests.bench.measures import Figure, scratch
 from tests.contracts.samples import StoppedClock
 from tests.support.postgresql import own_server, why_not
 
@@ -18,9 +16,9 @@ async def figures() -> list[Figure]:
         print(f"left out: {reason}")
         return []
     sqlite, postgresql = [], []
-    with own_server() as server, tempfile.TemporaryDirectory(prefix="roamnode-bench-") as folder:
+    with own_server() as server, scratch() as folder:
         async with (
-            open_journal(f"sqlite:///{Path(folder) / 'journal.db'}", clock=StoppedClock()) as file,
+            open_journal(f"sqlite:///{folder / 'journal.db'}", clock=StoppedClock()) as file,
             open_journal(server.url(), clock=StoppedClock()) as on_server,
         ):
             for journal in (file, on_server):
