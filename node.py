@@ -286,8 +286,8 @@ async def run_until_signal(node: Node) -> None:
         nursery.start_soon(_obey_signals, node)
         addresses: Addresses = await nursery.start(run)
         gc.freeze()
-        config = node.config
-        log.info("node.ready", pms_identifier=config.pms_identifier, roles=[*map(str, config.roles)], **asdict(addresses))
+        roles = [role.value for role in node.config.roles]
+        log.info("node.ready", pms_identifier=node.config.pms_identifier, roles=roles, **asdict(addresses))
 
 
 async def _obey_signals(node: Node) -> None:
