@@ -182,13 +182,24 @@ class Actor:
         await trio.lowlevel.wait_task_rescheduled(leave_off)
 
     async def _load(self) -> None:
-        """Loads as soon as it can be done. A store that is away is no failure of this actor: its messages wait."""
+        """Loads as soon as it can be done. A store that is away is no failure of this actor: what it is told waits.
+
+        Whoever asks is told so at once, as by an actor that is loaded: nothing may happen long after its asker gave up.
+        """
         while True:
             try:
                 return await self.load()
             except Refused as no:
                 log.warning("actor.load_refused", actor=self.key, refusal=str(no))
+                self._refuse_askers(no)
                 await trio.sleep(RETRY_S)
+
+    def _refuse_askers(self, error: Refused) -> None:
+        told = [envelope for envelope in self._mailbox if envelope.reply is None]
+        asked = [envelope.reply for envelope in self._mailbox if envelope.reply is not None]
+        self._mailbox = deque(told)
+        for reply in asked:
+            reply.fail(error)
 
     def _seconds_to_deadline(self) -> float:
         until = self.deadline()

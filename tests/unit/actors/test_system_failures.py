@@ -8,6 +8,7 @@ import pytest
 import structlog
 import trio
 
+from actors.actor import RETRY_S
 from actors.policies import TRANSACTION as POLICY
 from actors.records import Append, Appended, StoreUnavailable
 from actors.transaction import TransactionActor
@@ -240,6 +241,26 @@ async def test_a_node_that_starts_while_the_store_is_away_goes_on_once_it_is_bac
     await again.come_online(boot=False)
     await again.stop(number, 3_000)
     assert (await local(again, number)).state == "Settled" and quarantined(line.house) == set()
+
+
+async def test_whoever_asks_an_actor_that_cannot_load_is_refused_at_once_and_what_it_was_told_waits(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    key = actor(line).data.charges[number].transaction
+    disk = Disk(line.house, monkeypatch)
+    disk.full = True
+    await line.house.restart(nursery)
+    system, now = line.house.context.system, line.house.clock.now()
+    for _ in range(3):
+        asked_at = trio.current_time()
+        with pytest.raises(Refused) as refusal:
+            await system.ask(key, StopAsked(at=now))
+        assert refusal.value.refusal.kind == "store-unavailable" and trio.current_time() - asked_at <= RETRY_S
+    system.tell(key, StopAsked(at=now))
+    assert await system.drain(RETRY_S) is False, "what it was told is kept"
+    disk.full = False
+    await line.house.until(key, "StopTxRequested", within_s=5)
 
 
 async def test_a_deadline_that_passes_while_the_store_is_away_is_kept_afterwards(
