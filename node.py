@@ -140,6 +140,7 @@ class Node:
                 context.changes.drain()
             finished = await context.system.drain(DRAIN_S)
             log.info("node.drained", finished=finished)
+            journal.store.leave()
             actors.cancel_scope.cancel()
 
     @asynccontextmanager

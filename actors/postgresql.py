@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import psycopg
 import structlog
-from psycopg.abc import Buffer
+from psycopg.abc import Buffer, PQGen
 from psycopg.types.string import StrDumperUnknown, TextLoader
 from sqlalchemy import Column, Connection, Engine, MetaData, SmallInteger, Table, Text, create_engine, event, select
 from sqlalchemy import update as sql_update
@@ -25,6 +26,13 @@ from statecharts.bounds import STORE_READERS
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 60_000
 """No statement of a node takes longer: whatever does is given up, and tried again by whoever needs it."""
+
+ANSWER_S = 75.0
+"""How long any answer is waited for: a server that is sound has given the statement up by then. One whose processes are
+frozen says nothing, while its machine goes on acknowledging what it is sent."""
+
+LEAVING_ANSWER_S = 2.0
+"""The same for a node that ends."""
 
 LOCK_WAIT_S = 3.0
 """How long a session of a node that has just died may keep the next one waiting."""
@@ -58,8 +66,10 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._session: _Session | None = None
         self._numbers = count(1)
-        self.writer = _engine(url, "BEGIN", connections_max=1)
-        self.reader = _engine(url, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", STORE_READERS.limit)
+        self._patience = _Patience()
+        self.writer = _engine(url, self._patience, "BEGIN", 1)
+        snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self.reader = _engine(url, self._patience, snapshot, STORE_READERS.limit)
         event.listen(self.writer, "connect", self._take)
 
     def __repr__(self) -> str:
@@ -70,6 +80,10 @@ class PostgresDatabase:
         mark = f"{self._session} {next(self._numbers)}"
         connection.execute(sql_update(marks).values(mark=mark))
         return lambda later: later.scalar(select(marks.c.mark)) == mark
+
+    def hurry(self) -> None:
+        """Waits no longer for an answer than a node that ends can."""
+        self._patience.answer_s = LEAVING_ANSWER_S
 
     def _take(self, connection: Any, _record: object) -> None:
         """Takes the lock for a new session of the writer. Raises StoreTaken if another node has it."""
@@ -111,7 +125,55 @@ def _not_free(holder: _Session | None, ours: _Session | None) -> StoreError:
 # -- connections -------------------------------------------------------------------------------------------------------
 
 
-def _engine(url: str, begin: str, connections_max: int) -> Engine:
+T = TypeVar("T")
+
+
+class _Patience:
+    """How long the connections of one database wait for an answer, in seconds."""
+
+    answer_s = ANSWER_S
+
+
+class _Silent(Exception):
+    """No answer came in time."""
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection on which no wait is for ever; psycopg's own have no end."""
+
+    patience = _Patience()
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return super().wait(_in_time(gen, self.patience), interval, timeout)
+        except _Silent:
+            self.pgconn.finish()  # so that it counts as lost, as it does when the server has ended it
+            raise psycopg.OperationalError("the connection is given up: the server does not answer") from None
+
+
+def _in_time(gen: PQGen[T], patience: _Patience) -> PQGen[T]:
+    """The same wait, until patience is at its end. psycopg says every `interval` that nothing has come."""
+    began_at = time.monotonic()
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() - began_at > patience.answer_s:
+                raise _Silent
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        answer: T = done.value
+        return answer
+
+
+def _connect(patience: _Patience, _dialect: object, _record: object, args: Any, kwargs: Any) -> _Connection:
+    timeout_s = max(2, min(CONNECT_TIMEOUT_S, int(patience.answer_s)))  # libpq knows nothing shorter
+    connection = _Connection.connect(*args, **{**kwargs, "connect_timeout": timeout_s})
+    connection.patience = patience
+    return connection
+
+
+def _engine(url: str, patience: _Patience, begin: str, connections_max: int) -> Engine:
     engine = create_engine(
         url,
         connect_args=_CONNECTION,
@@ -119,6 +181,7 @@ def _engine(url: str, begin: str, connections_max: int) -> Engine:
         max_overflow=0,
         use_native_hstore=False,
     )
+    event.listen(engine, "do_connect", partial(_connect, patience))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", partial(_begin, begin))
     return engine

@@ -36,6 +36,9 @@ class SqliteDatabase:
     def mark(self, _: Connection) -> None:
         """No question is left open: a commit that fails in the file of this process alone has failed."""
 
+    def hurry(self) -> None:
+        """Nobody is waited for who could be away."""
+
 
 def path_of(url: str) -> Path | None:
     """The file of SQLite's `url`; None for a database in memory."""

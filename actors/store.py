@@ -63,6 +63,9 @@ class Database(Protocol):
     def mark(self, connection: Connection) -> Callable[[Connection], bool] | None:
         """A question for a later connection: was this transaction committed? None where a failed commit has failed."""
 
+    def hurry(self) -> None:
+        """The node ends: an answer that does not come soon is waited for no longer."""
+
 
 def database_at(url: str) -> Database:
     """The database at SQLAlchemy's `url`: "sqlite:///data/journal.db", "postgresql+psycopg://user@host/name".
@@ -173,8 +176,9 @@ class Store:
             await trio.sleep(every_s)
 
     def leave(self) -> None:
-        """Ends all waiting for a database that is away: what is not known by now stays unknown."""
+        """Ends all waiting for a database that is away or silent: what is not known by now stays unknown."""
         self._leaving.set()
+        self.database.hurry()
 
     async def aclose(self) -> None:
         """Closes all connections; what was committed stays."""
@@ -199,7 +203,7 @@ class Store:
             try:
                 return self._read_once(work, *args)
             except DBAPIError as error:
-                if not (self.database.remote and is_disconnect(error)):
+                if self._leaving.is_set() or not (self.database.remote and is_disconnect(error)):
                     raise
                 self.database.reader.dispose()
                 return self._read_once(work, *args)

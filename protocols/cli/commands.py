@@ -133,7 +133,7 @@ def _add_charts(cli: typer.Typer, _: Starter) -> None:
         check: Annotated[bool, typer.Option("--check", help="Write nothing; status 1 if a page is stale.")] = False,
         folder: Annotated[Path, typer.Option(help="Where the pages are.")] = DOCS,
     ) -> None:
-        """Draw every chart into docs/charts.md, and list every key into docs/configuration.md."""
+        """Write the pages of docs/ that are made of what runs: the charts, the configuration's keys, the bounds."""
         from protocols.cli.documents import stale_pages, write_pages
 
         stale = stale_pages(folder) if check else []

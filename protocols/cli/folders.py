@@ -29,7 +29,7 @@ def alone_in(folder: Path, taken: str) -> Iterator[None]:
 
 def _lock_in(folder: Path) -> TextIO:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # people's journeys are in it
         return (folder / LOCK).open("w")
     except OSError as error:
         raise CannotRun(f"{folder} cannot be written: {error.strerror}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,6 +67,20 @@ class Server:
     def restart(self, mode: str = "fast") -> None:
         self.stop(mode)
         self.start()
+
+    def freeze(self) -> None:
+        """Lets no process of it do anything more, while all its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on as if nothing had been."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        postmaster = (self._data / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *children):
+            os.kill(int(pid), number)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """What psql prints for a statement."""

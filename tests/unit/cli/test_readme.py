@@ -47,6 +47,11 @@ def test_a_command_of_the_readme_runs(command):
     assert ended.stdout
 
 
+def test_every_decision_is_listed():
+    decisions = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "adr").glob("*.md")}
+    assert set(re.findall(r"docs/adr/[^)]*", README)) == decisions
+
+
 def test_every_target_of_make_is_explained():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)

@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 import trio
+import trio.testing
 from sqlalchemy import Connection, event
 
+from actors import postgresql
 from actors.journal import Journal, open_journal
 from actors.outbox import Outbox
 from actors.records import Appended, StoreTaken, StoreUnavailable
@@ -215,6 +217,56 @@ async def test_a_read_after_a_restart_finds_a_new_connection_by_itself(server: S
         assert len(await journal.load("source/1")) == 1
         await trio.to_thread.run_sync(server.restart)
         assert len(await journal.load("source/1")) == 1
+
+
+@pytest.fixture
+def frozen(server: Server) -> Iterator[Callable[[], None]]:
+    """Freezes the server; it goes on when the test is over."""
+    yield server.freeze
+    server.thaw()
+
+
+async def test_a_server_that_is_there_and_silent_is_given_up_and_what_it_did_is_found_out(
+    server: Server, url: str, frozen: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql._Patience, "answer_s", 0.3)
+    async with open_journal(url, clock=StoppedClock()) as journal, trio.open_nursery() as nursery:
+        appender = Appender(journal, 1)
+        ending = trio.Event()
+        nursery.start_soon(appender.run, ending)
+        await appender.heard.wait()
+        frozen()
+        await until(journal, away=True)
+        with pytest.raises(StoreUnavailable, match="cannot be read"):
+            await journal.load("station/1")
+        server.thaw()
+        await until(journal, away=False)
+        await until_all_were_heard([appender])
+        ending.set()
+    async with open_journal(url, clock=StoppedClock()) as journal:
+        appender.journal = journal
+        pending = await Outbox(journal.store).pending("IE-001", 1_000_000, NOON)
+        await appender.assert_whole({each.message_id for each in pending})
+
+
+async def test_a_node_ends_in_time_though_its_server_is_silent(
+    server: Server, url: str, frozen: Callable[[], None]
+) -> None:
+    async with open_journal(url, clock=StoppedClock()) as journal:
+        await journal.append(append())
+        frozen()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused, journal.load, "source/1")
+            nursery.start_soon(refused, journal.append, append("source/1", 1))
+            await trio.testing.wait_all_tasks_blocked(0.2)
+            left_at = trio.current_time()
+            journal.store.leave()
+    assert trio.current_time() - left_at < 10
+
+
+async def refused(ask: Callable[..., Any], *args: Any) -> None:
+    with pytest.raises(StoreUnavailable):
+        await ask(*args)
 
 
 async def test_a_node_whose_database_was_taken_while_it_was_away_stops_and_writes_nothing_more(
