@@ -79,6 +79,11 @@ def test_a_folder_is_for_one_at_a_time(tmp_path):
         assert folder.is_dir()
 
 
+def test_a_folder_that_is_made_is_for_its_owner_alone(tmp_path):
+    with alone_in(tmp_path / "data", "taken"):
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CannotRun, match="file"), alone_in(tmp_path / "file" / "data", "taken"):
