@@ -77,8 +77,10 @@ def read_id_tag_info(info: Any) -> IdTagInfo | None:
 
 # -- meter values ------------------------------------------------------------------------------------------------------
 
-_DEFAULT_MEASURAND = "Energy.Active.Import.Register"
 _ENERGY = "Energy."
+_DEFAULTS: dict[str, str] = {word: word for word in MeterSample.__struct_defaults__ if isinstance(word, str)}
+"""A word that is a default -> the default itself. msgspec leaves out what *is* its default, not what equals it, and the
+journal holds half as much without them."""
 
 
 def read_meter_values(meter_values: Any) -> tuple[MeterSample, ...]:
@@ -91,17 +93,19 @@ def read_meter_values(meter_values: Any) -> tuple[MeterSample, ...]:
 
 
 def _read_sample(sample: Any, timestamp: datetime) -> MeterSample:
-    measurand = sample.measurand or _DEFAULT_MEASURAND
+    known, measurand = _DEFAULTS.get, sample.measurand or "Energy.Active.Import.Register"
+    # 7.28: Wh is the default of the energy measurands only; a voltage without a unit has none we may invent.
+    unit = sample.unit or ("Wh" if measurand.startswith(_ENERGY) else "")
+    context, location, form = sample.context or "Sample.Periodic", sample.location or "Outlet", sample.format or "Raw"
     return MeterSample(
         timestamp=timestamp,
         value=sample.value,
-        measurand=measurand,
-        # 7.28: Wh is the default of the energy measurands only; a voltage without a unit has none we may invent.
-        unit=sample.unit or ("Wh" if measurand.startswith(_ENERGY) else ""),
-        context=sample.context or "Sample.Periodic",
+        measurand=known(measurand, measurand),
+        unit=known(unit, unit),
+        context=known(context, context),
         phase=sample.phase or None,
-        location=sample.location or "Outlet",
-        format=sample.format or "Raw",
+        location=known(location, location),
+        format=known(form, form),
     )
 
 
