@@ -18,7 +18,7 @@ from protocols.mobieurope.server import Services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
-from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS, OCPP_CONNECTIONS
+from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import (
@@ -167,11 +167,14 @@ class Servers:
         tls = self._tls.context(config, client_authorities=config.client_authorities)
         limits = Limits(
             connections_max=config.connections_max,
+            connections_per_address_max=config.connections_per_address_max,
+            handshakes_max=config.handshakes_max,
             call_timeout_s=config.call_timeout_s,
             ping_interval_s=config.ping_interval_s,
             watermarks=self._meters.watermarks,
         )
-        limits.watermarks.limit(OCPP_CONNECTIONS, limits.connections_max)
+        for bound, limit in limits.configured():
+            limits.watermarks.limit(bound, limit)
         serve = partial(
             serve_stations,
             await listen("ocpp", config, config.port),

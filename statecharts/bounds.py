@@ -160,6 +160,26 @@ OCPP_CONNECTIONS = Bound(
     unit="connections",
     reason="some 250 MB when all are there; a further one is answered 503 and comes again (`ocpp.connections_max`)",
 )
+OCPP_CONNECTIONS_PER_ADDRESS = Bound(
+    name="ocpp_connections_per_address",
+    limit=5_000,
+    unit="connections",
+    reason="half of all: mobile networks put whole fleets behind one address, which still must not keep all others "
+    "out; a further one is answered 503 (`ocpp.connections_per_address_max`)",
+)
+OCPP_HANDSHAKES = Bound(
+    name="ocpp_handshakes",
+    limit=256,
+    unit="handshakes",
+    reason="at a time, half of them for one address: with TLS one second's work of a core, so that in a reconnect "
+    "storm each is over before its deadline; the others wait in order (`ocpp.handshakes_max`)",
+)
+OCPP_TURNING_AWAY = Bound(
+    name="ocpp_turning_away",
+    limit=50,
+    unit="connections",
+    reason="refused connections that are still told 503; those beyond are closed without a word",
+)
 OCPP_WAITING_CALLS = Bound(
     name="ocpp_waiting_calls",
     limit=16,

@@ -27,5 +27,6 @@ def register_wh(sample: MeterSample) -> int | None:
 
 def newest_register(samples: Iterable[MeterSample]) -> tuple[MeterSample, int] | None:
     """The newest energy reading among these samples, with its value in Wh."""
-    readings = [(sample, wh) for sample in samples if (wh := register_wh(sample)) is not None]
+    energy = [sample for sample in samples if sample.measurand == ENERGY_REGISTER]
+    readings = [(sample, wh) for sample in energy if (wh := register_wh(sample)) is not None]
     return max(readings, key=lambda reading: reading[0].timestamp, default=None)

@@ -115,6 +115,12 @@ class Ocpp(Listener):
         default=300, ge=1, le=86_400, description="how often stations are asked to send Heartbeat"
     )
     connections_max: Count = Field(default=10_000, description="open connections; further ones are answered 503")
+    connections_per_address_max: Count = Field(
+        default=5_000, description="open connections from one address, or one IPv6 /64; further ones are answered 503"
+    )
+    handshakes_max: Count = Field(
+        default=256, description="connections that come in at a time, half of them from one address; the others wait"
+    )
     call_timeout_s: Seconds = Field(default=30, description="how long a station may take to answer a command")
     ping_interval_s: Seconds = Field(default=60, description="silence after which a station's connection is pinged")
 

@@ -6,10 +6,13 @@ import msgspec
 
 from statecharts.bounds import (
     OCPP_CONNECTIONS,
+    OCPP_CONNECTIONS_PER_ADDRESS,
     OCPP_FAILING_ADDRESSES,
+    OCPP_HANDSHAKES,
     OCPP_INCOMING_CALLS,
     OCPP_REMEMBERED_ANSWERS,
     OCPP_WAITING_CALLS,
+    Bound,
     Watermarks,
 )
 from statecharts.limits import OCPP_FAILURES, OCPP_FRAME, OCPP_HEAD
@@ -30,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     frame_bytes_max: int = OCPP_FRAME.limit
     head_bytes_max: int = OCPP_HEAD.limit
     connections_max: int = OCPP_CONNECTIONS.limit
+    connections_per_address_max: int = OCPP_CONNECTIONS_PER_ADDRESS.limit
+    handshakes_max: int = OCPP_HANDSHAKES.limit
     waiting_calls_max: int = OCPP_WAITING_CALLS.limit
     incoming_calls_max: int = OCPP_INCOMING_CALLS.limit
     remembered_answers_max: int = OCPP_REMEMBERED_ANSWERS.limit
@@ -45,3 +50,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     close_timeout_s: float = 2.0
     drain_timeout_s: float = 3.0
     watermarks: Watermarks = msgspec.field(default_factory=Watermarks)
+
+    def configured(self) -> tuple[tuple[Bound, int], ...]:
+        """The bounds that an operator may set, with what they are here."""
+        return (
+            (OCPP_CONNECTIONS, self.connections_max),
+            (OCPP_CONNECTIONS_PER_ADDRESS, self.connections_per_address_max),
+            (OCPP_HANDSHAKES, self.handshakes_max),
+        )

@@ -276,9 +276,12 @@ class RpcPeer:
     def _remember(self, message_id: str, seen: _Seen) -> None:
         self._seen.pop(message_id, None)  # so that the oldest come first
         self._seen[message_id] = seen
-        if len(self._seen) > self._limits.remembered_answers_max + self._limits.incoming_calls_max:
-            del self._seen[next(iter(self._seen))]
-        self._limits.watermarks.saw(OCPP_REMEMBERED_ANSWERS, min(len(self._seen), self._limits.remembered_answers_max))
+        if len(self._seen) > self._limits.remembered_answers_max:
+            oldest = next(iter(self._seen))
+            if not self._seen[oldest].under_way:  # what still waits is told apart from its repetition
+                del self._seen[oldest]
+        else:
+            self._limits.watermarks.saw(OCPP_REMEMBERED_ANSWERS, len(self._seen))
 
     def _on_answer(self, answer: CallResult | CallError, data: bytes) -> None:
         if self._outstanding is None or self._outstanding.message_id != answer.message_id:

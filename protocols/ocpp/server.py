@@ -16,15 +16,16 @@ from ocpp import exceptions as ocpp
 from websockets.frames import CloseCode
 from websockets.http11 import Request
 
+from protocols.http.places import Burst
 from protocols.ocpp.admission import Admission, Refusal, identity_in
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.lines import line_over
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
+from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.websocket import ServerWebSocket
-from statecharts.bounds import OCPP_CONNECTIONS
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.promises import Promise
@@ -36,6 +37,7 @@ _SPOKEN_WITHOUT_SAYING = V16.subprotocol
 
 NOT_IMPLEMENTED = ocpp.NotImplementedError.code
 
+TRY_AGAIN_LATER: Refusal = (HTTPStatus.SERVICE_UNAVAILABLE, "try again later", {"Retry-After": "60"})
 _NO_COMMON_SUBPROTOCOL = f"none of the subprotocols offered is known here: {', '.join(DIALECTS)}"
 
 
@@ -158,14 +160,14 @@ class StationServer:
         self._admission = Admission(directory, limits)
         # Insertion-ordered, as a set is not: a simulation with the same seed must close in the same order.
         self._live: dict[LiveConnection, None] = {}
-        self._streams = 0
+        self._turnstile, self._crowd = Turnstile(limits), Burst()
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
         self._connections: trio.Nursery | None = None
         self._log = structlog.get_logger()
 
     def __repr__(self) -> str:
-        return f"<StationServer {len(self._live)} stations online, {self._streams} streams>"
+        return f"<StationServer {len(self._live)} stations online, {self._turnstile!r}>"
 
     @property
     def connections(self) -> tuple[LiveConnection, ...]:
@@ -207,17 +209,30 @@ class StationServer:
         assert self._connections is not None, "there are connections only while it serves"
         address = _address(stream)
         socket = ServerWebSocket(line_over(stream, self._tls), limits=self._limits, spawn=self._connections.start_soon)
-        self._streams += 1
+        room = self._turnstile.enter(address)
         try:
-            await self._serve_socket(socket, address)
+            if room:
+                await self._serve_socket(socket, address)
+            else:
+                await self._turn_away(socket, address)
         except OSError as broken:
             # Whoever looks for open ports breaks off so, in the middle of TLS.
             self._log.info("ocpp.connection_broken", address=address, reason=str(broken))
         except Exception as failure:
             self._log.error("ocpp.connection_failed", exc_info=failure)
         finally:
-            self._streams -= 1
             await socket.finish()
+            self._turnstile.leave(address)
+
+    async def _turn_away(self, socket: ServerWebSocket, address: str) -> None:
+        """Tells a client that there is no room, unless that costs too much: a handshake of TLS, or too many of them."""
+        if untold := self._crowd.count(trio.current_time()):
+            self._log.warning("ocpp.no_room", address=address, turned_away=untold)
+        with self._turnstile.turning_away() as may_be_told, trio.move_on_after(self._limits.close_timeout_s):
+            if may_be_told and self._tls is None:
+                await socket.open(lambda _: TRY_AGAIN_LATER, ())
+            else:
+                await socket.abort()
 
     async def _serve_socket(self, socket: ServerWebSocket, address: str) -> None:
         identity = await self._admit(socket, address)
@@ -243,7 +258,6 @@ class StationServer:
             meters=self._meters,
         )
         self._live[connection] = None
-        self._limits.watermarks.saw(OCPP_CONNECTIONS, len(self._live))
         try:
             await connection.run()
         finally:
@@ -257,18 +271,17 @@ class StationServer:
             asked.append(request)
             return self._refusal(request, address)
 
-        with trio.move_on_after(self._limits.handshake_timeout_s):
-            if await socket.open(decide, tuple(DIALECTS)):
-                return identity_in(asked[0].path)
+        async with self._turnstile.handshake(address):
+            with trio.move_on_after(self._limits.handshake_timeout_s):
+                if await socket.open(decide, tuple(DIALECTS)):
+                    return identity_in(asked[0].path)
         if not asked:
             self._log.info("ocpp.no_upgrade", address=address)
         return None
 
     def _refusal(self, request: Request, address: str) -> Refusal | None:
-        if self._streams > self._limits.connections_max or self._accepting.cancel_called:
-            refusal: Refusal | None = (HTTPStatus.SERVICE_UNAVAILABLE, "try again later", {"Retry-After": "60"})
-        else:
-            refusal = self._admission.refusal(request, address)
+        draining = self._accepting.cancel_called
+        refusal = TRY_AGAIN_LATER if draining else self._admission.refusal(request, address)
         if refusal:
             self._log.warning("ocpp.turned_away", path=request.path[:120], address=address, status=int(refusal[0]))
         return refusal

@@ -49,9 +49,9 @@ class FrameReader:
         if self._rest:
             self._rest += data
             source = self._rest
-        start = 0
+        start, end_of_all = 0, len(source)
         try:
-            while (end := self._frame(source, start, found)) is not None:
+            while start < end_of_all and (end := self._frame(source, start, found)) is not None:
                 start = end
         except Violation as violation:
             self.violation = violation.close

@@ -49,7 +49,7 @@ def write_time(moment: datetime) -> str:
 
 def write_clock(moment: datetime) -> str:
     """The time for a station to set its clock by: in milliseconds, as some read no more than three digits."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 # -- idTagInfo ---------------------------------------------------------------------------------------------------------

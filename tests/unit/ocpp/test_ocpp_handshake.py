@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+import trio
 import trio.testing
 from ocpp_raw_station import BASIC, raw_station
 from ocpp_worlds import PASSWORD, Directory, World, central_system
@@ -121,6 +122,47 @@ async def test_connections_beyond_the_cap_get_503() -> None:
     async with central_system(limits=Limits(connections_max=1)) as world, world.station() as station:
         assert (await refused(world))[0] == 503
         await station.call(Heartbeat())
+
+
+async def test_connections_of_one_address_beyond_its_share_get_503() -> None:
+    limits = Limits(connections_max=9, connections_per_address_max=1)
+    async with central_system(limits=limits) as world, world.station() as station:
+        status, headers = await refused(world)
+        assert (status, headers[b"retry-after"]) == (503, b"60")
+        await station.call(Heartbeat())
+
+
+async def test_a_place_is_free_again_once_its_station_has_left() -> None:
+    async with central_system(limits=Limits(connections_max=1)) as world:
+        for _ in range(3):
+            async with world.station() as station:
+                await station.call(Heartbeat())
+            await world.door.offline.wait()
+            while "0 streams" not in repr(world.server):
+                await trio.lowlevel.checkpoint()
+
+
+async def test_more_handshakes_than_may_be_at_a_time_wait_in_order_and_none_is_lost() -> None:
+    limits = Limits(handshakes_max=2, handshake_timeout_s=5)
+    async with central_system(limits=limits) as world:
+        slow = await raw_station(world)
+        await slow.stream.send_all(b"GET /ocpp/CS01 HTTP/1.1\r\n")
+        later = [await raw_station(world) for _ in range(5)]
+        opened = list[int]()
+
+        async def open_one(number: int) -> None:
+            assert isinstance(await later[number].open(), AcceptConnection)
+            opened.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(5):
+                nursery.start_soon(open_one, number)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert opened == []
+            await slow.stream.aclose()
+        assert sorted(opened) == [0, 1, 2, 3, 4]
+        highest = {bound.name: highest for bound, highest, _ in limits.watermarks}
+        assert highest["ocpp_handshakes"] == 1
 
 
 async def test_requests_that_are_no_upgrade_get_an_http_error() -> None:
