@@ -155,7 +155,9 @@ class Journal:
         self.store.refuse_in_doubt()
         waiting = _Waiting(append)
         try:
-            await self._sender.send(waiting)
+            self._sender.send_nowait(waiting)
+        except trio.WouldBlock:
+            await self._let_in(waiting)
         except trio.BrokenResourceError:
             raise StoreUnavailable("the journal is closed") from None
         try:
@@ -165,6 +167,12 @@ class Journal:
         if isinstance(waiting.outcome, Appended):
             return waiting.outcome
         raise waiting.outcome or StoreUnavailable("the journal is closed")
+
+    async def _let_in(self, waiting: _Waiting) -> None:
+        try:
+            await self._sender.send(waiting)
+        except trio.BrokenResourceError:
+            raise StoreUnavailable("the journal is closed") from None
 
     async def load(self, stream: str) -> tuple[Fact, ...]:
         """All facts of a stream in order, none for an unknown one. Raises StreamCorrupt if any of them was altered."""

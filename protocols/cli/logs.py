@@ -24,4 +24,5 @@ def set_up_logs(form: str, level: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,  # else each line, even one that is not written, makes a logger of its own
     )
