@@ -28,11 +28,6 @@ from statecharts.ports import Clock
 WATCH_S = 1.0
 """How soon it is noticed, without anybody writing, that the database is away or back."""
 
-ROUNDS_AWAITED = 8
-"""Rounds of all other tasks before a commit: some 0.1 ms, and little more than half as many commits where there is much
-to do (docs/performance.md).
-"""
-
 log = structlog.get_logger(__name__)
 
 
@@ -210,12 +205,6 @@ class Journal:
                     await self._commit([first, *self._others()])
             finally:
                 self._refuse_waiting("the journal is closed")
-
-    async def _let_others_come(self) -> None:
-        """What a commit has let go on brings most of the next appends: they share the next commit, not one each."""
-        with trio.CancelScope(shield=True):  # what was taken from the queue is committed
-            for _ in range(ROUNDS_AWAITED):
-                await trio.lowlevel.checkpoint()
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         batch = [waiting for waiting in batch if not waiting.given_up]
