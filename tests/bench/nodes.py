@@ -23,6 +23,12 @@ AS_SHIPPED: dict[str, dict[str, Any]] = {
 }
 """What live tests shorten, at its default."""
 
+
+def as_shipped(**settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What goes over a live test's configuration so that a node is as an operator runs it, but for these settings."""
+    return {table: AS_SHIPPED.get(table, {}) | settings.get(table, {}) for table in AS_SHIPPED | settings}
+
+
 START_S = 90.0
 END_S = 15.0
 LOOK_AGAIN_S = 0.005
@@ -78,7 +84,7 @@ def two_operators(
     folder: Path, stations: dict[str, int], users: tuple[str, ...] = ("anna",), **settings: dict[str, Any]
 ) -> tuple[Node, Node]:
     """A Source with these users and a Destination with these stations; `settings` go over both configurations."""
-    settings = {table: AS_SHIPPED.get(table, {}) | settings.get(table, {}) for table in AS_SHIPPED | settings}
+    settings = as_shipped(**settings)
     home = Operator("NL-MOT", folder / "home", roles=("source",), users=users, settings=settings)
     local = Operator("IE-001", folder / "local", roles=("destination",), stations=stations, settings=settings)
     make_partners(home, local)

@@ -21,7 +21,7 @@ from actors.rows import Row, alias_row, journal_row, ledger_row, micros, sealed,
 from statecharts.ports import CdrView, TransactionView
 from tests.bench.lean import Http
 from tests.bench.measures import Figure, resident_kib, scratch
-from tests.bench.nodes import Node, running
+from tests.bench.nodes import Node, as_shipped, running
 from tests.live.operators import Operator, make_partners
 
 PAST = 1_000_000
@@ -81,7 +81,10 @@ async def figures() -> list[Figure]:
 
 def _operator(folder: Path) -> Node:
     stations = {f"CS{number:03}": 2 for number in range(5)}
-    operator, partner = Operator(HOME, folder / "home", stations=stations), Operator(LOCAL, folder / "local")
+    operator, partner = (
+        Operator(HOME, folder / "home", stations=stations, settings=as_shipped()),
+        Operator(LOCAL, folder / "local"),
+    )
     make_partners(operator, partner)
     return Node(operator)
 

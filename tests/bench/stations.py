@@ -22,7 +22,7 @@ import trustme
 
 from protocols.cli.open_files import BESIDE_CONNECTIONS, open_files
 from tests.bench.measures import Figure, cpu_s, percentile, resident_kib, scratch
-from tests.bench.nodes import Node, running
+from tests.bench.nodes import Node, as_shipped, running
 from tests.bench.station_load import Fleet, Station, heartbeat, meter_values, start_transaction
 from tests.live.operators import ROOT, Operator
 
@@ -51,7 +51,7 @@ def figures() -> list[Figure]:
 
 def operator(folder: Path, stations: int, **settings: dict[str, Any]) -> Operator:
     identities = {f"CS{number:05}": 2 for number in range(stations)}
-    return Operator("IE-001", folder, roles=("destination",), stations=identities, settings=settings)
+    return Operator("IE-001", folder, roles=("destination",), stations=identities, settings=as_shipped(**settings))
 
 
 def fleet_of(owner: Operator, port: int, tls: ssl.SSLContext | None = None) -> Fleet:
