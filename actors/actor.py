@@ -68,8 +68,9 @@ class Envelope:
 class Actor:
     """Base of every actor. Subclasses give `load` and `turn`, and `deadline` with `due` where time matters to them.
 
-    `rested` is set for the first load of one that slept: nothing was under way that could have been lost. `ready` is
-    set once it has loaded and done what was due, or has left.
+    `rested` is set for the first load of one that slept: nothing was under way that could have been lost. `needed` says
+    that more than messages waits for it: a deadline, or what it has begun. `ready` is set once it has loaded and done
+    what was due, or has left.
     """
 
     def __init__(self, key: str, clock: Clock, watermarks: Watermarks) -> None:
@@ -77,6 +78,7 @@ class Actor:
         self.clock = clock
         self.in_hand: Envelope | None = None
         self.rested = False
+        self.needed = False
         self.ready = trio.Event()
         self._watermarks = watermarks
         self._due_not_before = -math.inf
@@ -142,8 +144,12 @@ class Actor:
     # -- one life ------------------------------------------------------------------------------------------------------
 
     async def run(self, rest_after_s: float) -> None:
-        """Loads, then takes turns; returns once the actor may rest and nothing has come for so many seconds."""
-        await self._load()
+        """Loads, then takes turns; returns once the actor may rest and nothing has come for so many seconds.
+
+        Returns as well if it cannot load now and nobody needs it any more.
+        """
+        if not await self._load():
+            return
         self.rested = False
         if self._seconds_to_deadline() <= 0:
             await self._be_due()
@@ -181,18 +187,24 @@ class Actor:
         self._idle = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(leave_off)
 
-    async def _load(self) -> None:
+    async def _load(self) -> bool:
         """Loads as soon as it can be done. A store that is away is no failure of this actor: what it is told waits.
 
         Whoever asks is told so at once, as by an actor that is loaded: nothing may happen long after its asker gave up.
+        Then one that was made for that question alone need not wait for the store: False.
         """
         while True:
             try:
-                return await self.load()
+                await self.load()
             except Refused as no:
                 log.warning("actor.load_refused", actor=self.key, refusal=str(no))
                 self._refuse_askers(no)
+                if not self._mailbox and not self.needed:
+                    return False
                 await trio.sleep(RETRY_S)
+            else:
+                self.needed = True
+                return True
 
     def _refuse_askers(self, error: Refused) -> None:
         told = [envelope for envelope in self._mailbox if envelope.reply is None]

@@ -124,7 +124,7 @@ class System:
         found = self._actors.get(key)
         if found is None:
             found = self._actors[key] = self.factories[_kind(key)](key)
-            found.rested = self._sleepers.take(key)
+            found.needed = found.rested = self._sleepers.take(key)
             self._start(self._keep_alive, found)
             if key in self._on_trial:
                 self._start(_errand, None, self._try, (found,))
@@ -161,7 +161,9 @@ class System:
     async def _wake(self, key: str) -> None:
         self.watermarks.saw(WAKING, WAKING.limit - self._waking.value)
         try:
-            await self.actor(key).ready.wait()
+            actor = self.actor(key)
+            actor.needed = True
+            await actor.ready.wait()
         except Refused:
             pass  # it is in quarantine: there is nothing to wake
         finally:
@@ -236,7 +238,7 @@ class System:
     async def _try(self, actor: Actor) -> None:
         """Closes the case of an actor that no message broke, once it is ready again."""
         await actor.ready.wait()
-        if actor.key not in self.quarantined:
+        if actor.needed and actor.key not in self.quarantined:
             self._on_trial.discard(actor.key)
             log.info("actor.works_again", actor=actor.key)
             await self.quarantine.drop(actor.key)

@@ -263,6 +263,19 @@ async def test_whoever_asks_an_actor_that_cannot_load_is_refused_at_once_and_wha
     await line.house.until(key, "StopTxRequested", within_s=5)
 
 
+async def test_questions_during_an_outage_leave_no_actors_behind_that_wait_for_the_store(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, now = line.house.context.system, line.house.clock.now()
+    disk = Disk(line.house, monkeypatch)
+    disk.full = True
+    for number in range(100):
+        with pytest.raises(Refused, match="no space left"):
+            await system.ask(f"local/{number}", StopAsked(at=now))
+    await trio.sleep(RETRY_S)
+    assert not [each.key for each in system if each.key.startswith("local/")]
+
+
 async def test_a_deadline_that_passes_while_the_store_is_away_is_kept_afterwards(
     autojump_clock: object, roaming: Roaming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
