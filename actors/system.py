@@ -30,6 +30,9 @@ DRAIN_POLL_S = 0.01
 BROKEN = ("internal", "quarantined")
 """The kinds of refusal that say that an actor itself is broken: what it was told will not be done by asking again."""
 
+NOT_NOW = ("store-unavailable", "busy")
+"""The kinds of refusal that say for certain that nothing was done, and that it can be done later."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -133,6 +136,19 @@ class System:
     async def ask(self, key: str, message: Any, timeout_s: float = ASK_TIMEOUT_S) -> Any:
         """Asks the actor with this key; see `Actor.ask`."""
         return await self.actor(key).ask(message, timeout_s)
+
+    async def hand_over(self, key: str, message: Any) -> None:
+        """Asks until the store is there and the mailbox has room: for what came once and nobody will say again."""
+        while True:
+            try:
+                await self.ask(key, message)
+            except Refused as no:
+                if no.refusal.kind not in NOT_NOW:
+                    raise
+                log.warning("system.handed_over_later", actor=key, message=type(message).__name__, refusal=str(no))
+                await trio.sleep(RETRY_S)
+            else:
+                return
 
     def tell(self, key: str, message: Any) -> None:
         """Tells the actor with this key. A message that cannot be left is logged: facts are asked, never told."""

@@ -344,14 +344,14 @@ class TransactionActor(Actor, Generic[D]):
         client = self.context.destinations.get(effect.peer)
         assert client is not None, "the role checks that the peer is known"
         outcome = await client.call(effect.request, effect.timeout_s)
-        await self.context.system.ask(self.key, _authorization_event(outcome, self.clock.now()))
+        await self.context.system.hand_over(self.key, _authorization_event(outcome, self.clock.now()))
 
     async def _command_station(self, effect: CommandStation) -> None:
         station = self.context.system.actor(f"station/{effect.station}")
         assert isinstance(station, StationActor)
         outcome = await station.command(effect.command, until=self.deadline())
         answered = StationAnswered(at=self.clock.now(), purpose=effect.purpose, outcome=outcome)
-        await self.context.system.ask(self.key, answered)
+        await self.context.system.hand_over(self.key, answered)
 
 
 async def view_of(context: Context, stream: str) -> TransactionView | None:

@@ -276,6 +276,27 @@ async def test_questions_during_an_outage_leave_no_actors_behind_that_wait_for_t
     assert not [each.key for each in system if each.key.startswith("local/")]
 
 
+async def test_a_grant_that_comes_while_the_store_is_away_counts_once_it_is_back(
+    autojump_clock: object, roaming: Roaming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, there = Disk(roaming.home, monkeypatch), roaming.home.destinations[roaming.local.name]
+    call = there.call
+
+    async def granted_as_the_disk_fills_up(*args: Any) -> Any:
+        outcome = await call(*args)
+        disk.full = True
+        return outcome
+
+    monkeypatch.setattr(there, "call", granted_as_the_disk_fills_up)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(roaming.ready)
+        await trio.sleep(5)
+        assert disk.full
+        disk.full = False
+        await trio.sleep(2 * RETRY_S)
+        assert [view.state for view in (await roaming.home.context.ledger.transactions(limit=5)).items] == ["Ready"]
+
+
 async def test_a_deadline_that_passes_while_the_store_is_away_is_kept_afterwards(
     autojump_clock: object, roaming: Roaming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
