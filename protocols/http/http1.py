@@ -44,6 +44,10 @@ class Http1(h11.Connection):
             raise h11.RemoteProtocolError("the head is too long", error_status_hint=431)
         if event.http_version > b"1.1":
             raise h11.RemoteProtocolError("only HTTP/1.0 and HTTP/1.1 are spoken here", error_status_hint=505)
+        names = {name for name, _ in event.headers}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            # RFC 9112 section 6.1: between servers that believe one or the other, a second request can be smuggled
+            raise h11.RemoteProtocolError("a body has one length, not two", error_status_hint=400)
         headers = [(name, value) for name, value in event.headers if name != b"upgrade"]
         return h11.Request(method=event.method, target=event.target, headers=headers, http_version=event.http_version)
 

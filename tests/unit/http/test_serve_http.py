@@ -23,6 +23,10 @@ async def test_a_target_without_a_path_is_answered_400(target: bytes) -> None:
 
 UNREADABLE = {
     "no HTTP": (b"\x16\x03\x01\r\n\r\n", 400),
+    "a body of two lengths": (
+        b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     "a head too long at once": (b"GET /hello HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
     "no path": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400),
