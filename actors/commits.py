@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Insert, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Delete, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from actors import tables
 from actors.archive import ARCHIVED_TIP
+from actors.bulk import insert_rows, put_rows
 from actors.head import Head, HeadFile
 from actors.records import (
     Alias,
@@ -106,7 +106,7 @@ class Committer:
 
     def _newest(self, connection: Connection) -> int:
         if self._position is None:
-            self._position = connection.scalar(select(func.max(tables.journal.c.position))) or 0
+            self._position = connection.scalar(_NEWEST) or 0
         return self._position
 
     def _remember(self, batch: _Batch) -> None:
@@ -163,8 +163,8 @@ class _Batch:
         """Writes the rows. Raises IntegrityError where one of them may not be."""
         connection = self.connection
         if rows.journal:
-            connection.execute(_INSERT_FACTS, rows.journal)
-            self._learn_positions()
+            insert_rows(connection, tables.journal, rows.journal)
+            self._learn_positions(rows.journal)
         if rows.deliveries:
             numbered = connection.execute(_INSERT_DELIVERIES, rows.deliveries)
             ids = {message_id: number for number, message_id in numbered}
@@ -172,9 +172,9 @@ class _Batch:
         if rows.closed:
             connection.execute(_CLOSE_DELIVERIES, rows.closed)
         if rows.orphans:
-            connection.execute(insert(tables.orphans), rows.orphans)
+            insert_rows(connection, tables.orphans, rows.orphans)
         if rows.meters:
-            connection.execute(insert(tables.meter_values), rows.meters)
+            insert_rows(connection, tables.meter_values, rows.meters)
         if rows.claimed:
             connection.execute(_CLAIM_ORPHANS, rows.claimed)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
@@ -186,9 +186,17 @@ class _Batch:
     def _snapshot(self, stream: str, tip: bytes, at_us: int, snapshot: Snapshot) -> Row:
         return snapshot_row(stream, self._positions[stream, snapshot.seq], tip, at_us, snapshot)
 
-    def _learn_positions(self) -> None:
-        """Which positions the facts just written were given."""
-        for position, stream, seq, checksum in self.connection.execute(_NEW_FACTS, {"after": self.newest.position}):
+    def _learn_positions(self, facts: list[Row]) -> None:
+        """Which positions the facts just written were given: one after the other, where nobody else wrote and no number
+        was lost."""
+        before = self.newest.position
+        last: int = self.connection.scalar(_NEWEST)
+        if last == before + len(facts):
+            numbered = enumerate(facts, before + 1)
+            found: Iterable[Any] = ((at, fact["stream"], fact["seq"], fact["checksum"]) for at, fact in numbered)
+        else:
+            found = self.connection.execute(_NEW_FACTS, {"after": before})
+        for position, stream, seq, checksum in found:
             self._positions[stream, seq] = position
             self.newest = Head(position, checksum)
         for stream, tip in self.tips.items():
@@ -309,14 +317,13 @@ def _replace(connection: Connection, table: Table, own_key: tuple[str, ...], row
         return
     newest = {tuple(row[name] for name in own_key): row for row in rows}
     connection.execute(_delete(table, own_key), [{f"own_{name}": row[name] for name in own_key} for row in rows])
-    connection.execute(_insert(table), list(newest.values()))
+    insert_rows(connection, table, list(newest.values()))
 
 
 def _put(connection: Connection, table: Table, rows: list[Row]) -> None:
-    """Puts rows of streams in place of the older ones, without touching the indexes of what has not changed."""
-    if rows:
-        newest = {row["stream"]: row for row in rows}
-        connection.execute(_upsert(table, connection.dialect.name), list(newest.values()))
+    """Puts rows of streams in place of the older ones."""
+    newest = {row["stream"]: row for row in rows}
+    put_rows(connection, table, list(newest.values()))
 
 
 @cache
@@ -324,22 +331,8 @@ def _delete(table: Table, own_key: tuple[str, ...]) -> Delete:
     return delete(table).where(and_(*(table.c[name] == bindparam(f"own_{name}") for name in own_key)))
 
 
-@cache
-def _insert(table: Table) -> Insert:
-    return insert(table)
-
-
-@cache
-def _upsert(table: Table, dialect: str) -> Insert:
-    # Both dialects have ON CONFLICT, alike; only the one in use is in memory
-    statement: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
-    fresh = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-    upsert: Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=fresh)
-    return upsert
-
-
 _FACTS = tables.journal.c
-_INSERT_FACTS = insert(tables.journal)
+_NEWEST = select(func.max(_FACTS.position))
 _INSERT_DELIVERIES = insert(tables.deliveries).returning(tables.deliveries.c.id, tables.deliveries.c.message_id)
 _TIP = (
     select(_FACTS.seq, _FACTS.position, _FACTS.checksum)
