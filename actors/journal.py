@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select
 from actors import audit, tables
 from actors.commits import Committer, Outcome
 from actors.head import Head, HeadFile
+from actors.histories import Histories
 from actors.migrations import require_newest_step
 from actors.records import Append, Appended, Fact, History, StoreError, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
@@ -130,7 +131,7 @@ class Journal:
 
     def __init__(self, store: Store, committer: Committer, meters: Meters) -> None:
         self.store, self._meters = store, meters
-        self._committer = committer
+        self._committer, self._histories = committer, Histories(store)
         store.when_in_doubt = self._refuse_waiting
         self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING.limit)
 
@@ -178,7 +179,7 @@ class Journal:
 
         Raises StreamCorrupt if any of the facts was altered.
         """
-        return await self.store.read(audit.history, stream, form)
+        return await self._histories.read(stream, form)
 
     async def check(self) -> tuple[StreamCorrupt, ...]:
         """Everything in the database that is not as it was written: stream, seq and reason of each. Reads all of it."""

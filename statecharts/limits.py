@@ -202,6 +202,12 @@ ROWS_READ = Limit(
     unit="rows",
     reason="what is checked or copied of a table at a time, whatever its length: some 500 kB in memory",
 )
+HISTORIES_AT_ONCE = Limit(
+    name="histories_at_once",
+    limit=64,
+    unit="streams",
+    reason="streams of actors that are read together while others wait: some 5 ms of a reader",
+)
 BACKUP_PAGES = Limit(
     name="backup_pages",
     limit=4_096,
