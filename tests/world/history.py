@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 
-class Sight(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+class Sight(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="sight", omit_defaults=True):
     """Something seen. `at` is virtual time in seconds since the world began, `who` where it was seen or who did it."""
 
     at: float
