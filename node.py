@@ -19,7 +19,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -39,13 +39,18 @@ from protocols.cli.version import version
 from statecharts.meters import Meters
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from actors.context import Context
     from actors.insight import Insight
-    from actors.retention import Retention
+    from actors.journal import Journal
     from actors.simulated_line import Connect
-    from protocols.serving import Addresses, Servers
+    from protocols.cli.config_sections import Peer
+    from protocols.mobieurope.wire import Http
+    from protocols.serving import Addresses, Front, Servers
+    from statecharts.bounds import Watermarks
     from statecharts.doors import FirstAnswers
-    from statecharts.ports import PeerClient
+    from statecharts.ports import Clock, Ids, PeerClient
     from statecharts.simulated_equipment import StationPlan
     from statecharts.vocabulary import Value
 
@@ -82,20 +87,50 @@ class SystemIds:
         return random.random()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Edges:
+    """All through which a node meets the world, and all that a simulation has to replace.
+
+    `open_journal` is called with the node's clock and meters, `http` with each partner as configured.
+    """
+
+    clock: Clock
+    ids: Ids
+    fresh_bytes: Callable[[int], bytes]
+    open_journal: Callable[..., AbstractAsyncContextManager[Journal]]
+    http: Callable[[Peer, Watermarks], Http]
+    front: Front
+
+
+def this_machine(config: Config) -> Edges:
+    """The edges of a node that runs for real."""
+    from actors.journal import open_journal
+    from protocols.mobieurope.wire import HttpConnections
+    from protocols.serving import Front
+
+    return Edges(
+        clock=WallClock(),
+        ids=SystemIds(),
+        fresh_bytes=secrets.token_bytes,
+        open_journal=partial(open_journal, config.store_url, head=config.head_file),
+        http=lambda peer, watermarks: HttpConnections(watermarks, trust_in(peer)),
+        front=Front(),
+    )
+
+
 # -- composition -------------------------------------------------------------------------------------------------------
 
 
 class Node:
-    """A node made from its configuration; `run` serves until `drain` is called."""
+    """A node made from its configuration; `run` serves until `drain` is called. `context` is there while it runs."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, edges: Edges | None = None) -> None:
         from actors.directory import BearerTokens, ConfiguredStations, ConfiguredUsers, Peers
 
-        self.config = config
-        self.clock, self.ids = WallClock(), SystemIds()
+        self.config, self.edges = config, edges or this_machine(config)
         self.draining, self.meters = trio.Event(), Meters()
         self.watermarks, self.tls = self.meters.watermarks, ServerTls()
-        salts = partial(secrets.token_bytes, 16)
+        salts = partial(self.edges.fresh_bytes, 16)
         self.stations = ConfiguredStations(config.station_entries(salts))
         self.destinations = Peers(config.destination_entries(salts))
         self.sources = Peers(config.source_entries(salts))
@@ -114,19 +149,18 @@ class Node:
         """
         from actors.answers import open_answers
         from actors.insight import Insight
-        from actors.journal import open_journal
         from actors.population import revive
+        from actors.retention import Retention, RetentionSettings
 
         async with (
-            open_journal(
-                store_url(self.config), clock=self.clock, head=head_file(self.config), meters=self.meters
-            ) as journal,
+            self.edges.open_journal(clock=self.edges.clock, meters=self.meters) as journal,
             self._clients() as (destinations, sources),
             trio.open_nursery() as actors,
         ):
-            context = self._context(actors, journal, destinations, sources)
+            context = self.context = self._context(actors, journal, destinations, sources)
             await revive(context)
-            actors.start_soon(self._retention(context).run)
+            kept_days = RetentionSettings(**self.config.retention.model_dump())
+            actors.start_soon(Retention(journal.store, self.edges.clock, kept_days).run)
             kept_s = self.config.http.answers_kept_s
             async with (
                 open_answers(journal.store, kept_s=kept_s, watermarks=self.watermarks) as answers,
@@ -138,8 +172,7 @@ class Node:
                 task_status.started(addresses)
                 await self.draining.wait()
                 context.changes.drain()
-            finished = await context.system.drain(DRAIN_S)
-            log.info("node.drained", finished=finished)
+            log.info("node.drained", finished=await context.system.drain(DRAIN_S))
             journal.store.leave()
             actors.cancel_scope.cancel()
 
@@ -147,7 +180,6 @@ class Node:
     async def _clients(self) -> AsyncIterator[tuple[dict[str, PeerClient], dict[str, PeerClient]]]:
         from protocols.mobieurope.client import MobiEuropeClient
         from protocols.mobieurope.counted import CountedClient
-        from protocols.mobieurope.wire import HttpConnections
 
         async with AsyncExitStack() as stack:
             made: list[dict[str, PeerClient]] = []
@@ -160,7 +192,7 @@ class Node:
                         entry.username,
                         entry.password,
                         self.config.energy_unit,
-                        HttpConnections(self.watermarks, trust_in(row)),
+                        self.edges.http(row, self.watermarks),
                         destination_url=entry.url,
                         source_url=entry.url,
                     )
@@ -175,11 +207,11 @@ class Node:
         from actors.quarantine import Quarantine
         from actors.system import System
 
-        system = System(nursery, self.clock, Quarantine(journal.store), self.watermarks)
+        system = System(nursery, self.edges.clock, Quarantine(journal.store), self.watermarks)
         context = Context(
             settings=self._settings(),
-            clock=self.clock,
-            ids=self.ids,
+            clock=self.edges.clock,
+            ids=self.edges.ids,
             journal=journal,
             system=system,
             identity=self.users,
@@ -189,12 +221,6 @@ class Node:
         )
         populate(context)
         return context
-
-    def _retention(self, context: Context) -> Retention:
-        from actors.retention import Retention, RetentionSettings
-
-        settings = RetentionSettings(**self.config.retention.model_dump())
-        return Retention(context.journal.store, self.clock, settings)
 
     def _settings(self) -> Any:
         from actors.context import DeliverySettings, NodeSettings
@@ -258,22 +284,12 @@ class Node:
             Directories(self.tokens, self.stations, self.sources, self.destinations),
             draining=self.draining,
             version=version(),
-            new_id=self.ids.request_identifier,
-            new_epoch=partial(secrets.token_hex, 6),
+            new_id=self.edges.ids.request_identifier,
+            new_epoch=lambda: self.edges.fresh_bytes(6).hex(),
             meters=self.meters,
             tls=self.tls,
+            front=self.edges.front,
         )
-
-
-def store_url(config: Config) -> str:
-    if config.database_url is not None:
-        return config.database_url.get_secret_value()
-    return f"sqlite:///{config.data_dir.resolve() / 'journal.db'}"
-
-
-def head_file(config: Config) -> Path:
-    """Where it stands how far the journal had come: beside SQLite's file, and apart from every other database."""
-    return config.data_dir.resolve() / ("journal.db.head" if config.database_url is None else "journal.head")
 
 
 async def run_until_signal(node: Node) -> None:
@@ -304,7 +320,7 @@ async def _obey_signals(node: Node) -> None:
 async def check_store(config: Config) -> tuple[str, ...]:
     from actors.journal import check_journal
 
-    return tuple(map(str, await check_journal(store_url(config), clock=WallClock(), head=head_file(config))))
+    return tuple(map(str, await check_journal(config.store_url, clock=WallClock(), head=config.head_file)))
 
 
 # -- simulated stations ------------------------------------------------------------------------------------------------
@@ -342,7 +358,6 @@ class Starter:
     command = (sys.executable, str(Path(__file__).resolve()))
     version = staticmethod(version)
     fresh_bytes = staticmethod(secrets.token_bytes)
-    store_url = staticmethod(store_url)
 
     def run(self, config: Config) -> None:
         set_up_logs(config.log.format, config.log.level)

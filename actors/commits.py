@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from actors import tables
 from actors.archive import ARCHIVED_TIP
 from actors.bulk import insert_rows, put_rows
-from actors.head import Head, HeadFile
+from actors.head import Head, HeadRecord
 from actors.records import (
     Alias,
     AliasTaken,
@@ -77,7 +77,7 @@ class Rows:
 class Committer:
     """Writes batches of appends; lives in the writer's thread. Remembers where the streams in use end."""
 
-    def __init__(self, store: Store, head_file: HeadFile | None, watermarks: Watermarks) -> None:
+    def __init__(self, store: Store, head_file: HeadRecord | None, watermarks: Watermarks) -> None:
         self._store = store
         self._watermarks = watermarks
         self._head_file = head_file

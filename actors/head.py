@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _LINE = re.compile(rb"([0-9]{20}) ([0-9a-f]{64})\n")
 
@@ -20,6 +21,18 @@ class Head:
 
     position: int
     checksum: bytes
+
+
+class HeadRecord(Protocol):
+    """Where the head is kept."""
+
+    def read(self) -> Head | None:
+        """The head written last; None if there is none that can be read."""
+
+    def write(self, head: Head) -> None:
+        """Remembers this head."""
+
+    def close(self) -> None: ...
 
 
 class HeadFile:

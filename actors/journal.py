@@ -16,12 +16,12 @@ from sqlalchemy import Connection, insert, select
 
 from actors import audit, tables
 from actors.commits import Committer, Outcome
-from actors.head import Head, HeadFile
+from actors.head import Head, HeadFile, HeadRecord
 from actors.histories import Histories
 from actors.migrations import require_newest_step
 from actors.records import Append, Appended, Fact, History, StoreError, StoreUnavailable, StreamCorrupt
 from actors.rows import checked, loss_row, raw
-from actors.store import RunSync, Store
+from actors.store import Database, RunSync, Store
 from statecharts.bounds import APPENDS_PER_COMMIT, APPENDS_WAITING
 from statecharts.meters import Meters
 from statecharts.ports import Clock
@@ -34,22 +34,25 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_journal(
-    url: str,
+    where: str | Database,
     *,
     clock: Clock,
-    head: Path | None = None,
+    head: Path | HeadRecord | None = None,
     run_sync: RunSync | None = None,
+    read_sync: RunSync | None = None,
     meters: Meters | None = None,
 ) -> AsyncIterator[Journal]:
-    """A journal at SQLAlchemy's `url` ("sqlite:///data/journal.db"), its tables made or updated, until the block ends.
+    """A journal at SQLAlchemy's URL `where` ("sqlite:///data/journal.db"), its tables made or updated, until the block
+    ends.
 
-    `head` is the file that says where the journal ends: `<file>.head` beside SQLite's. `run_sync` is for virtual time:
-    `actors.store.run_inline`; without it the database is used from threads. `meters` count the commits. Appends still
-    waiting at the end are refused with StoreUnavailable. Raises StoreUnavailable if there can be no database at `url`,
-    StoreTaken if another node has it or takes it later, StoreError if a newer release has written it.
+    `head` is the file that says where the journal ends (`<file>.head` beside SQLite's), or what stands for one.
+    `run_sync` and `read_sync` are for virtual time, as in `actors.store.Store`; without them the database is used from
+    threads. `meters` count the commits. Appends still waiting at the end are refused with StoreUnavailable. Raises
+    StoreUnavailable if there can be no database at `where`, StoreTaken if another node has it or takes it later,
+    StoreError if a newer release has written it.
     """
     meters = meters or Meters()
-    store = Store(url, clock=clock, run_sync=run_sync, watermarks=meters.watermarks)
+    store = Store(where, clock=clock, run_sync=run_sync, read_sync=read_sync, watermarks=meters.watermarks)
     try:
         await store.migrate()
         with _head_file(store, head) as head_file:
@@ -86,15 +89,15 @@ def _check(connection: Connection, store: Store, head: Head | None) -> tuple[Str
 
 
 @contextmanager
-def _head_file(store: Store, path: Path | None) -> Iterator[HeadFile | None]:
+def _head_file(store: Store, head: Path | HeadRecord | None) -> Iterator[HeadRecord | None]:
     file = store.database.path
-    if path is None and file is not None:
-        path = file.with_name(file.name + ".head")
-    if path is None:
+    if head is None and file is not None:
+        head = file.with_name(file.name + ".head")
+    if head is None:
         yield None
     else:
-        with closing(HeadFile(path)) as head_file:
-            yield head_file
+        with closing(HeadFile(head) if isinstance(head, Path) else head) as record:
+            yield record
 
 
 @asynccontextmanager
@@ -251,7 +254,7 @@ def _streams_in(connection: Connection, state: str) -> tuple[str, ...]:
     return tuple(connection.scalars(query))
 
 
-def _notice_loss(connection: Connection, store: Store, head_file: HeadFile | None) -> Head:
+def _notice_loss(connection: Connection, store: Store, head_file: HeadRecord | None) -> Head:
     """Records for ever that the end of the journal is gone; what comes next would otherwise hide it. Where it ends."""
     head = head_file.read() if head_file else None
     reason = audit.missing_end(connection, head) if head and head.position else None

@@ -41,9 +41,10 @@ class SqliteDatabase:
 
 
 def path_of(url: str) -> Path | None:
-    """The file of SQLite's `url`; None for a database in memory."""
-    database = make_url(url).database
-    return None if database in (None, "", ":memory:") else Path(str(database))
+    """The file of SQLite's `url`; None for a database in memory, one that others of this process share among them."""
+    parts = make_url(url)
+    in_memory = parts.database in (None, "", ":memory:") or parts.query.get("vfs") == "memdb"
+    return None if in_memory else Path(str(parts.database))
 
 
 def _engine(url: str, begin: str, in_memory: bool, *, query_only: bool = False) -> Engine:

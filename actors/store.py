@@ -88,26 +88,33 @@ def database_at(url: str) -> Database:
 class Store:
     """One database: a single writer and some readers, each with connections of their own.
 
-    `url` is SQLAlchemy's: "sqlite:///data/journal.db"; "sqlite://" in memory, where readers share the writer's
-    connection and its turns; "postgresql+psycopg://...", which no two stores can write to at a time. `run_sync` runs
-    all work; without it the work runs in threads. `trouble` says why the database cannot be reached, if it cannot;
+    `where` is SQLAlchemy's URL: "sqlite:///data/journal.db"; "sqlite://" in memory, where readers share the writer's
+    connection and its turns; "postgresql+psycopg://...", which no two stores can write to at a time; or a database.
+    `run_sync` runs all work, but for reads where there is a `read_sync`; without it the work runs in threads.
+    `trouble` says why the database cannot be reached, if it cannot;
     `when_in_doubt` is told why, when the writer begins to find out what became of a commit and writes nothing else.
     """
 
     def __init__(
-        self, url: str, *, clock: Clock, run_sync: RunSync | None = None, watermarks: Watermarks | None = None
+        self,
+        where: str | Database,
+        *,
+        clock: Clock,
+        run_sync: RunSync | None = None,
+        read_sync: RunSync | None = None,
+        watermarks: Watermarks | None = None,
     ) -> None:
         self.clock = clock
         self._watermarks = watermarks or Watermarks()
         self._reads = 0
-        self.database = database_at(url)
+        self.database = database_at(where) if isinstance(where, str) else where
         self.trouble: str | None = None
         self.when_in_doubt: Callable[[str], None] = lambda _: None
         self._in_doubt = False
         self._leaving = threading.Event()
         self._run_writer = run_sync or _in_threads(1)
         shared = self._run_writer if self.database.in_memory else _in_threads(STORE_READERS.limit)
-        self._run_reader = run_sync or shared
+        self._run_reader = read_sync or run_sync or shared
 
     def __repr__(self) -> str:
         return f"<Store {self.database!r}>"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
 from protocols.cli.config import Config
+from protocols.cli.config_sections import Listener
 from protocols.cli.listeners import HTTP1, HTTP2, ServerTls, listen
 from protocols.http import HttpLimits, serve_http
 from protocols.mobieurope.counted import CountedDoor
@@ -64,6 +65,20 @@ class Directories:
     destinations: PeerDirectory
 
 
+Listen = Callable[[str, Listener, int], Awaitable[Sequence[trio.abc.Listener[Any]]]]
+"""Opens what the configuration names under this key, at this port."""
+
+
+class Front(NamedTuple):
+    """What a node listens with: sockets, and HTTP as the machine speaks it; or a network in memory.
+
+    `serve_http` is called as `protocols.http.serve_http` is.
+    """
+
+    listen: Listen = listen
+    serve_http: Callable[..., Awaitable[None]] = serve_http
+
+
 class Servers:
     """The listening side of one node. `draining` ends it: what is under way is served, then `start`'s nursery is free.
 
@@ -82,7 +97,9 @@ class Servers:
         new_epoch: Callable[[], str],
         meters: Meters,
         tls: ServerTls,
+        front: Front | None = None,
     ) -> None:
+        self._front = front or Front()
         self._config, self._doors, self._directories = config, doors, directories
         self._draining, self._version, self._new_id, self._new_epoch = draining, version, new_id, new_epoch
         self._meters, self._tls = meters, tls
@@ -95,21 +112,22 @@ class Servers:
         """Opens every port and serves it in `nursery`. Raises `CannotRun`, naming the key of a taken port."""
         config = self._config.http
         app = self._rest_app()
-        listeners = await listen("http", config, config.port)
+        listeners = await self._front.listen("http", config, config.port)
         peers: list[str] = []
         if config.peers_port is None:
             app = self._with_services(app)
         else:
             soap = self._with_services(make_bare_app("roamnode-peers", self._new_id, self._meters))
             tls = self._tls.context(config, client_authorities=config.peers_client_authorities, protocols=HTTP1)
-            peers = await self._serve(nursery, soap, await listen("http.peers", config, config.peers_port), tls)
+            listening = await self._front.listen("http.peers", config, config.peers_port)
+            peers = await self._serve(nursery, soap, listening, tls)
         tls = self._tls.context(config, protocols=HTTP2 if config.http2 else HTTP1)
         http = await self._serve(nursery, app, listeners, tls)
         ocpp = await self._serve_stations(nursery, self._doors.stations) if self._doors.stations else []
         return Addresses(http=http, peers=peers or http, ocpp=ocpp)
 
     async def _serve(
-        self, nursery: trio.Nursery, app: Any, listeners: list[trio.SocketListener], tls: ssl.SSLContext | None
+        self, nursery: trio.Nursery, app: Any, listeners: Sequence[Any], tls: ssl.SSLContext | None
     ) -> list[str]:
         config = self._config.http
         limits = HttpLimits(
@@ -118,7 +136,13 @@ class Servers:
             requests_max=config.connections_max,
         )
         serve = partial(
-            serve_http, app, listeners, draining=self._draining, limits=limits, tls=tls, meters=self._meters
+            self._front.serve_http,
+            app,
+            listeners,
+            draining=self._draining,
+            limits=limits,
+            tls=tls,
+            meters=self._meters,
         )
         over = trio.Event()
         self._web.append(over)
@@ -177,7 +201,7 @@ class Servers:
             limits.watermarks.limit(bound, limit)
         serve = partial(
             serve_stations,
-            await listen("ocpp", config, config.port),
+            await self._front.listen("ocpp", config, config.port),
             tls=tls,
             directory=self._directories.stations,
             door=door,

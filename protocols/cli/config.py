@@ -97,6 +97,18 @@ class Config(BaseModel):
     def plays(self, role: Role) -> bool:
         return role in self.roles
 
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy's URL of the journal's database."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.resolve() / 'journal.db'}"
+
+    @property
+    def head_file(self) -> Path:
+        """Where it stands how far the journal had come: beside SQLite's file, and apart from every other database."""
+        return self.data_dir.resolve() / ("journal.db.head" if self.database_url is None else "journal.head")
+
     def warnings(self) -> list[Problem]:
         """What may be meant, but deserves a look; a node starts all the same."""
         return cross_warnings(self)

@@ -73,9 +73,6 @@ class Starter(Protocol):
     def journal_problems(self, config: Config) -> tuple[str, ...]:
         """What is wrong in the node's journal, one line each. Raises `CannotRun` where it cannot be read."""
 
-    def store_url(self, config: Config) -> str:
-        """Where a node with this configuration has its store: sqlite:///..., postgresql+psycopg://..."""
-
     def upkeep(self, *folders: Path) -> AbstractContextManager[Upkeep]:
         """What is done with whole stores, nodes being kept out of these folders. Raises `CannotRun` where it fails."""
 

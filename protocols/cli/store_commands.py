@@ -35,7 +35,7 @@ def add_store_commands(cli: typer.Typer, starter: Starter, read_config: Callable
         config: ConfigOption = None,
     ) -> None:
         """Write the store as it is now into a SQLite file; the node may go on running."""
-        url = starter.store_url(read_config(config))
+        url = read_config(config).store_url
         with starter.upkeep() as upkeep:
             contents, findings = upkeep.back_up(url, to, _tell)
         typer.echo(f"wrote {to} and {to.name}.head: {_sum(contents)}")
@@ -57,7 +57,7 @@ def add_store_commands(cli: typer.Typer, starter: Starter, read_config: Callable
 
 
 def _migrate(starter: Starter, config: Config, check: bool) -> None:
-    url = starter.store_url(config)
+    url = config.store_url
     with starter.upkeep(*([] if check else [config.data_dir])) as upkeep:
         before, needed = upkeep.step_at(url) if check else upkeep.migrate_at(url)
     had = "no tables" if before is None else f"the tables of step {before}"

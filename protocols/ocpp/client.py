@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
 import structlog
@@ -19,7 +19,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.rpc import NoAnswer, NothingSent, RpcPeer
+from protocols.ocpp.rpc import NoAnswer, NothingSent, RpcPeer, Transport
 from protocols.ocpp.v16 import V16
 from statecharts.promises import Promise
 from statecharts.station_vocabulary import ReportAnswer, StationCommand, StationReport
@@ -42,6 +42,13 @@ class ReportRefused(TimeoutError):
     def __init__(self, code: str, description: str) -> None:
         super().__init__(f"{code}: {description}")
         self.code, self.description = code, description
+
+
+class StationTransport(Transport, Protocol):
+    """What carries a station's messages."""
+
+    async def run(self) -> None:
+        """Sends what is posted, in order, until `close`; then closes the connection."""
 
 
 class ClientTransport:
@@ -105,7 +112,7 @@ class Command:
 class StationEnd:
     """The `CentralSystem` a simulated station speaks through."""
 
-    def __init__(self, transport: ClientTransport, *, dialect: Dialect, epoch: str, limits: Limits, log: Any) -> None:
+    def __init__(self, transport: StationTransport, *, dialect: Dialect, epoch: str, limits: Limits, log: Any) -> None:
         self._transport, self._dialect, self._limits, self._log = transport, dialect, limits, log
         self._arrived, self._commands = trio.open_memory_channel[Command](limits.incoming_calls_max)
         self._closed = trio.Event()
@@ -178,11 +185,13 @@ async def open_central_system(
     limits: Limits | None = None,
     ssl_context: ssl.SSLContext | None = None,
     stream: trio.abc.Stream | None = None,
+    carried_by: Callable[[StationTransport], StationTransport] = lambda transport: transport,
 ) -> AsyncIterator[StationEnd]:
     """A live connection to the central system at `url` ("ws://host:9000/ocpp"), closed at the end of the block.
 
     `identity` is percent-encoded and appended to the URL (OCPP-J 1.6, 3.1.1); `epoch` as in `RpcPeer`; `stream` takes
-    the place of a TCP connection, as in a simulation. Raises OSError when there is no connection to be had,
+    the place of a TCP connection, as in a simulation, where `carried_by` may stand between the WebSocket and the calls
+    on it. Raises OSError when there is no connection to be had,
     `ConnectionRefused` with the HTTP status where there is one. Heartbeats are the caller's business.
     """
     limits = limits or Limits()
@@ -195,7 +204,8 @@ async def open_central_system(
         async with trio.open_nursery() as nursery:
             try:
                 socket = await _shake_hands(nursery, stream, address, _credentials(identity, password), limits)
-                end = StationEnd(ClientTransport(socket, limits), dialect=V16, epoch=epoch, limits=limits, log=log)
+                transport = carried_by(ClientTransport(socket, limits))
+                end = StationEnd(transport, dialect=V16, epoch=epoch, limits=limits, log=log)
                 nursery.start_soon(end.run)
                 try:
                     yield end

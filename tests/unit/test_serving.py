@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import trio.testing
 from protocols import serving
 from protocols.cli.config import load_config
 from protocols.cli.listeners import ServerTls
-from protocols.serving import Directories, Doors, Servers
+from protocols.serving import Directories, Doors, Front, Servers
 from statecharts.meters import Meters
 from tests.support.sizes import ROOT
 from tests.unit.rest.fakes import FakeAnswers, FakeInsight, FakeOperators, FakeTokens
@@ -33,7 +32,7 @@ class Stations:
         self.told.append("stations closed")
 
 
-def _servers(draining: trio.Event) -> Servers:
+def _servers(draining: trio.Event, front: Front) -> Servers:
     nobody: Any = None
     door: Any = object()
     environ = {"ROAMNODE_HTTP__PORT": "0", "ROAMNODE_OCPP__PORT": "0"}
@@ -47,6 +46,7 @@ def _servers(draining: trio.Event) -> Servers:
         new_epoch=str,
         meters=Meters(),
         tls=ServerTls(),
+        front=front,
     )
 
 
@@ -66,12 +66,10 @@ async def test_stations_are_closed_once_requests_in_flight_have_their_answers(mo
             await listener.aclose()
         more["task_status"].started(Stations(told))
 
-    doubles: dict[str, Callable[..., Any]] = {"serve_http": serve_http, "serve_stations": serve_stations}
-    for name, double in doubles.items():
-        monkeypatch.setattr(serving, name, double)
+    monkeypatch.setattr(serving, "serve_stations", serve_stations)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            await _servers(draining).start(nursery)
+            await _servers(draining, Front(serve_http=serve_http)).start(nursery)
             draining.set()
             while not told:
                 await trio.lowlevel.checkpoint()

@@ -1,0 +1,139 @@
+"""The apps of a world: httpx over the network in memory, and users who want to charge and do not give up easily."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import trio
+
+from tests.world.conversation import Asked
+from tests.world.ground import Ground
+from tests.world.history import DriverDid
+from tests.world.network import Network, NoAnswer, Told
+from tests.world.operators import HTTP_PORT, app_token
+from tests.world.plan import Roaming
+
+PATIENCE_S = 30.0
+"""How long an app waits for one answer."""
+
+AGAIN_AFTER_S = 5.0
+LOOKS_EVERY_S = 20.0
+GIVES_UP_AFTER_S = 3_600.0
+"""How long an app asks for one and the same thing, or waits for a state."""
+
+ENDED = frozenset({"Settled", "Refused", "Expired"})
+
+
+class AppTransport(httpx.AsyncBaseTransport):
+    """What an app's httpx client sends through; the answer streams, and closing it hangs up."""
+
+    def __init__(self, network: Network, who: str, forged: str = "") -> None:
+        self._network, self._who, self._forged = network, who, forged
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {k: v for k, v in request.headers.items() if k not in ("host", "content-length")}
+        asked = Asked(request.method, "", headers, await request.aread())
+        try:
+            told = await self._network.ask("rest", self._who, str(request.url), asked, self._forged)
+        except NoAnswer as none:
+            raise (httpx.ReadError if none.sent else httpx.ConnectError)(str(none)) from none
+        return httpx.Response(told.status, headers=list(told.headers), stream=_Streamed(told))
+
+
+class _Streamed(httpx.AsyncByteStream):
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._told.piece():
+            yield piece
+        if piece is None:
+            raise httpx.ReadError("the answer broke off")
+
+    async def aclose(self) -> None:
+        self._told.close()
+
+
+class App:
+    """The app of one operator's users."""
+
+    def __init__(self, ground: Ground, network: Network, operator: str) -> None:
+        self.operator, self.name = operator, f"app-of-{operator}"
+        self._ground = ground
+        self._http = httpx.AsyncClient(
+            transport=AppTransport(network, self.name),
+            base_url=f"http://{operator}:{HTTP_PORT}/api/v1",
+            headers={"Authorization": f"Bearer {app_token(operator)}"},
+        )
+
+    async def charge(self, plan: Roaming, destination: str) -> None:
+        """Authorises, starts, lets the car charge, stops, and waits for the charge record."""
+        await trio.sleep_until(plan.begins_s)
+        self._did(plan, f"wants to charge at {plan.station} of {destination}")
+        asked = {"user_identifier": plan.user, "destination": destination, "local_service_identifier": plan.station}
+        if plan.connector is not None:
+            asked["connector_identifier"] = plan.connector
+        granted = await self._until_answered("POST", "/authorizations", f"{plan.user}-authorize", json=asked)
+        if granted is None or granted["state"] != "Ready":
+            return
+        place = f"/transactions/{granted['transaction_id']}"
+        if not await self._running(plan, place):
+            return
+        self._did(plan, "charges")
+        await trio.sleep(plan.lasts_s)
+        await self._stopped(plan, place)
+
+    async def _running(self, plan: Roaming, place: str) -> bool:
+        """Asks to start, once; whether the car charges then."""
+        if await self._until_answered("POST", f"{place}/start", f"{plan.user}-start") is None:
+            return False
+        seen = await self._until(place, {"TxRunning", "TxFinished", "Ready"} | ENDED)
+        return seen == "TxRunning"
+
+    async def _stopped(self, plan: Roaming, place: str) -> None:
+        """Asks to stop until the charge has stopped, and waits for its record."""
+        for attempt in range(1, 6):
+            self._did(plan, "stops")
+            await self._until_answered("POST", f"{place}/stop", f"{plan.user}-stop-{attempt}")
+            if await self._until(place, {"TxRunning", "TxFinished"} | ENDED) != "TxRunning":
+                break
+        await self._until(place, ENDED)
+
+    async def _until(self, place: str, states: set[str] | frozenset[str]) -> str | None:
+        """Looks until the transaction is in one of these states; None if the app gave up."""
+        with trio.move_on_after(GIVES_UP_AFTER_S):
+            while True:
+                await trio.sleep(LOOKS_EVERY_S)
+                seen = await self._until_answered("GET", place)
+                if seen is None or seen["state"] in states:
+                    return seen and str(seen["state"])
+        return None
+
+    async def _until_answered(self, method: str, path: str, key: str = "", **what: Any) -> dict[str, Any] | None:
+        """Asks until there is an answer that means something, and returns it; None for a refusal, or without patience.
+
+        The same Idempotency-Key goes with each attempt.
+        """
+        headers = {"Idempotency-Key": key} if key else {}
+        with trio.move_on_after(GIVES_UP_AFTER_S):
+            while True:
+                answer = await self._answer(method, path, headers, what)
+                if answer is not None and answer.status_code < 500 and answer.status_code != 429:
+                    return answer.json() if answer.is_success else None
+                await trio.sleep(AGAIN_AFTER_S)
+        return None
+
+    async def _answer(
+        self, method: str, path: str, headers: dict[str, str], what: dict[str, Any]
+    ) -> httpx.Response | None:
+        with trio.move_on_after(PATIENCE_S):
+            try:
+                return await self._http.request(method, path, headers=headers, timeout=None, **what)
+            except httpx.TransportError:
+                return None
+        return None
+
+    def _did(self, plan: Roaming, what: str) -> None:
+        self._ground.saw(DriverDid, self.name, what=f"{plan.user} {what}")

@@ -1,0 +1,210 @@
+"""The disk of one node: SQLite's own code on memory of this process, which outlives whoever writes it.
+
+What is written is durable once its transaction has committed. A node may die before that, and nothing was written; or
+after it, and nobody has heard of it. At rest the disk can be damaged: a bit, or its newest end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import cache, partial
+from itertools import count
+from typing import Any, TypeVar
+
+import trio
+from sqlalchemy import event
+
+from actors.head import Head
+from actors.journal import Journal, open_journal
+from actors.migrations import migrate
+from actors.records import StoreUnavailable
+from actors.sqlite import SqliteDatabase
+from tests.world.ground import Dead, Ground, Life
+from tests.world.history import CommitFailed, Committed, RowDamaged, Rows, RowsLost, read_tables
+
+T = TypeVar("T")
+
+_numbers = count(1)
+_NEW_ROWS = "SELECT position, stream, seq, type, from_state, to_state, data FROM journal WHERE position > ? ORDER BY 1"
+_UNSETTLED = """
+    SELECT (SELECT count(*) FROM transactions WHERE final = 0),
+           (SELECT count(*) FROM deliveries WHERE status = 'pending')
+"""
+
+
+class Disk:
+    """A disk and its head record, empty but for the tables; `open` lets one life of the node write on it."""
+
+    def __init__(self, ground: Ground, node: str) -> None:
+        self._ground, self._node = ground, node
+        self._name = f"/roamnode-world-{next(_numbers)}"
+        self._memory = sqlite3.connect(f"file:{self._name}?vfs=memdb", uri=True, isolation_level=None)
+        self._head: Head | None = None
+        self._images: deque[bytes] = deque(maxlen=ground.faults.images_kept)
+        self._seen = 0
+        self._restore(empty_image())
+
+    def __repr__(self) -> str:
+        return f"<Disk of {self._node}, journal to {self._seen}>"
+
+    def close(self) -> None:
+        """Gives its memory back."""
+        self._memory.close()
+
+    # -- for the node --------------------------------------------------------------------------------------------------
+
+    def open(self, life: Life, **more: Any) -> AbstractAsyncContextManager[Journal]:
+        """The node's journal on this disk, as long as this life lasts. `more` as for `open_journal`."""
+        database = SqliteDatabase(f"sqlite:///file:{self._name}?vfs=memdb&uri=true")
+        writes = _Writes(self, life, database)
+        life.cuts.append(database.writer.dispose)
+        read = partial(_read, life)
+        return open_journal(database, head=_HeadOfLife(self, life), run_sync=writes, read_sync=read, **more)
+
+    def written(self) -> None:
+        """Something may have been written: shows the rows that the journal has got."""
+        if self._images.maxlen:
+            self._images.append(self._memory.serialize())
+        for position, stream, seq, kind, from_state, to_state, data in self._memory.execute(_NEW_ROWS, (self._seen,)):
+            self._seen = position
+            self._ground.saw(
+                Committed,
+                self._node,
+                position=position,
+                stream=stream,
+                seq=seq,
+                type=kind,
+                from_state=from_state,
+                to_state=to_state,
+                data=data.decode(),
+            )
+
+    # -- for the world -------------------------------------------------------------------------------------------------
+
+    @property
+    def unsettled(self) -> tuple[int, int]:
+        """How many transactions are not over, and how many messages are owed."""
+        transactions, deliveries = self._memory.execute(_UNSETTLED).fetchone()
+        return transactions, deliveries
+
+    def tables(self) -> dict[str, Rows]:
+        """All rows, as plain values."""
+        found = read_tables(self._memory)
+        self._memory.text_factory = str
+        return found
+
+    def flip_bit(self, table: str, column: str, nth: int) -> bool:
+        """Alters one bit of a value at rest: the `nth` row's of a table from its end. Whether there was one."""
+        rows = self._memory.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid DESC LIMIT 1 OFFSET ?", (nth,))
+        names, row = [name for name, *_ in rows.description], rows.fetchone()
+        if row is None:
+            return False
+        found = dict(zip(names, row, strict=True))
+        self._memory.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (_flipped(found[column]), row[0]))
+        self._ground.saw(RowDamaged, self._node, table=table, key=str(row[0]), stream=str(found.get("stream", "")))
+        return True
+
+    def cut(self, commits: int) -> bool:
+        """Takes back the newest commits of a node that is dead, as a file does that was cut. Whether there were any.
+
+        Needs `Faults.images_kept` of one more. The head record keeps what it has.
+        """
+        if len(self._images) <= commits:
+            return False
+        for _ in range(commits):
+            self._images.pop()
+        self._restore(self._images[-1])
+        self._seen = self._memory.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
+        self._ground.saw(RowsLost, self._node, position=self._seen)
+        return True
+
+    def _restore(self, image: bytes) -> None:
+        with sqlite3.connect(":memory:") as whole:
+            whole.deserialize(image)
+            whole.backup(self._memory)
+        whole.close()
+
+
+class _Writes:
+    """Runs what a life of the node writes, one after the other, each as its fate has it."""
+
+    def __init__(self, disk: Disk, life: Life, database: SqliteDatabase) -> None:
+        self._disk, self._life = disk, life
+        self._turn = trio.StrictFIFOLock()
+        self._error: sqlite3.Error | None = None
+        event.listen(database.writer, "do_execute", self._fail_if_told)
+        event.listen(database.writer, "do_executemany", self._fail_if_told)
+
+    async def __call__(self, work: Callable[..., T], *args: Any) -> T:
+        async with self._turn:
+            try:
+                return await self._written(work, *args)
+            except Dead as error:
+                raise StoreUnavailable(str(error)) from error
+
+    async def _written(self, work: Callable[..., T], *args: Any) -> T:
+        life, fate = self._life, self._life.ground.faults.of_write(self._life.node)
+        life.passes("writing")
+        await trio.sleep(fate.before_s)
+        life.require()
+        self._error = fate.error
+        if fate.error is not None:
+            life.ground.saw(CommitFailed, life.node, cause=str(fate.error))
+        done = work(*args)
+        self._disk.written()
+        life.passes("written")
+        await trio.sleep(fate.after_s)
+        life.require()
+        return done
+
+    def _fail_if_told(self, cursor: object, statement: str, parameters: object, context: object) -> None:
+        if self._error is not None and not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "ROLLBACK")):
+            raise self._error
+
+
+async def _read(life: Life, work: Callable[..., T], *args: Any) -> T:
+    await trio.lowlevel.checkpoint()
+    if not life.alive:
+        raise StoreUnavailable(f"{life.node} is dead")
+    return work(*args)
+
+
+class _HeadOfLife:
+    """The disk's head record, as long as this life lasts."""
+
+    def __init__(self, disk: Disk, life: Life) -> None:
+        self._disk, self._life = disk, life
+
+    def read(self) -> Head | None:
+        return self._disk._head
+
+    def write(self, head: Head) -> None:
+        if self._life.alive:
+            self._disk._head = head
+
+    def close(self) -> None:
+        """It stays with the disk."""
+
+
+def _flipped(value: Any) -> Any:
+    """The value with its lowest bit, or that of its last byte, turned over."""
+    if isinstance(value, int):
+        return value ^ 1
+    raw = value.encode() if isinstance(value, str) else bytes(value or b"")
+    altered = raw[:-1] + bytes([raw[-1] ^ 1]) if raw else b"\x01"
+    return altered.decode(errors="replace") if isinstance(value, str) else altered
+
+
+@cache
+def empty_image() -> bytes:
+    """A database with its tables and without a row: making it takes long, copying it does not."""
+    database = SqliteDatabase("sqlite://")
+    with database.writer.begin() as connection:
+        migrate(connection)
+    with database.writer.connect() as connection:
+        image: bytes = connection.connection.driver_connection.serialize()  # type: ignore[union-attr]
+    database.writer.dispose()
+    return image

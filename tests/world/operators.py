@@ -1,0 +1,189 @@
+"""One operator of a world: its configuration, its disk and its clock, and the lives of its node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+import trio
+
+from node import Edges, Node
+from protocols.cli.config import Config
+from statecharts.credentials import token_digest
+from tests.world.disk import Disk
+from tests.world.ground import Ground, HostClock, Life, SeededIds
+from tests.world.history import BoundSeen, Finals, NodeStarted
+from tests.world.network import MemoryHttp, Network
+from tests.world.plan import Plan
+
+HTTP_PORT, OCPP_PORT = 8089, 9000
+
+SETTINGS: Mapping[str, Any] = {
+    "allow_plain_http": True,
+    "open_authorizations_per_user_max": 3,
+    "delivery": {"retry_cap_s": 120},
+    "source_deadlines": {"authorization_s": 600, "silence_s": 3_600, "cdr_overdue_s": 900},
+    "destination_deadlines": {"authorization_s": 600, "silence_s": 3_600, "reconcile_s": 900, "cdr_overdue_s": 900},
+}
+"""Deadlines short enough that whatever was left behind comes to its end while a world drains."""
+
+
+def app_token(operator: str) -> str:
+    return f"token-of-the-app-of-{operator}"
+
+
+def room_token(operator: str) -> str:
+    """The bearer token of the operator's own people."""
+    return f"token-of-the-control-room-of-{operator}"
+
+
+def station_password(identity: str) -> str:
+    return f"password-of-{identity}"
+
+
+def config_of(operator: str, plan: Plan) -> Config:
+    """The configuration of one operator: both roles, partner of all others, with its part of the plan."""
+    own = [station for station in plan.stations if station.operator == operator]
+    homes = [roaming.user for roaming in plan.roaming if roaming.home == operator]
+    cards = [local.id_tag for local in plan.local if local.station in {station.identity for station in own}]
+    values: dict[str, Any] = {
+        **SETTINGS,
+        **plan.settings,
+        "pms_identifier": operator,
+        "roles": ["source", "destination"],
+        "http": {"host": operator, "port": HTTP_PORT},
+        "ocpp": {"host": operator, "port": OCPP_PORT},
+        "destinations": [_partner(operator, other, "Destination") for other in plan.operators if other != operator],
+        "sources": [_partner(operator, other, "Source") for other in plan.operators if other != operator],
+        "users": [{"identifier": user} for user in dict.fromkeys(homes)]
+        + [{"identifier": f"driver-{card}", "id_tags": [card]} for card in dict.fromkeys(cards)],
+        "apps": [{"name": f"app-of-{operator}", "token_sha256": token_digest(app_token(operator)), "users": ["*"]}],
+        "operators": [{"name": f"room-of-{operator}", "token_sha256": token_digest(room_token(operator))}],
+        "stations": [
+            {
+                "identity": station.identity,
+                "password": station_password(station.identity),
+                "connectors": station.connectors,
+                "latitude": "53.35",
+                "longitude": "-6.26",
+            }
+            for station in own
+        ],
+    }
+    return Config.model_validate(values)
+
+
+def _partner(operator: str, other: str, module: str) -> dict[str, str]:
+    """Both ways have a password each, which depends on who asks and on the role of who is asked."""
+    back = {"Destination": "Source", "Source": "Destination"}[module]
+    return {
+        "pms_identifier": other,
+        "url": f"http://{other}:{HTTP_PORT}/services/mobiEurope{module}Service",
+        "password": f"{operator}-at-the-{module}-of-{other}",
+        "incoming_password": f"{other}-at-the-{back}-of-{operator}",
+    }
+
+
+class Operator:
+    """An operator. `start` begins a life of its node, `crash` ends it; the disk and the clock stay."""
+
+    def __init__(self, ground: Ground, network: Network, name: str, plan: Plan) -> None:
+        self.name, self.config = name, config_of(name, plan)
+        self.disk, self.clock = Disk(ground, name), HostClock()
+        self.life: Life | None = None
+        self.node: Node | None = None
+        self._ground, self._network = ground, network
+        self._lives = 0
+        self._bounds: dict[str, BoundSeen] = {}
+        self._serving = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Operator {self.name}, {self.life}>"
+
+    @property
+    def is_up(self) -> bool:
+        return self.life is not None and self.life.alive
+
+    def start(self) -> None:
+        """Begins a new life of the node, unless one is under way."""
+        if not self.is_up:
+            self._lives += 1
+            self.life = Life(self._ground, self.name, self._lives)
+            self._serving = trio.Event()
+            self._ground.nursery.start_soon(self._live, self.life, self._serving)
+
+    async def serving(self) -> None:
+        """Returns once the life that is under way serves."""
+        await self._serving.wait()
+
+    def crash(self, point: str = "") -> None:
+        """Ends the life that is under way, at whatever await its tasks are."""
+        if self.life is not None:
+            self.life.crash(point)
+
+    async def restart(self, after_s: float) -> None:
+        """A crash now, and a new life so much later."""
+        self.crash()
+        await trio.sleep(after_s)
+        self.start()
+
+    async def shut_down(self) -> None:
+        """Drains the node, as SIGTERM does."""
+        if self.is_up and self.life is not None and self.node is not None:
+            self.node.drain()
+            await self.life.over.wait()
+
+    def finals(self, live: Mapping[str, str]) -> Finals:
+        """The store as it stands, and how full everything has been in any life."""
+        self._note_bounds()
+        bounds = tuple(self._bounds.values())
+        return Finals(node=self.name, tables=self.disk.tables(), bounds=bounds, live=dict(live))
+
+    def live(self) -> dict[str, str]:
+        """What the actors in memory know, as JSON by stream."""
+        if not self.is_up or self.node is None or not hasattr(self.node, "context"):
+            return {}
+        known = {actor.key: getattr(actor, "data", None) for actor in self.node.context.system}
+        return {key: msgspec.json.encode(data).decode() for key, data in sorted(known.items()) if data is not None}
+
+    async def _live(self, life: Life, serving: trio.Event) -> None:
+        ids = SeededIds(self._ground.chance("ids", self.name, life.number))
+        edges = Edges(
+            clock=self.clock,
+            ids=ids,
+            fresh_bytes=ids.fresh_bytes,
+            open_journal=partial(self.disk.open, life),
+            http=lambda _peer, _watermarks: MemoryHttp(self._network, life),
+            front=self._network.front(life),
+        )
+        self._ground.saw(NodeStarted, self.name, life=life.number)
+        self.node = Node(self.config, edges)
+        try:
+            with life.scope:
+                await self.node.run(_Started(serving))
+        except Exception as error:
+            if life.alive:
+                self._ground.failures.append(f"{self.name} ended with {error!r}")
+                raise
+        finally:
+            self._note_bounds()
+            life.alive = False
+            life.over.set()
+
+    def _note_bounds(self) -> None:
+        for bound, highest, limit in self.node.watermarks if self.node else ():
+            before = self._bounds.get(bound.name)
+            most = max(highest, before.highest if before else 0)
+            self._bounds[bound.name] = BoundSeen(name=bound.name, highest=most, limit=limit)
+
+
+class _Started:
+    """The `trio.TaskStatus` of a node that says when it serves."""
+
+    def __init__(self, serving: trio.Event) -> None:
+        self._serving = serving
+
+    def started(self, value: object = None) -> None:
+        self._serving.set()

@@ -1,0 +1,68 @@
+"""The stations of a world, and the drivers who hold cards to them."""
+
+from __future__ import annotations
+
+import trio
+
+from actors.simulated_outbox import Charge
+from actors.simulated_station import SimulatedStation
+from tests.world.ground import Ground, HostClock
+from tests.world.history import ChargeSeen, DriverDid
+from tests.world.lines import Line
+from tests.world.network import Network
+from tests.world.operators import OCPP_PORT, station_password
+from tests.world.plan import Local, StationPlan
+
+
+class Station:
+    """A simulated station with a clock of its own; `line` can be cut. What it metered itself is in the history."""
+
+    def __init__(self, ground: Ground, network: Network, plan: StationPlan) -> None:
+        self.plan, self.clock = plan, HostClock()
+        self._ground = ground
+        url = f"ws://{plan.operator}:{OCPP_PORT}/ocpp"
+        self.line = Line(ground, network, plan.identity, url, station_password(plan.identity))
+        self.simulated = SimulatedStation(
+            plan.identity,
+            connect=self.line.connect,
+            clock=self.clock,
+            random=ground.chance("station", plan.identity).random,
+            behaviour=plan.behaviour,
+            connectors=plan.connectors,
+            power_w=plan.power_w,
+            meter_interval_s=300,
+            on_charge=self._saw_charge,
+        )
+
+    def __repr__(self) -> str:
+        return repr(self.simulated)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no charge runs and nothing is owed to the node."""
+        return not self.simulated.owed and all(charge.stopped_at is not None for charge in self.simulated.charges)
+
+    async def drive(self, plan: Local) -> None:
+        """A driver comes with a card, charges for a while, and holds it to the reader again."""
+        await trio.sleep_until(plan.begins_s)
+        await self.simulated.registered.wait()
+        self._ground.saw(DriverDid, plan.station, what=f"card {plan.id_tag} at connector {plan.connector}")
+        await self.simulated.swipe(plan.connector, plan.id_tag)
+        await trio.sleep(plan.lasts_s)
+        if any(charge.id_tag == plan.id_tag and charge.stopped_at is None for charge in self.simulated.charges):
+            self._ground.saw(DriverDid, plan.station, what=f"card {plan.id_tag} again at connector {plan.connector}")
+            await self.simulated.swipe(plan.connector, plan.id_tag)
+
+    def _saw_charge(self, charge: Charge) -> None:
+        self._ground.saw(
+            ChargeSeen,
+            self.plan.identity,
+            connector_id=charge.connector_id,
+            id_tag=charge.id_tag,
+            started_at=charge.started_at.isoformat(),
+            meter_start_wh=charge.meter_start_wh,
+            transaction_id=charge.transaction_id,
+            stopped_at=charge.stopped_at and charge.stopped_at.isoformat(),
+            meter_stop_wh=charge.meter_stop_wh,
+            reason=charge.reason,
+        )

@@ -1,0 +1,130 @@
+"""A whole world in one process: operators with their nodes, stations with their drivers, apps with their users.
+
+Everything between the edges is what runs for real: `node.Node` with its actors, charts, journal, outbox, codecs and
+servers, both ends of OCPP, SOAP and REST. The edges are ours: clock, network, disk, identifiers.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+import trio
+
+from tests.world import determinism
+from tests.world.apps import App
+from tests.world.faults import Faults
+from tests.world.ground import EPOCH, Ground
+from tests.world.history import AllFinals, FaultsEnded, History, WorldBegan, WorldEnded
+from tests.world.network import Network
+from tests.world.operators import Operator
+from tests.world.plan import Plan
+from tests.world.stations import Station
+
+DRAINS_WITHIN_S = 7_200.0
+"""How long after the faults have ended everything must have come to its end."""
+
+LOOKS_EVERY_S = 60.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a world leaves behind: `failures` are in words, and none may be."""
+
+    plan: Plan
+    history: History
+    finals: AllFinals
+    failures: tuple[str, ...]
+    drained: bool
+    virtual_s: float
+    counted: dict[str, int]
+
+
+class World:
+    """One world. `operators`, `stations` and `apps` are there for faults to happen to."""
+
+    def __init__(self, plan: Plan, faults: Faults, nursery: trio.Nursery) -> None:
+        self.plan, self._nursery = plan, nursery
+        self.ground = Ground(plan.seed, nursery, faults)
+        self.network = Network(self.ground, plan.operators)
+        self.ground.saw(
+            WorldBegan,
+            "world",
+            seed=plan.seed,
+            operators=plan.operators,
+            stations={station.identity: station.operator for station in plan.stations},
+            connectors={station.identity: station.connectors for station in plan.stations},
+            epoch=EPOCH.isoformat(),
+            plan=msgspec.to_builtins(plan),
+        )
+        self.operators = {name: Operator(self.ground, self.network, name, plan) for name in plan.operators}
+        self.stations = {each.identity: Station(self.ground, self.network, each) for each in plan.stations}
+        self.apps = {name: App(self.ground, self.network, name) for name in plan.operators}
+
+    async def run(self) -> Outcome:
+        """Everything that is planned, with its faults; then no more of these, and all comes to its end."""
+        for operator in self.operators.values():
+            operator.start()
+        for station in self.stations.values():
+            self._nursery.start_soon(station.simulated.run)
+        async with trio.open_nursery() as happening:
+            happening.start_soon(self.ground.faults.happen, self)
+            await self._live()
+            happening.cancel_scope.cancel()
+        drained = await self._drain()
+        return await self._ended(drained)
+
+    async def _live(self) -> None:
+        """Lets the plan happen, as far as it does in its time."""
+        with trio.move_on_after(self.plan.ends_s + DRAINS_WITHIN_S):
+            async with trio.open_nursery() as people:
+                for roaming in self.plan.roaming:
+                    app, station = self.apps[roaming.home], self.stations[roaming.station]
+                    people.start_soon(app.charge, roaming, station.plan.operator)
+                for local in self.plan.local:
+                    people.start_soon(self.stations[local.station].drive, local)
+
+    async def _drain(self) -> bool:
+        """No more faults; whether all that was under way came to its end in time."""
+        self.ground.faults = Faults()
+        self.ground.saw(FaultsEnded, "world")
+        for operator in self.operators.values():
+            operator.start()
+        until = trio.current_time() + DRAINS_WITHIN_S
+        while not self._is_quiet() and trio.current_time() < until:  # noqa: ASYNC110 - virtual time costs nothing
+            await trio.sleep(LOOKS_EVERY_S)
+        return self._is_quiet()
+
+    def _is_quiet(self) -> bool:
+        return all(operator.disk.unsettled == (0, 0) for operator in self.operators.values()) and all(
+            station.is_idle for station in self.stations.values()
+        )
+
+    async def _ended(self, drained: bool) -> Outcome:
+        live = {operator.name: operator.live() for operator in self.operators.values()}
+        for operator in self.operators.values():
+            await operator.shut_down()
+        self.ground.saw(WorldEnded, "world", drained=drained)
+        finals = {operator.name: operator.finals(live[operator.name]) for operator in self.operators.values()}
+        for operator in self.operators.values():
+            operator.disk.close()
+        return Outcome(
+            plan=self.plan,
+            history=self.ground.history,
+            finals=finals,
+            failures=tuple(self.ground.failures),
+            drained=drained,
+            virtual_s=trio.current_time(),
+            counted=dict(self.ground.counted),
+        )
+
+
+def play(plan: Plan, faults: Faults | None = None) -> Outcome:
+    """Lets a world with this plan happen, with these faults, and returns what came of it; its seed is the plan's."""
+    return determinism.run(partial(_play, plan, faults or Faults()), plan.seed)
+
+
+async def _play(plan: Plan, faults: Faults) -> Outcome:
+    async with trio.open_nursery() as nursery:
+        outcome = await World(plan, faults, nursery).run()
+        nursery.cancel_scope.cancel()
+    return outcome
