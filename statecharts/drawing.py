@@ -23,7 +23,7 @@ def _label(row: Row) -> str:
 
 
 def decision_table(chart: Chart[Any]) -> str:
-    """Every state x event pair of a chart as a Markdown table."""
+    """Every state x event pair of a chart as a Markdown table; a refusal that is kept stands in the journal."""
     lines = ["| state | event | when | decision |", "|---|---|---|---|"]
     for state, event, rows in chart.pairs():
         lines += [f"| {state} | {event.__name__} | {row.note} | {_decision(row)} |" for row in rows]
@@ -36,7 +36,7 @@ def _decision(row: Row) -> str:
     if row.outcome is Outcome.MOVED:
         return f"**{row.target}**"
     if row.refusal is not None:
-        return f"refuse {row.refusal.code} {row.refusal.kind}"
+        return f"refuse {row.refusal.code} {row.refusal.kind}" + (", kept" if row.recorded else "")
     return row.outcome.value
 
 

@@ -1,0 +1,98 @@
+"""I2: nothing is done twice.
+
+At most one charge record per id at a partner and per charge at a station; the same content with every attempt; the same
+number for the same start, and no number for two; no more remote starts than start requests.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from tests.world.checker.evidence import Call, Evidence, Exchange
+from tests.world.checker.verdict import Finding, Notes
+
+
+def check(evidence: Evidence) -> Finding:
+    notes = Notes("I2")
+    for judge in (_records, _ends_taken, _contents, _charges, _starts, _numbers, _remote_starts):
+        judge(evidence, notes)
+    notes.count("CDRs doubled", len(notes.violations), sum(map(len, evidence.cdrs.values())))
+    return notes.finding()
+
+
+def _records(evidence: Evidence, notes: Notes) -> None:
+    for (source, cdr_id), rows in evidence.cdrs.items():
+        if len(rows) > 1:
+            notes.object(f"{source} has {len(rows)} charge records {cdr_id}")
+
+
+def _ends_taken(evidence: Evidence, notes: Notes) -> None:
+    """One stream takes one end, and one authorisation has one stream."""
+    ends: defaultdict[tuple[str, str, str], list[Any]] = defaultdict(list)
+    for node in evidence.nodes:
+        for placed in evidence.committed[node]:
+            sight = placed.sight
+            if sight.type == "TransactionEnded" and sight.to_state == "Settled" != sight.from_state:
+                content = evidence.fact(placed)["message"]["transaction_data"]
+                key = node, content["local_operator_identifier"], content["authorization_identifier"]
+                ends[key].append(sight)
+    for (source, destination, name), taken in ends.items():
+        if len(taken) > 1:
+            notes.object(f"{source} took the end of {destination}/{name} {len(taken)} times", *taken)
+
+
+def _contents(evidence: Evidence, notes: Notes) -> None:
+    said: dict[tuple[str, str], Exchange] = {}
+    for each in evidence.soap_calls("endTransaction"):
+        assert each.said is not None
+        first = said.setdefault((each.request.who, each.said.name), each)
+        assert first.said is not None
+        if not each.request.forged and (first.said.fields, first.said.inner) != (each.said.fields, each.said.inner):
+            notes.object(f"endTransaction of {each.said.name} changed between attempts", first.request, each.request)
+
+
+def _charges(evidence: Evidence, notes: Notes) -> None:
+    for (node, number), found in evidence.by_number.items():
+        if len(found) > 1:
+            notes.object(f"charge {number} of {node} is counted in {', '.join(sorted(stream for stream, _ in found))}")
+
+
+def _starts(evidence: Evidence, notes: Notes) -> None:
+    for charge in evidence.charges:
+        numbers = {number for number, _ in charge.verdicts}
+        if len(numbers) > 1:
+            sights = [placed.sight for call in charge.starts for placed, _ in call.results]
+            notes.object(f"{charge} got the numbers {sorted(numbers)}", *sights)
+
+
+def _numbers(evidence: Evidence, notes: Notes) -> None:
+    owners: defaultdict[tuple[str, int], list[Any]] = defaultdict(list)
+    for charge in evidence.charges:
+        for number in {number for number, _ in charge.verdicts}:
+            owners[charge.node, number].append(charge)
+    for (node, number), charges in owners.items():
+        if len(charges) > 1:
+            notes.object(f"{node} gave the number {number} to {', '.join(map(repr, charges))}")
+
+
+def remote_starts(evidence: Evidence) -> Iterator[Call]:
+    """Every RemoteStartTransaction that a node sent."""
+    calls = (call for call in evidence.calls if call.said.action == "RemoteStartTransaction")
+    return (call for call in calls if evidence.is_node(call.caller))
+
+
+def _remote_starts(evidence: Evidence, notes: Notes) -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+    for (node, stream), rows in evidence.streams.items():
+        name = stream.removeprefix("destination/")
+        if name != stream:
+            asked[node, name] = sum(placed.sight.type == "StartRequested" for placed in rows)
+    sent: defaultdict[tuple[str, str], list[Call]] = defaultdict(list)
+    for call in remote_starts(evidence):
+        sent[call.caller, call.said.payload["idTag"]].append(call)
+    for (node, name), calls in sent.items():
+        if (node, name) in evidence.grants and len(calls) > asked[node, name]:
+            what = f"{node} sent {len(calls)} remote starts for {name}, of which {asked[node, name]} were asked for"
+            notes.object(what, *(call.sight for call in calls))

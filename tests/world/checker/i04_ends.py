@@ -1,0 +1,91 @@
+"""I4: every session ends, for a reason.
+
+Once the world has drained no transaction is under way, except one whose station really still charges, whose charge
+record was parked by a refusal for people to see, or which was damaged at rest and is said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.world.checker.evidence import Evidence, Placed
+from tests.world.checker.verdict import Finding, Notes, quantile
+from tests.world.history import WorldEnded
+
+ROLES = ("source/", "destination/", "local/")
+FINAL = {
+    "source/": ("Refused", "Expired", "Settled"),
+    "destination/": ("Expired", "Settled"),
+    "local/": ("Expired", "Settled"),
+}
+ENDINGS = ("Settled", "TxFinished")
+
+
+def check(evidence: Evidence) -> Finding:
+    notes = Notes("I4")
+    sessions = [(node, stream, rows) for (node, stream), rows in evidence.streams.items() if stream.startswith(ROLES)]
+    for node, stream, rows in sessions:
+        last = rows[-1].sight
+        if last.to_state not in FINAL[_role(stream)] and not _may_go_on(evidence, node, stream):
+            what = f"{stream} of {node} is still {last.to_state}"
+            notes.object_unless(_excuse(evidence, node, stream), what, last)
+        elif last.to_state in ENDINGS and stream.startswith(("destination/", "local/")):
+            _has_reason(evidence, notes, node, stream)
+    stuck = len(notes.violations)
+    if not all(sight.drained for sight in evidence.history.of(WorldEnded)):
+        notes.object("the world did not drain in time", evidence.history.sights[-1])
+    notes.count("sessions stuck", stuck, len(sessions))
+    times = [took for _, stream, rows in sessions for took in _time_to_end(stream, rows)]
+    for share in (0.5, 0.99):
+        notes.count(f"p{share * 100:.0f} time to end, s", quantile(times, share), len(times), worst=True)
+    return notes.finding()
+
+
+def _role(stream: str) -> str:
+    return stream.partition("/")[0] + "/"
+
+
+def _may_go_on(evidence: Evidence, node: str, stream: str) -> bool:
+    """Whether a station truly still charges for it, or its record was parked because somebody refused it."""
+    number = evidence.views.get((node, stream), {}).get("station_transaction_id")
+    name = stream.partition("/")[2]
+    charges = (c for c in evidence.charges if c.node == node and (c.number == number or c.id_tag.upper() == name))
+    if any(charge.truth is not None and charge.truth.stopped_at is None for charge in charges):
+        return True
+    return _record_is_parked(evidence, node, stream)
+
+
+def _record_is_parked(evidence: Evidence, node: str, stream: str) -> bool:
+    rows = (row for each in evidence.nodes for row in evidence.rows(each, "deliveries") if row["status"] == "parked")
+    parked = {row["transaction"] for row in rows if row["operation"] == "EndTransaction"}
+    name = evidence.views.get((node, stream), {}).get("authorization_identifier")
+    return f"destination/{name}" in parked
+
+
+def _excuse(evidence: Evidence, node: str, stream: str) -> str | None:
+    """Damage of its own stream, or of the partner's that it waits for."""
+    view = evidence.views.get((node, stream), {})
+    peer, name = view.get("pms_identifier", ""), view.get("authorization_identifier", "")
+    own = evidence.excuse(node, stream)
+    if own is not None or not peer:
+        return own
+    destination, source = (peer, node) if stream.startswith("source/") else (node, peer)
+    return evidence.cdr_excuse(destination, source, name)
+
+
+def _has_reason(evidence: Evidence, notes: Notes, node: str, stream: str) -> None:
+    """An end says why: what the station reported, or that it was reconciled and is an estimate."""
+    reasons = ("TransactionStopped", "DeadlineReached", "ConnectorTaken")
+    first = next(p.sight for p in evidence.streams[node, stream] if p.sight.to_state in ENDINGS)
+    view = evidence.views.get((node, stream), {})
+    if first.type not in reasons:
+        notes.object(f"{stream} of {node} ended by {first.type}, which ends nothing", first)
+    elif first.type != "TransactionStopped" and "estimated" not in view.get("flags", ()):
+        notes.object(f"{stream} of {node} was reconciled and is not marked as estimated", first)
+
+
+def _time_to_end(stream: str, rows: list[Placed]) -> Iterator[float]:
+    """From its first row to its first final state."""
+    final = next((p.sight.at for p in rows if p.sight.to_state in FINAL[_role(stream)]), None)
+    if final is not None:
+        yield final - rows[0].sight.at

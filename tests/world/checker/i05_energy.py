@@ -1,0 +1,173 @@
+"""I5: energy is conserved, in whole watt-hours.
+
+What a station metered and was told is known stands in a transaction exactly, or in the operator's list of orphans; an
+estimate is marked as one and never more than was metered. A charge record says at its Source what it said at its
+Destination and on the wire, and bills nothing that no station metered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tests.world.checker.evidence import Charge, Evidence
+from tests.world.checker.verdict import Finding, Notes
+from tests.world.checker.wire import moment
+
+UNMETERED = {"energy-unknown", "energy-backwards"}
+"""Flags of a charge whose readings make no energy: its record says none."""
+
+
+class Sums(msgspec.Struct):
+    """Watt-hours of one world."""
+
+    metered: int = 0
+    exact: int = 0
+    estimated: int = 0
+    orphaned: int = 0
+    excused: int = 0
+    unexplained: int = 0
+
+
+def check(evidence: Evidence) -> Finding:
+    notes, sums = Notes("I5"), Sums()
+    known = [charge for charge in evidence.charges if charge.stop is not None]
+    for charge in known:
+        _conserved(evidence, notes, sums, charge)
+    for (source, cdr_id), rows in evidence.cdrs.items():
+        for _, record in rows:
+            _record(evidence, notes, sums, source, cdr_id, record)
+    _progress(evidence, notes)
+    notes.count("Wh unexplained", sums.unexplained, sums.metered)
+    notes.count("Wh in estimates and corrections", sums.estimated, sums.metered)
+    notes.count("Wh kept as orphans", sums.orphaned, sums.metered)
+    notes.count("Wh lost to named damage", sums.excused, sums.metered)
+    return notes.finding()
+
+
+# -- from the station's side -------------------------------------------------------------------------------------------
+
+
+def _conserved(evidence: Evidence, notes: Notes, sums: Sums, charge: Charge) -> None:
+    assert charge.stop is not None
+    said = charge.stop.said.payload
+    metered = said["meterStop"] - charge.meter_start
+    sums.metered += max(0, metered)
+    stream, view = _found(evidence, charge)
+    if view is not None and _is_exact(view, charge, said):
+        sums.exact += max(0, metered)
+    elif view is not None and _is_owned_up(view):
+        sums.estimated += max(0, metered)
+    elif _is_orphan(evidence, charge, said):
+        sums.orphaned += max(0, metered)
+    else:
+        excuse = evidence.excuse(charge.node, stream) or evidence.excuse(charge.node, f"station/{charge.station}")
+        sums.excused += max(0, metered) if excuse else 0
+        sums.unexplained += 0 if excuse else max(1, abs(metered))
+        what = f"{charge} metered {metered} Wh, of which {charge.node} knows {_known(view)}"
+        notes.object_unless(excuse, what, charge.stop.sight)
+
+
+def _found(evidence: Evidence, charge: Charge) -> tuple[str, dict[str, Any] | None]:
+    """The transaction that this charge became: by its number, else by the authorisation that it names."""
+    if charge.number is not None:
+        for stream, view in evidence.by_number.get((charge.node, charge.number), ()):
+            return stream, view
+    stream = f"destination/{charge.id_tag.upper()}"
+    return stream, evidence.views.get((charge.node, stream))
+
+
+def _known(view: dict[str, Any] | None) -> str:
+    return "nothing" if view is None else f"{view.get('meter_start_wh')} to {view.get('meter_stop_wh')}"
+
+
+def _is_exact(view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> bool:
+    return bool(view.get("meter_start_wh") == charge.meter_start and view.get("meter_stop_wh") == said["meterStop"])
+
+
+def _is_owned_up(view: dict[str, Any]) -> bool:
+    """Whether it says of itself that it is an estimate, and that the truth came later."""
+    return {"estimated", "late-stop"} <= set(view.get("flags", ()))
+
+
+def _is_orphan(evidence: Evidence, charge: Charge, said: dict[str, Any]) -> bool:
+    at, meter = moment(said["timestamp"]), said["meterStop"]
+    for row in evidence.rows(charge.node, "orphans"):
+        if row["station"] == charge.station and row["kind"] == "StopTransaction":
+            kept = msgspec.json.decode(row["body"])
+            if moment(kept["timestamp"]) == at and kept["meter_stop_wh"] == meter:
+                return True
+    return False
+
+
+# -- from the record's side --------------------------------------------------------------------------------------------
+
+
+def _record(evidence: Evidence, notes: Notes, sums: Sums, source: str, cdr_id: str, record: dict[str, Any]) -> None:
+    destination, _, name = cdr_id.rpartition("/")
+    energy = record.get("energy_wh")
+    _same_on_the_wire(evidence, notes, sums, source, destination, name, energy)
+    for theirs in evidence.made.get((destination, cdr_id), ()):
+        if theirs.get("energy_wh") != energy:
+            sums.unexplained += abs((theirs.get("energy_wh") or 0) - (energy or 0))
+            notes.object(f"{cdr_id} is {energy} Wh at {source} and {theirs.get('energy_wh')} Wh at {destination}")
+    _metered_by_somebody(evidence, notes, sums, source, destination, name, record)
+
+
+def _same_on_the_wire(
+    evidence: Evidence, notes: Notes, sums: Sums, source: str, destination: str, name: str, energy: int | None
+) -> None:
+    """One of the messages that the Source took says so, to the watt-hour."""
+    taken = [
+        each for each in evidence.soap_calls("endTransaction")
+        if (each.request.who, each.request.to) == (destination, source) and each.said and each.said.name == name
+    ]  # fmt: skip
+    told = {each.said.energy_wh for each in taken if each.said and not each.request.forged}
+    if energy not in told:
+        sums.unexplained += 1
+        what = f"{source} holds {energy} Wh for {destination}/{name}, which {destination} never said"
+        notes.object(what, *(each.request for each in taken[:2]))
+
+
+def _metered_by_somebody(
+    evidence: Evidence, notes: Notes, sums: Sums, source: str, destination: str, name: str, record: dict[str, Any]
+) -> None:
+    """A record is of a charge that its station began with this idTag, was accepted, and took no less than is billed."""
+    billed = [c for c in evidence.charges if c.node == destination and evidence.is_of(c, f"destination/{name}")]
+    energy, flags = record.get("energy_wh"), _flags(evidence, destination, name)
+    metered = max((_metered(charge) for charge in billed), default=0)
+    if energy is None:
+        if not UNMETERED & flags:
+            notes.object(f"the record {destination}/{name} at {source} says no energy, and not why")
+    elif energy > metered or (energy != metered and "estimated" not in flags):
+        sums.unexplained += abs(energy - metered)
+        sights = (charge.truth for charge in billed if charge.truth is not None)
+        notes.object(
+            f"{source} is billed {energy} Wh for {destination}/{name}, of which {metered} were metered", *sights
+        )
+
+
+def _metered(charge: Charge) -> int:
+    """What the charge took in all, by the station's own meter where that was seen, else by its stop."""
+    if charge.truth is not None and charge.truth.meter_stop_wh is not None:
+        return max(0, charge.truth.meter_stop_wh - charge.meter_start)
+    stops = [call.said.payload["meterStop"] for call in charge.stops]
+    return max(0, max(stops, default=2**62) - charge.meter_start)
+
+
+def _flags(evidence: Evidence, destination: str, name: str) -> set[str]:
+    return set(evidence.views.get((destination, f"destination/{name}"), {}).get("flags", ()))
+
+
+def _progress(evidence: Evidence, notes: Notes) -> None:
+    """Progress never falls from one message to the next, and never tells more than the charge took."""
+    said: dict[tuple[str, str], Any] = {}
+    for each in evidence.soap_calls("transactionProgressUpdate"):
+        assert each.said is not None
+        energy, key = each.said.energy_wh, (each.request.who, each.said.name)
+        if energy is None or each.request.forged:
+            continue
+        if key in said and energy < said[key].said.energy_wh:
+            notes.object(f"progress of {each.said.name} fell to {energy} Wh", said[key].request, each.request)
+        said[key] = each
