@@ -358,6 +358,7 @@ class Starter:
     command = (sys.executable, str(Path(__file__).resolve()))
     version = staticmethod(version)
     fresh_bytes = staticmethod(secrets.token_bytes)
+    clock, new_id, line_of = WallClock(), staticmethod(SystemIds().request_identifier), staticmethod(line_of)
 
     def run(self, config: Config) -> None:
         set_up_logs(config.log.format, config.log.level)

@@ -250,6 +250,26 @@ DEMO_LINES_KEPT = Limit(
     unit="lines",
     reason="what the demo shows of a process that ended too early",
 )
+# -- the verification of a partner, which is a process of its own ------------------------------------------------------
+
+ENVELOPE_SHOWN = Limit(
+    name="envelope_shown",
+    limit=8_000,
+    unit="characters",
+    reason="what a report shows of one message: any sound one whole, and of an oversized one enough to know it",
+)
+OVERSIZED = Limit(
+    name="oversized",
+    limit=8 * 1024 * 1024,
+    unit="bytes",
+    reason="what a partner is sent to see that it refuses it: a thousand times the longest sound request",
+)
+WRONG_GUESSES = Limit(
+    name="wrong_guesses",
+    limit=3,
+    unit="passwords",
+    reason="wrong passwords that a partner gets under our own name, which it may lock for a while after some",
+)
 
 LIMITS: tuple[Limit, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Limit))
 """All of them, in the order of this page."""

@@ -13,6 +13,7 @@ from protocols.cli.config import Config, ConfigError, load_config
 from protocols.cli.starter import CannotRun, Starter
 from protocols.cli.station import add_station_command
 from protocols.cli.store_commands import add_store_commands
+from protocols.cli.verify import add_verify_command
 from statecharts.credentials import hash_secret, token_digest
 
 DOCS = Path("docs")
@@ -59,7 +60,17 @@ def make_cli(starter: Starter) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for add in (_add_version, _add_run, _add_checks, _add_store, _add_station, _add_demo, _add_charts, _add_secret):
+    for add in (
+        _add_version,
+        _add_run,
+        _add_checks,
+        _add_store,
+        _add_station,
+        add_verify_command,
+        _add_demo,
+        _add_charts,
+        _add_secret,
+    ):
         add(cli, starter)
     return cli
 

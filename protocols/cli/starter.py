@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ import trio
 from typer.exceptions import TyperException
 
 from protocols.cli.config import Config
+from statecharts.ports import CentralSystem, Clock
 from statecharts.simulated_equipment import StationPlan
 from statecharts.vocabulary import Value
 
@@ -75,6 +76,15 @@ class Starter(Protocol):
 
     def upkeep(self, *folders: Path) -> AbstractContextManager[Upkeep]:
         """What is done with whole stores, nodes being kept out of these folders. Raises `CannotRun` where it fails."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def new_id(self) -> str:
+        """An identifier that was never given before."""
+
+    def line_of(self, plan: StationPlan) -> Callable[[], AbstractAsyncContextManager[CentralSystem]]:
+        """How this station connects to its central system."""
 
     def fresh_bytes(self, count: int) -> bytes:
         """So many bytes from the operating system's random generator."""

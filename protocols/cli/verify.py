@@ -1,0 +1,231 @@
+"""`node.py verify`: a partner, verified from outside and before going live."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from protocols.cli.logs import set_up_logs
+from protocols.cli.starter import CannotRun, Starter, WrongUse, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from protocols.verify.options import AppAccess, Options, StationAccess
+    from protocols.verify.verification import Progress, Result
+
+NOT_CONFORMING = 1
+PLAIN_STEPS = 10
+PASSWORD, INCOMING = "VERIFY_PASSWORD", "VERIFY_INCOMING_PASSWORD"
+STATION, TOKEN = "VERIFY_STATION_PASSWORD", "VERIFY_APP_TOKEN"
+
+_SECRETS = f"Secrets come from the environment: {PASSWORD}, {INCOMING}, {STATION} and {TOKEN}, or files."
+
+Text = Annotated[str | None, typer.Option(show_default=False)]
+FileOption = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, show_default=False)]
+
+
+def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
+    """Adds `verify` to the commands."""
+
+    @cli.command(epilog=_SECRETS)
+    def verify(
+        url: Annotated[str, typer.Argument(help="The partner's service: https://host/services/...")],
+        role: Annotated[str, typer.Option(help="What the partner plays: destination or source.")],
+        own_url: Annotated[str, typer.Option(help="Where we serve the other role; the partner has it configured.")],
+        own_pms: Annotated[str, typer.Option(help="Our pmsIdentifier at the partner.")],
+        partner_pms: Annotated[str, typer.Option(help="The partner's pmsIdentifier.")],
+        service: Annotated[str, typer.Option(help="localServiceIdentifier of the place to charge at.")],
+        connector: Annotated[int, typer.Option(min=1, max=255, help="And its connector.")] = 1,
+        username: Annotated[str | None, typer.Option(help="What we present, else our pmsIdentifier.")] = None,
+        password_file: FileOption = None,
+        incoming_username: Annotated[str | None, typer.Option(help="What the partner presents, else its own.")] = None,
+        incoming_password_file: FileOption = None,
+        user: Annotated[str, typer.Option(help="Users are named after this (at a Source: a user it has).")] = "verify",
+        station_url: Annotated[str | None, typer.Option(help="Be the station too, at ws://host:9000/ocpp.")] = None,
+        station_password_file: FileOption = None,
+        app_url: Annotated[str | None, typer.Option(help="Of a Source: its sv1 API for apps.")] = None,
+        app_token_file: FileOption = None,
+        wsdl: Annotated[Path | None, typer.Option(exists=True, help="Its WSDL, else that at ?wsdl.")] = None,
+        allow: Annotated[list[str] | None, typer.Option(help="Only these operations and kinds of flows.")] = None,
+        skip: Annotated[list[str] | None, typer.Option(help="None of these operations and kinds of flows.")] = None,
+        allow_host: Annotated[list[str] | None, typer.Option(help="A host beyond this machine.")] = None,
+        flows: Annotated[int, typer.Option(min=1, max=100_000, help="How many flows.")] = 100,
+        seed: Annotated[int, typer.Option(help="The same seed draws the same flows.")] = 0,
+        time_limit: Annotated[float, typer.Option(min=1, help="Seconds for all.")] = 600,
+        rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second, at most.")] = 10,
+        patience: Annotated[float, typer.Option(min=0.1, help="Seconds for anything the partner owes.")] = 10,
+        tls_authorities: FileOption = None,
+        client_certificate: FileOption = None,
+        client_key: FileOption = None,
+        own_certificate: FileOption = None,
+        own_key: FileOption = None,
+        json: Annotated[Path | None, typer.Option(help="Write the result there as JSON.")] = None,
+        junit: Annotated[Path | None, typer.Option(help="Write the result there as JUnit XML.")] = None,
+    ) -> None:
+        """Verify a partner: play the other role, the app and the station; 0 conforming, 1 not, 2 could not be run."""
+        given = dict(locals())
+        options = read_options(given, os.environ)
+        _finish(_run(starter, options), json, junit)
+
+
+def read_options(given: dict[str, Any], environ: Any) -> Options:
+    """The options as the command line gave them. Raises `WrongUse` for what cannot be meant."""
+    from protocols.verify.options import Options, Role
+
+    if given["role"] not in set(Role):
+        raise WrongUse(f"--role is destination or source, not {given['role']}")
+    role = Role(given["role"])
+
+    def secret(file: Path | None, variable: str) -> str | None:
+        return file.read_text(encoding="utf-8").rstrip("\n") if file is not None else environ.get(variable)
+
+    password = secret(given["password_file"], PASSWORD)
+    if not password:
+        raise WrongUse(f"what we present at the partner: set {PASSWORD}, or give --password-file")
+    operations, kinds = _chosen(given["allow"] or (), given["skip"] or (), role, given["station_url"] is not None)
+    same = ("url", "own_url", "own_pms", "partner_pms", "service", "connector", "user", "incoming_username")
+    return Options(
+        **{name: given[name] for name in (*same, "flows", "seed", "rate")},
+        role=role,
+        username=given["username"] or given["own_pms"],
+        password=password,
+        incoming_password=secret(given["incoming_password_file"], INCOMING),
+        station=_station(given, secret(given["station_password_file"], STATION)),
+        app=_app(given, secret(given["app_token_file"], TOKEN)),
+        wsdl=given["wsdl"].read_bytes() if given["wsdl"] else None,
+        operations=operations,
+        kinds=kinds,
+        time_limit_s=given["time_limit"],
+        patience_s=given["patience"],
+        allowed_hosts=frozenset(given["allow_host"] or ()),
+        tls=_client_tls(given["tls_authorities"], given["client_certificate"], given["client_key"]),
+        own_tls=_server_tls(given["own_certificate"], given["own_key"]),
+    )
+
+
+def _chosen(
+    allow: Sequence[str], skip: Sequence[str], role: Any, with_station: bool
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Operations and kinds of flows that are left. Raises `WrongUse` for names that there are not."""
+    from protocols.verify.options import KINDS, OPERATIONS, Role
+
+    known = {*OPERATIONS[role], *KINDS}
+    if unknown := {*allow, *skip} - known:
+        raise WrongUse(f"there is no {', '.join(sorted(unknown))} among {', '.join(sorted(known))}")
+    operations, kinds = set(OPERATIONS[role]), set(KINDS)
+    if role is Role.DESTINATION and not with_station and "start" not in allow:
+        operations.discard("start")  # a start may move a car's charge that nobody watches
+    for names in (operations, kinds):
+        names &= set(allow) or names if set(allow) & names else names
+        names -= set(skip)
+    if not operations or not kinds:
+        raise WrongUse("nothing is left that may be done: allow more, or skip less")
+    return frozenset(operations), frozenset(kinds)
+
+
+def _station(given: dict[str, Any], password: str | None) -> StationAccess | None:
+    from protocols.verify.options import StationAccess
+
+    if given["station_url"] is None:
+        return None
+    if not password:
+        raise WrongUse(f"the station's password: set {STATION}, or give --station-password-file")
+    return StationAccess(given["station_url"], given["service"], password)
+
+
+def _app(given: dict[str, Any], token: str | None) -> AppAccess | None:
+    from protocols.verify.options import AppAccess
+
+    if given["app_url"] is None:
+        return None
+    if not token:
+        raise WrongUse(f"the app's token: set {TOKEN}, or give --app-token-file")
+    return AppAccess(given["app_url"], token, given["user"])
+
+
+def _client_tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if authorities is None and certificate is None:
+        return None
+    context = ssl.create_default_context(cafile=authorities)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+def _server_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+# -- running and telling -----------------------------------------------------------------------------------------------
+
+
+def _run(starter: Starter, options: Options) -> Result:
+    from protocols.verify.options import CannotVerify
+    from protocols.verify.session import verify
+
+    set_up_logs("console", "error")
+    world: dict[str, Any] = {"clock": starter.clock, "new_id": starter.new_id, "line": starter.line_of}
+    try:
+        with _progress(options.flows) as tell:
+            return outcome_of(partial(verify, options, on_progress=tell, **world), reasons=(CannotVerify,))
+    except CannotRun as error:
+        raise WrongUse(str(error)) from error
+
+
+def _finish(result: Result, json: Path | None, junit: Path | None) -> None:
+    from protocols.verify.report import as_json, as_junit, as_text
+
+    typer.echo(as_text(result))
+    for path, write in ((json, as_json), (junit, as_junit)):
+        if path is not None:
+            path.write_bytes(write(result))
+    if not result.conforming:
+        raise typer.Exit(NOT_CONFORMING)
+
+
+def _progress(flows: int) -> AbstractContextManager[Progress]:
+    """A bar on a terminal; elsewhere a line now and then. Both on stderr."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return _bar(flows, console) if console.is_terminal else _lines(flows)
+
+
+@contextmanager
+def _bar(flows: int, console: Any) -> Iterator[Callable[[Result], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("flows", total=flows)
+
+        def tell(result: Result) -> None:
+            broken = f", {len(result.failures)} rules broken, {result.shrunk} to shorten" if result.failures else ""
+            bar.update(task, completed=result.flows, description=f"flows{broken}")
+
+        yield tell
+
+
+@contextmanager
+def _lines(flows: int) -> Iterator[Callable[[Result], None]]:
+    step, told = max(1, flows // PLAIN_STEPS), 0
+
+    def tell(result: Result) -> None:
+        nonlocal told
+        if result.flows // step > told:
+            told = result.flows // step
+            typer.echo(f"{result.flows} of {flows} flows, {len(result.failures)} rules broken", err=True)
+
+    yield tell

@@ -1,0 +1,184 @@
+"""What a Destination told us of a transaction, held against what its own chart and the station's meter know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
+from statecharts.vocabulary import (
+    EndTransaction,
+    NotifyRequestResult,
+    RoamingRequest,
+    ServiceType,
+    TransactionData,
+    TransactionProgressUpdate,
+    TransactionStatus,
+)
+
+if TYPE_CHECKING:
+    from protocols.verify.destination import Life
+
+CLOCKS_APART = timedelta(seconds=60)
+"""How far the partner's times may be from the station's: it may keep its own."""
+
+R = TypeVar("R", bound=RoamingRequest)
+
+
+def judge_reports(life: Life) -> None:
+    """Notes every rule of reports that did not hold in this transaction."""
+    _judge_commands(life)
+    _judge_results(life)
+    _judge_progress(life)
+    _judge_end(life)
+
+
+def _heard(life: Life, kind: type[R]) -> list[R]:
+    return [each for each in life.scene.reception.heard if isinstance(each, kind)]
+
+
+# -- what the station was told -----------------------------------------------------------------------------------------
+
+
+def _judge_commands(life: Life) -> None:
+    station = life.scene.station
+    if station is None:
+        return
+    for kind, command in (("start", RemoteStartTransaction), ("stop", RemoteStopTransaction)):
+        told, due = sum(isinstance(each, command) for each in station.commands), life.commanded[kind]
+        if told > due:
+            rule = "one-remote-start" if kind == "start" and due else "no-stray-command"
+            life.talk.find(rule, f"{told} {command.__name__}, {due} by the chart")
+
+
+# -- results -----------------------------------------------------------------------------------------------------------
+
+
+def _judge_results(life: Life) -> None:
+    heard = _heard(life, NotifyRequestResult)
+    for request in life.data.requests:
+        if request.notified is None:
+            continue
+        name, expected = request.request_identifier, request.notified
+        results = [each.request_success for each in heard if each.request_identifier == name]
+        if expected in results:
+            if results[-1] is not expected:
+                life.talk.find("result-true", f"the {request.kind}: told {results}, at the station it is {expected}")
+        elif results:
+            life.talk.find("result-true", f"the {request.kind}: told {results}, at the station it is {expected}")
+        else:
+            life.talk.find("result-told", f"the {request.kind} {name} was taken, and its result not told")
+    known = {request.request_identifier for request in life.data.requests}
+    for each in heard:
+        if each.request_identifier not in known | life.scene.asked_before:
+            life.talk.find("result-asked", f"a result is told of {each.request_identifier}")
+    _judge_repeats(life, NotifyRequestResult)
+
+
+def _judge_repeats(life: Life, kind: type[NotifyRequestResult | EndTransaction]) -> None:
+    """Whether each report that we did not acknowledge came again."""
+    acknowledged = [each for each in life.scene.reception.answered if isinstance(each, kind)]
+    for report in life.unacknowledged:
+        if isinstance(report, kind) and _key(report) not in map(_key, acknowledged):
+            life.talk.find("report-repeated", f"{kind.__name__} was answered with an error, and never came again")
+
+
+def _key(report: NotifyRequestResult | EndTransaction) -> object:
+    if isinstance(report, EndTransaction):
+        return report.authorization_identifier
+    return report.request_identifier, report.request_success
+
+
+# -- progress ----------------------------------------------------------------------------------------------------------
+
+
+def _judge_progress(life: Life) -> None:
+    heard = _heard(life, TransactionProgressUpdate)
+    if life.metered and not any(each.authorization_identifier == life.data.id for each in heard):
+        life.talk.find("progress-sent", "the charge was metered, and no transactionProgressUpdate came")
+    for each in heard:
+        if each.authorization_identifier in life.scene.names - {life.data.id}:
+            continue  # late news of an earlier flow
+        content = each.transaction_data
+        wrong = list(_wrong_names(life, content, each.authorization_identifier))
+        if content.transaction_status is not TransactionStatus.ACTIVE:
+            wrong.append(f"transactionStatus {content.transaction_status}")
+        if _energy_metered(life) is not None and (content.energy_wh or 0) > (_energy_metered(life) or 0):
+            wrong.append(f"{content.energy_wh} Wh, metered {_energy_metered(life)}")
+        if wrong:
+            life.talk.find("progress-true", "; ".join(wrong))
+
+
+def _energy_metered(life: Life) -> int | None:
+    return life.data.charge.energy_wh if life.scene.station is not None else None
+
+
+def _wrong_names(life: Life, content: TransactionData, outer: str) -> Iterable[str]:
+    """What in this content names something else than what was authorised."""
+    options = life.scene.options
+    wanted = {
+        "authorizationIdentifier": (life.data.id, outer),
+        "inner authorizationIdentifier": (life.data.id, content.authorization_identifier),
+        "localOperatorIdentifier": (options.partner_pms, content.local_operator_identifier),
+        "homeOperatorIdentifier": (options.own_pms, content.home_operator_identifier),
+        "localServiceIdentifier": (options.service, content.local_service_identifier),
+        "userIdentifier": (life.data.user_identifier, content.user_identifier),
+        "serviceType": (ServiceType.EV_CHARGING, content.service_type),
+    }
+    for name, (expected, given) in wanted.items():
+        if given != expected:
+            yield f"{name} {given!r}, not {expected!r}"
+
+
+# -- the charge record -------------------------------------------------------------------------------------------------
+
+
+def _judge_end(life: Life) -> None:
+    ends = [
+        e for e in _heard(life, EndTransaction) if e.authorization_identifier not in life.scene.names - {life.data.id}
+    ]
+    if life.data.end is None:
+        if life.scene.station is not None and ends:
+            life.talk.find(
+                "end-of-charge", f"endTransaction of {ends[0].authorization_identifier}, which has not ended"
+            )
+        return
+    if not ends:
+        life.talk.find("end-sent", f"the charge of {life.data.id} is over, and no endTransaction came")
+        return
+    if any(each != ends[0] for each in ends):
+        life.talk.find("end-once", "two endTransactions of one charge differ")
+    _judge_record(life, ends[0], life.data.end)
+    _judge_repeats(life, EndTransaction)
+
+
+def _judge_record(life: Life, end: EndTransaction, expected: EndTransaction) -> None:
+    """The record against the one that the chart made of the same facts."""
+    content = end.transaction_data
+    wrong = list(_wrong_names(life, content, end.authorization_identifier))
+    if content.transaction_status is not TransactionStatus.TERMINATED:
+        wrong.append(f"transactionStatus {content.transaction_status}")
+    if wrong:
+        life.talk.find("end-names", "; ".join(wrong))
+    metered = expected.transaction_data.energy_wh
+    if life.scene.station is not None and content.energy_wh != metered:
+        life.talk.find("end-energy", f"{content.energy_wh} Wh, the station metered {metered} Wh")
+    if life.scene.station is None and (content.energy_wh is None or content.energy_wh < 0):
+        life.talk.find("end-energy", f"{content.energy_wh} Wh")
+    if not _times_fit(end, expected):
+        said, true = (f"{e.start_transaction_timestamp} to {e.end_transaction_timestamp}" for e in (end, expected))
+        life.talk.find("end-times", f"{said}, at the station {true}")
+
+
+def _times_fit(end: EndTransaction, expected: EndTransaction) -> bool:
+    content = end.transaction_data
+    starts = (end.start_transaction_timestamp, content.start_timestamp)
+    stops = (end.end_transaction_timestamp, content.end_timestamp or end.end_transaction_timestamp)
+    near = all(_near(each, expected.start_transaction_timestamp) for each in starts)
+    near = near and all(_near(each, expected.end_transaction_timestamp) for each in stops)
+    return near and starts[0] <= stops[0]
+
+
+def _near(time: datetime, expected: datetime) -> bool:
+    return abs(time - expected) <= CLOCKS_APART

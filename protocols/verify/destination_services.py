@@ -1,0 +1,71 @@
+"""What a Destination shows of its local services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from protocols.mobieurope.contract import COMMON_NAMESPACE
+from protocols.mobieurope.mapping import Unreadable, read_location
+from protocols.verify import steps
+from protocols.verify.partner import Reply
+from statecharts.vocabulary import GetLocalServicesList, GetLocalServiceStatus, Location, ServiceStatus
+
+if TYPE_CHECKING:
+    from protocols.verify.destination import Life
+
+NO_STATION = "no-such-station"
+RADIUS_M = 1_000
+
+_SERVICE = f"{{{COMMON_NAMESPACE}}}LocalService"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    latitude: str
+    longitude: str
+
+
+async def ask_for_services(life: Life, step: steps.Ask) -> None:
+    """Asks for the status of the service (or of none), or for the list of those around it, and judges the answer."""
+    service = NO_STATION if step.what == "unknown" else life.scene.options.service
+    request = GetLocalServiceStatus(local_service_identifier=service)
+    reply = await life.scene.partner.ask(life.talk, request, f"getLocalServiceStatus ({step.what})")
+    if step.what == "unknown":
+        life.expect_refusal("status-true", reply)
+        return
+    shown = reply.text(f"{_SERVICE}/localServiceIdentifier"), reply.text(f"{_SERVICE}/localServiceStatus")
+    if not reply.done or shown[0] != service or not _fits(life, shown[1]):
+        life.talk.find("status-true", f"{service} is shown as {shown}, answered {reply}")
+    elif step.what == "list":
+        await _list(life, reply)
+
+
+def _fits(life: Life, status: str) -> bool:
+    station = life.scene.station
+    if station is None:
+        return status in set(ServiceStatus)
+    busy = station.charge is not None or station.held is not None
+    # A station may have more connectors than the one that we are
+    return status == ServiceStatus.AVAILABLE or (busy and status == ServiceStatus.IN_USE)
+
+
+async def _list(life: Life, status: Reply) -> None:
+    place = _place_of(life, status)
+    if place is None:
+        return
+    request = GetLocalServicesList(location=place, search_radius_m=RADIUS_M)
+    reply = await life.scene.partner.ask(life.talk, request)
+    content = reply.envelope.content if reply.envelope is not None else ()
+    names = [each.findtext("localServiceIdentifier") for each in content]
+    if life.scene.options.service not in names:
+        life.talk.find("list-true", f"around {life.scene.options.service} are listed {names}, answered {reply}")
+
+
+def _place_of(life: Life, status: Reply) -> Location | None:
+    location = f"{_SERVICE}/{{{COMMON_NAMESPACE}}}Location"
+    try:
+        return read_location(_Place(status.text(f"{location}/latitude"), status.text(f"{location}/longitude")))
+    except Unreadable as error:
+        life.talk.find("status-true", str(error))
+        return None

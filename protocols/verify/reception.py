@@ -1,0 +1,128 @@
+"""Our own service, at which the partner calls us: everything is written down, answered as told, and judged."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import trio
+from lxml import etree
+
+from protocols.mobieurope.contract import PMS_NAMESPACE, Contract
+from protocols.mobieurope.envelope import SOAP12, BadEnvelope, read_envelope
+from protocols.mobieurope.exchange import Exchange, Gone, HttpRefusal, Receive, Scope, Send
+from protocols.mobieurope.mapping import Unreadable
+from protocols.verify.conversation import Conversation, Mask
+from protocols.verify.envelopes import CONTENT_TYPE, answer_envelope, read_content
+from protocols.verify.partner import basic
+from statecharts.bounds import HTTP_BODY
+from statecharts.vocabulary import Refusal, RoamingAnswer, RoamingRequest
+
+BODY_TIMEOUT_S = 10.0
+
+Respond = Callable[[RoamingRequest], Awaitable["RoamingAnswer | Refusal | int"]]
+"""What a request of the partner is answered: done, refused, or with an HTTP status alone."""
+
+
+@dataclass(slots=True)
+class Reception:
+    """An ASGI app. `talk` is the conversation of the flow that runs, `respond` what answers in it."""
+
+    contract: Contract
+    mask: Mask
+    username: str
+    password: str | None
+    talk: Conversation = field(default_factory=Conversation)
+    respond: Respond | None = None
+    heard: list[RoamingRequest] = field(default_factory=list)
+    answered: list[RoamingRequest] = field(default_factory=list)
+    _news: trio.Condition = field(default_factory=trio.Condition)
+
+    def begin(self, talk: Conversation, respond: Respond) -> None:
+        """A new flow: `heard` is all that came in it, `answered` what of it was acknowledged."""
+        self.talk, self.respond = talk, respond
+        self.heard.clear()
+        self.answered.clear()
+
+    async def until(self, holds: Callable[[], bool], patience_s: float) -> bool:
+        """Whether it holds now, or after something that the partner says or our own side does, within this time."""
+        with trio.move_on_after(patience_s):
+            async with self._news:
+                while not holds():
+                    await self._news.wait()
+        return holds()
+
+    async def tell(self) -> None:
+        """Something happened: whoever waits looks again."""
+        async with self._news:
+            self._news.notify_all()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for phase in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{phase}.complete"})
+            return
+        exchange = Exchange(scope, receive, send)
+        try:
+            await self._serve(exchange)
+        except HttpRefusal as no:
+            await exchange.answer(no.status, no.text.encode(), "text/plain; charset=utf-8", no.headers)
+        except Gone:
+            pass
+
+    async def _serve(self, exchange: Exchange) -> None:
+        if exchange.method != "POST":
+            raise HttpRefusal(405, "POST", Allow="POST")
+        body = await exchange.body(HTTP_BODY.limit, BODY_TIMEOUT_S)
+        shown = self.mask.message(f"POST {exchange.scope['path']}", exchange.headers, body)
+        talk = self.talk
+        request = self._read(exchange, body)
+        if request is None:
+            talk.say("partner: what we cannot read", shown, "HTTP 400")
+            raise HttpRefusal(400, "This is no request of the contract.")
+        self.heard.append(request)
+        await self.tell()
+        status, answer = await self._answer(request)
+        what = f"partner: {type(request).__name__}"
+        talk.say(what, shown, self.mask.message(f"HTTP {status}", {"Content-Type": CONTENT_TYPE}, answer))
+        await exchange.answer(status, answer, CONTENT_TYPE, {})
+        await self.tell()
+
+    def _read(self, exchange: Exchange, body: bytes) -> RoamingRequest | None:
+        """The request, judged as far as the contract alone tells."""
+        if self.password is not None:
+            wanted, given = basic(self.username, self.password), exchange.headers.get("authorization", "")
+            if not hmac.compare_digest(wanted.encode(), given.encode()):
+                self.talk.find("own-credentials", "the partner calls us without the credentials agreed on")
+        try:
+            envelope = read_envelope(body, exchange.media_type.charset)
+        except BadEnvelope as error:
+            self.talk.find("schema-request", error.reason)
+            return None
+        if envelope.namespace != SOAP12 or exchange.media_type.name != "application/soap+xml":
+            self.talk.find("soap-request", f"{exchange.media_type.name} with an envelope of {envelope.namespace}")
+        return self._checked(envelope.content)
+
+    def _checked(self, content: etree._Element) -> RoamingRequest | None:
+        name = etree.QName(content)
+        kind = self.contract.operations.get(name.localname.removesuffix("Request"))
+        if kind is None or name.namespace != PMS_NAMESPACE:
+            self.talk.find("schema-request", f"{content.tag} is no request of this service")
+            return None
+        if (complaint := self.contract.check(content)) is not None:
+            self.talk.find("schema-request", complaint)
+        try:
+            return read_content(kind, content)
+        except (Unreadable, ValueError, AttributeError) as error:
+            self.talk.find("schema-request", f"{name.localname} cannot be read: {error}")
+            return None
+
+    async def _answer(self, request: RoamingRequest) -> tuple[int, bytes]:
+        assert self.respond is not None, "a flow runs"
+        answer = await self.respond(request)
+        if isinstance(answer, int):
+            return answer, b""
+        self.answered.append(request)
+        return 200, answer_envelope(type(request), answer)

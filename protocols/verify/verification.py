@@ -1,0 +1,180 @@
+"""The verification itself: flows are drawn and played until one breaks a rule; that one is shrunk, and on it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NoReturn, Protocol
+
+import hypothesis
+import trio
+from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis import strategies as st
+
+from protocols.verify.conversation import Conversation
+from protocols.verify.flows import flows
+from protocols.verify.options import Options
+from protocols.verify.rules import BY_ID, Rule
+from protocols.verify.steps import Flow
+
+
+class Scene(Protocol):
+    """Where flows are played: `destination.DestinationScene` or `source.SourceScene`."""
+
+    async def play(self, flow: Flow, talk: Conversation) -> None: ...
+
+
+class Broken(Exception):
+    """A flow broke this rule."""
+
+
+class _Enough(BaseException):
+    """Time is over, or somebody wants the end; not an Exception, so that Hypothesis does not take it for a failure."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """A rule that did not hold: the flow that first showed it (numbered from 1), and the shortest that does."""
+
+    rule: Rule
+    found_in_flow: int
+    flow: Flow
+    talk: Conversation
+
+    @property
+    def seen(self) -> str:
+        return next(finding.seen for finding in self.talk.findings if finding.rule == self.rule.id)
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of it. `flows` were drawn and played, `shrunk` played to shorten failures; `ended` says why it stopped
+    before all flows were played, "" if it did not.
+    """
+
+    options: Options
+    flows: int = 0
+    shrunk: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    ended: str = ""
+    kinds: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def conforming(self) -> bool:
+        return not self.failures
+
+
+Progress = Callable[[Result], None]
+
+
+class Verification:
+    """One run against one partner. `on_progress` hears after each flow."""
+
+    def __init__(self, options: Options, scene: Scene, on_progress: Progress) -> None:
+        self.result = Result(options)
+        self._options, self._scene, self._on_progress = options, scene, on_progress
+        self._told: dict[Flow, tuple[str, ...]] = {}
+        self._hunted: str | None = None
+        self._shrinks_left = 0
+        self._ends_at = 0.0
+
+    async def run(self) -> Result:
+        """Plays all flows. Raises `CannotVerify` where the partner cannot be reached."""
+        begun = trio.current_time()
+        self._ends_at = begun + self._options.time_limit_s
+        await trio.to_thread.run_sync(self._search, abandon_on_cancel=True)
+        self.result.seconds = trio.current_time() - begun
+        return self.result
+
+    def note(self, rule: str, seen: str, talk: Conversation) -> None:
+        """A rule that does not hold, found before any flow."""
+        talk.find(rule, seen)
+        self._keep(Flow(kind="contract", steps=()), talk)
+
+    # -- in a thread of its own, where Hypothesis may block ------------------------------------------------------------
+
+    def _search(self) -> None:
+        """Draws flows until all are played; each new rule that breaks is hunted down before the next."""
+        strategy = flows(self._options)
+        turn = 0
+        try:
+            while (left := self._options.flows - self.result.flows) > 0:
+                before = self.result.flows
+                self._hunt(strategy, left, self._options.seed + turn)
+                turn += 1
+                if self.result.flows == before or (self._options.first_only and self.result.failures):
+                    return
+        except _Enough as enough:
+            self.result.ended = str(enough)
+
+    def _hunt(self, strategy: st.SearchStrategy[Flow], flows_most: int, seed: int) -> None:
+        """Draws so many flows, or until one breaks a rule that held so far, which Hypothesis then shrinks."""
+
+        def play(flow: Flow) -> None:
+            self._play(flow)
+
+        drawn = hypothesis.seed(seed)(hypothesis.given(strategy)(play))
+        quiet = settings(
+            max_examples=flows_most,
+            phases=(Phase.generate, Phase.shrink),
+            database=None,
+            deadline=None,
+            derandomize=False,
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+            suppress_health_check=list(HealthCheck),
+        )
+        self._hunted = None
+        with suppress(Broken):  # all that there is to say of it is kept already
+            quiet(drawn)()
+
+    def _play(self, flow: Flow) -> None:
+        """Plays a flow, or remembers how it went: a flow that is asked for again is not sent again."""
+        broken = self._told.get(flow)
+        if broken is None:
+            broken = self._told[flow] = self._played(flow)
+        if self._hunted is None:
+            self._hunted = next((rule for rule in broken if self._is_new(rule)), None)
+            self._shrinks_left = self._options.shrinks
+        if self._hunted is not None and self._hunted in broken:
+            raise Broken(self._hunted)
+
+    def _is_new(self, rule: str) -> bool:
+        return self.result.failures[rule].found_in_flow == self.result.flows
+
+    def _played(self, flow: Flow) -> tuple[str, ...]:
+        if self._hunted is None:
+            self.result.flows += 1
+            self.result.kinds[flow.kind] = self.result.kinds.get(flow.kind, 0) + 1
+        elif self._shrinks_left == 0:
+            return ()
+        else:
+            self._shrinks_left -= 1
+            self.result.shrunk += 1
+        talk = Conversation()
+        trio.from_thread.run(self._sent, flow, talk)
+        self._keep(flow, talk)
+        return talk.broken
+
+    async def _sent(self, flow: Flow, talk: Conversation) -> None:
+        if trio.current_time() >= self._ends_at:
+            _end(f"the time limit of {self._options.time_limit_s:g} s")
+        await self._scene.play(flow, talk)
+        self._on_progress(self.result)
+
+    def _keep(self, flow: Flow, talk: Conversation) -> None:
+        """Remembers the shortest conversation of each broken rule."""
+        for name in talk.broken:
+            known = self.result.failures.get(name)
+            if known is None:
+                self.result.failures[name] = Failure(BY_ID[name], self.result.flows, flow, talk)
+            elif len(talk.exchanges) < len(known.talk.exchanges):
+                known.flow, known.talk = flow, talk
+
+
+def _end(reason: str) -> NoReturn:
+    raise _Enough(reason)
