@@ -18,7 +18,7 @@ from tests.world.plan import Roaming
 PATIENCE_S = 30.0
 """How long an app waits for one answer."""
 
-AGAIN_AFTER_S = 5.0
+AGAIN_AFTER_S, AGAIN_AFTER_MOST_S = 5.0, 160.0
 LOOKS_EVERY_S = 20.0
 GIVES_UP_AFTER_S = 3_600.0
 """How long an app asks for one and the same thing, or waits for a state."""
@@ -117,12 +117,14 @@ class App:
         The same Idempotency-Key goes with each attempt.
         """
         headers = {"Idempotency-Key": key} if key else {}
+        again_after_s = AGAIN_AFTER_S
         with trio.move_on_after(GIVES_UP_AFTER_S):
             while True:
                 answer = await self._answer(method, path, headers, what)
                 if answer is not None and answer.status_code < 500 and answer.status_code != 429:
                     return answer.json() if answer.is_success else None
-                await trio.sleep(AGAIN_AFTER_S)
+                await trio.sleep(again_after_s)
+                again_after_s = min(2 * again_after_s, AGAIN_AFTER_MOST_S)
         return None
 
     async def _answer(

@@ -127,6 +127,10 @@ class Faults:
         """Whether the node dies at this point."""
         return False
 
+    def comes_back_after_s(self, node: str) -> float:
+        """How long a node that died stays away."""
+        return 5.0
+
     async def happen(self, world: World) -> None:
         """What befalls the world by itself: crashes, clocks that jump, users that are blocked. Cancelled in the end."""
 

@@ -26,6 +26,7 @@ class Ground:
         self.seed, self.nursery, self.faults = seed, nursery, faults
         self.history = History()
         self.failures: list[str] = []
+        self.logged: list[str] = []
         self.counted: Counter[str] = Counter()
         self._numbers = count(1)
         self._points: Counter[str] = Counter()

@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 import trio
 
 from protocols.ocpp.client import StationEnd, StationTransport, open_central_system
+from protocols.ocpp.limits import Limits
 from tests.world.faults import Frame
 from tests.world.ground import Ground
 from tests.world.history import FrameArrived, FrameSent, LineClosed, LineOpened
 from tests.world.network import Network
+
+# A simulated station answers at once: nobody has to look often whether it does
+_PATIENT = Limits(handler_timeout_s=600)
 
 
 class Line:
@@ -54,7 +58,7 @@ class Line:
         password = self._password.encode()
         try:
             async with open_central_system(
-                self._url, self._station, password, epoch=epoch, stream=stream, carried_by=carried_by
+                self._url, self._station, password, epoch=epoch, limits=_PATIENT, stream=stream, carried_by=carried_by
             ) as end:
                 yield end
         finally:

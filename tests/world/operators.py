@@ -24,10 +24,11 @@ SETTINGS: Mapping[str, Any] = {
     "allow_plain_http": True,
     "open_authorizations_per_user_max": 3,
     "delivery": {"retry_cap_s": 120},
+    "ocpp": {"heartbeat_interval_s": 900, "ping_interval_s": 300},
     "source_deadlines": {"authorization_s": 600, "silence_s": 3_600, "cdr_overdue_s": 900},
     "destination_deadlines": {"authorization_s": 600, "silence_s": 3_600, "reconcile_s": 900, "cdr_overdue_s": 900},
 }
-"""Deadlines short enough that whatever was left behind comes to its end while a world drains."""
+"""Deadlines short enough that whatever was left behind comes to its end while a world drains; little idle talk."""
 
 
 def app_token(operator: str) -> str:
@@ -48,13 +49,13 @@ def config_of(operator: str, plan: Plan) -> Config:
     own = [station for station in plan.stations if station.operator == operator]
     homes = [roaming.user for roaming in plan.roaming if roaming.home == operator]
     cards = [local.id_tag for local in plan.local if local.station in {station.identity for station in own}]
+    settings = {**SETTINGS, **plan.settings}
     values: dict[str, Any] = {
-        **SETTINGS,
-        **plan.settings,
+        **settings,
         "pms_identifier": operator,
         "roles": ["source", "destination"],
         "http": {"host": operator, "port": HTTP_PORT},
-        "ocpp": {"host": operator, "port": OCPP_PORT},
+        "ocpp": {**settings["ocpp"], "host": operator, "port": OCPP_PORT},
         "destinations": [_partner(operator, other, "Destination") for other in plan.operators if other != operator],
         "sources": [_partner(operator, other, "Source") for other in plan.operators if other != operator],
         "users": [{"identifier": user} for user in dict.fromkeys(homes)]
@@ -87,7 +88,10 @@ def _partner(operator: str, other: str, module: str) -> dict[str, str]:
 
 
 class Operator:
-    """An operator. `start` begins a life of its node, `crash` ends it; the disk and the clock stay."""
+    """An operator. `start` begins a life of its node, `crash` ends it; the disk and the clock stay.
+
+    A node that died comes back when its faults say so (`Faults.comes_back_after_s`).
+    """
 
     def __init__(self, ground: Ground, network: Network, name: str, plan: Plan) -> None:
         self.name, self.config = name, config_of(name, plan)
@@ -122,12 +126,6 @@ class Operator:
         """Ends the life that is under way, at whatever await its tasks are."""
         if self.life is not None:
             self.life.crash(point)
-
-    async def restart(self, after_s: float) -> None:
-        """A crash now, and a new life so much later."""
-        self.crash()
-        await trio.sleep(after_s)
-        self.start()
 
     async def shut_down(self) -> None:
         """Drains the node, as SIGTERM does."""
@@ -166,11 +164,13 @@ class Operator:
         except Exception as error:
             if life.alive:
                 self._ground.failures.append(f"{self.name} ended with {error!r}")
-                raise
-        finally:
-            self._note_bounds()
-            life.alive = False
-            life.over.set()
+        crashed = not life.alive
+        life.end()
+        self._note_bounds()
+        life.over.set()
+        if crashed:
+            await trio.sleep(self._ground.faults.comes_back_after_s(self.name))
+            self.start()
 
     def _note_bounds(self) -> None:
         for bound, highest, limit in self.node.watermarks if self.node else ():

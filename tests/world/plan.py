@@ -68,7 +68,7 @@ class Plan(Value, frozen=True, kw_only=True):
 
 
 def drawn(
-    seed: int, *, operators: int = 2, stations: int = 2, roaming: int = 6, local: int = 4, spread_s: float = 7_200.0
+    seed: int, *, operators: int = 2, stations: int = 2, roaming: int = 6, local: int = 4, spread_s: float = 3_600.0
 ) -> Plan:
     """The plan of this seed: so many of each, `stations` at every operator, begun within `spread_s` seconds."""
     chance = random.Random(f"plan/{seed}")
@@ -99,7 +99,7 @@ def _roaming(
         station=station.identity,
         connector=connector,
         begins_s=round(chance.uniform(30, spread_s), 1),
-        lasts_s=round(chance.uniform(60, 3_600), 1),
+        lasts_s=round(chance.uniform(60, 1_800), 1),
     )
 
 
@@ -110,5 +110,5 @@ def _local(chance: random.Random, stations: list[StationPlan], spread_s: float, 
         station=station.identity,
         connector=chance.randint(1, station.connectors),
         begins_s=round(chance.uniform(30, spread_s), 1),
-        lasts_s=round(chance.uniform(60, 3_600), 1),
+        lasts_s=round(chance.uniform(60, 1_800), 1),
     )

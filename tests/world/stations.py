@@ -6,12 +6,16 @@ import trio
 
 from actors.simulated_outbox import Charge
 from actors.simulated_station import SimulatedStation
+from statecharts.simulated_station import AVAILABLE, PLUGGED
 from tests.world.ground import Ground, HostClock
 from tests.world.history import ChargeSeen, DriverDid
 from tests.world.lines import Line
 from tests.world.network import Network
 from tests.world.operators import OCPP_PORT, station_password
 from tests.world.plan import Local, StationPlan
+
+FREE = frozenset({AVAILABLE, PLUGGED})
+LOOKS_EVERY_S = 60.0
 
 
 class Station:
@@ -43,9 +47,11 @@ class Station:
         return not self.simulated.owed and all(charge.stopped_at is not None for charge in self.simulated.charges)
 
     async def drive(self, plan: Local) -> None:
-        """A driver comes with a card, charges for a while, and holds it to the reader again."""
+        """A driver comes with a card, waits for the connector, charges for a while, and shows the card again."""
         await trio.sleep_until(plan.begins_s)
         await self.simulated.registered.wait()
+        while self.simulated.state(plan.connector) not in FREE:  # noqa: ASYNC110 - virtual time costs nothing
+            await trio.sleep(LOOKS_EVERY_S)
         self._ground.saw(DriverDid, plan.station, what=f"card {plan.id_tag} at connector {plan.connector}")
         await self.simulated.swipe(plan.connector, plan.id_tag)
         await trio.sleep(plan.lasts_s)

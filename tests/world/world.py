@@ -6,7 +6,8 @@ servers, both ends of OCPP, SOAP and REST. The edges are ours: clock, network, d
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import nullcontext
+from functools import cache, partial
 
 import msgspec
 import trio
@@ -15,10 +16,11 @@ from tests.world import determinism
 from tests.world.apps import App
 from tests.world.faults import Faults
 from tests.world.ground import EPOCH, Ground
+from tests.world.guard import logs_to, sealed
 from tests.world.history import AllFinals, FaultsEnded, History, WorldBegan, WorldEnded
 from tests.world.network import Network
 from tests.world.operators import Operator
-from tests.world.plan import Plan
+from tests.world.plan import Plan, drawn
 from tests.world.stations import Station
 
 DRAINS_WITHIN_S = 7_200.0
@@ -28,12 +30,13 @@ LOOKS_EVERY_S = 60.0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a world leaves behind: `failures` are in words, and none may be."""
+    """What a world leaves behind: `failures` are in words, and none may be; `logged` is what nodes logged as errors."""
 
     plan: Plan
     history: History
     finals: AllFinals
     failures: tuple[str, ...]
+    logged: tuple[str, ...]
     drained: bool
     virtual_s: float
     counted: dict[str, int]
@@ -112,6 +115,7 @@ class World:
             history=self.ground.history,
             finals=finals,
             failures=tuple(self.ground.failures),
+            logged=tuple(self.ground.logged),
             drained=drained,
             virtual_s=trio.current_time(),
             counted=dict(self.ground.counted),
@@ -120,11 +124,22 @@ class World:
 
 def play(plan: Plan, faults: Faults | None = None) -> Outcome:
     """Lets a world with this plan happen, with these faults, and returns what came of it; its seed is the plan's."""
+    _warm_up()
     return determinism.run(partial(_play, plan, faults or Faults()), plan.seed)
 
 
-async def _play(plan: Plan, faults: Faults) -> Outcome:
+@cache
+def _warm_up() -> None:
+    """What a process does once: imports, the tables' image, schemas, zeep's documents, spyne's applications."""
+    determinism.run(partial(_play, drawn(0, stations=1, roaming=1, local=1), Faults(), closed=False), 0)
+
+
+async def _play(plan: Plan, faults: Faults, *, closed: bool = True) -> Outcome:
     async with trio.open_nursery() as nursery:
-        outcome = await World(plan, faults, nursery).run()
+        world = World(plan, faults, nursery)
+        ground = world.ground
+        seal = sealed(ground.chance("libraries"), ground.failures.append) if closed else nullcontext()
+        with seal, logs_to(ground.logged.append):
+            outcome = await world.run()
         nursery.cancel_scope.cancel()
     return outcome
