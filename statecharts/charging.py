@@ -319,6 +319,11 @@ def call_failed(purpose: str) -> Callable[[Charging, StationAnswered], bool]:
     return lambda _, event: event.purpose == purpose and event.outcome.verdict in CALL_FAILED
 
 
+def will_start(_: Charging, event: StationAnswered) -> bool:
+    """Whether the station has agreed to start."""
+    return event.purpose == "start" and event.outcome.verdict is CallVerdict.ACCEPTED
+
+
 def taken_by_other(data: Charging, event: ConnectorTaken) -> bool:
     return event.number != data.charge.number
 

@@ -6,12 +6,11 @@ Three groups: what a station reports and the answers it gets; what a station is 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from statecharts.vocabulary import Acknowledgement, Message, Value
+from statecharts.vocabulary import Acknowledgement, Message, Value, Word
 
 # -- reported by a station ---------------------------------------------------------------------------------------------
 
@@ -31,7 +30,7 @@ class AuthorizeIdTag(Message, frozen=True, kw_only=True):
     id_tag: str
 
 
-class ConnectorStatus(StrEnum):
+class ConnectorStatus(Word):
     """OCPP 1.6 section 7.7, ChargePointStatus."""
 
     AVAILABLE = "Available"
@@ -112,13 +111,13 @@ StationReport = (
 )
 
 
-class RegistrationStatus(StrEnum):
+class RegistrationStatus(Word):
     ACCEPTED = "Accepted"
     PENDING = "Pending"
     REJECTED = "Rejected"
 
 
-class IdTagStatus(StrEnum):
+class IdTagStatus(Word):
     """OCPP 1.6 section 7.2, AuthorizationStatus."""
 
     ACCEPTED = "Accepted"
@@ -226,7 +225,7 @@ StationCommand = (
 )
 
 
-class CallVerdict(StrEnum):
+class CallVerdict(Word):
     """What became of a command sent to a station."""
 
     ACCEPTED = "Accepted"

@@ -28,6 +28,7 @@ from statecharts.charging import (
     same_charge,
     same_stop,
     taken_by_other,
+    will_start,
 )
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.destination_events import (
@@ -64,10 +65,6 @@ T = DestinationTransaction
 
 
 # -- guards ------------------------------------------------------------------------------------------------------------
-
-
-def _start_accepted(_: T, event: StationAnswered) -> bool:
-    return event.purpose == "start" and event.outcome.verdict is CallVerdict.ACCEPTED
 
 
 def _start_expected(data: T, event: TransactionStarted) -> bool:
@@ -187,7 +184,7 @@ ASKED_ROWS = (
 )
 
 STATION_ROWS = (
-    stay(StationAnswered, S.START_TX_REQUESTED, when=_start_accepted, note="will attempt to start"),
+    stay(StationAnswered, S.START_TX_REQUESTED, when=will_start, note="will attempt to start"),
     move(StationAnswered, S.START_TX_REQUESTED, S.READY, when=call_failed("start"), then=_end_start, note="failed"),
     move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=call_failed("stop"), then=_notify, note="failed"),
     stay(StationAnswered, WAITING, when=_never_sent_after_all, note="late: no RemoteStart left"),

@@ -38,6 +38,7 @@ from statecharts.charging import (
     stopped,
     stopped_late,
     taken_by_other,
+    will_start,
 )
 from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.events import (
@@ -196,8 +197,7 @@ ROWS = (
     move(NodeRestarted, S.NEW, S.EXPIRED, then=release, note="before it was asked to start"),
     move(LocalStartRequested, S.NEW, S.START_TX_REQUESTED, then=_remote_start),
     repeat(LocalStartRequested, S.START_TX_REQUESTED),
-    stay(StationAnswered, S.START_TX_REQUESTED, when=lambda _, e: e.outcome.verdict is CallVerdict.ACCEPTED,
-         note="will attempt to start"),
+    stay(StationAnswered, S.START_TX_REQUESTED, when=will_start, note="will attempt to start"),
     move(StationAnswered, S.START_TX_REQUESTED, S.EXPIRED, when=call_failed("start"), then=release, note="failed"),
     move(StationAnswered, S.STOP_TX_REQUESTED, S.TX_RUNNING, when=call_failed("stop"), note="failed"),
     repeat(StationAnswered, ALL, note="says nothing new"),

@@ -22,6 +22,13 @@ class Message(Value, frozen=True, kw_only=True, tag=True):
     """A value that is sent, and that says in its encoded form which kind it is."""
 
 
+class Word(StrEnum):
+    """Base of enumerations: a value is shown as one writes it, so that what a failing test prints can be run."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
@@ -52,24 +59,24 @@ def refused(code: int, kind: str, message: str) -> Refused:
 # -- values ------------------------------------------------------------------------------------------------------------
 
 
-class ServiceType(StrEnum):
+class ServiceType(Word):
     EV_CHARGING = "EV_CHARGING"
     PARKING = "PARKING"
 
 
-class ServiceStatus(StrEnum):
+class ServiceStatus(Word):
     AVAILABLE = "AVAILABLE"
     IN_USE = "IN_USE"
     OUT_OF_SERVICE = "OUT_OF_SERVICE"
     UNKNOWN = "UNKNOWN"
 
 
-class TransactionStatus(StrEnum):
+class TransactionStatus(Word):
     ACTIVE = "ACTIVE"
     TERMINATED = "TERMINATED"
 
 
-class EnergyUnit(StrEnum):
+class EnergyUnit(Word):
     WH = "Wh"
     KWH = "kWh"
 

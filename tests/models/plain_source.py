@@ -1,7 +1,8 @@
 """The Source's table of DESIGN.md once more, in plain words and dicts: what the chart is judged by.
 
-It shares nothing with the chart but the names of states. Each method is something that happens; asked ones return what
-must be sent because of it (("start", name), ("stop", name)), or the code that they are refused with.
+It shares nothing with the chart but the names of states. Each method is something that happens, and returns what must
+go out because of it, ("start", name) and ("stop", name), and which keys of the app name the request from now on,
+("key", key), or the code that it is refused with.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class PlainSource:
         self.energy: int | None = None
         self.record: object = None
         self.ended_at = now
+        self.flags: set[str] = set()
 
     @property
     def deadline(self) -> datetime | None:
@@ -46,31 +48,43 @@ class PlainSource:
         if self.state == "Authorizing":
             self.state, self.lapses = "Ready", now + timedelta(seconds=AUTHORIZATION_S)
             self.until = self.lapses
+        else:
+            self.flags.add("granted-too-late")
 
     def no_grant(self) -> None:
         if self.state == "Authorizing":
             self.state = "Refused"
 
+    def restarted(self) -> int | None:
+        """Only an answer that is waited for in memory alone is lost by it."""
+        if self.state != "Authorizing":
+            return 409
+        self.state = "Refused"
+        return None
+
     # -- asked by the app ----------------------------------------------------------------------------------------------
 
-    def start(self, name: str, now: datetime) -> Out | int:
+    def start(self, name: str, key: str | None, now: datetime) -> Out | int:
         if self.state == "StartTxRequested":
-            return []
+            return self._named(key)
         if self.state != "Ready":
             return 410 if self.state in ("Expired", "TxFinished", "Settled") else 409
         self.state = "StartTxRequested"
-        return self._ask("start", name, now, START_S)
+        return self._named(key) + self._ask("start", name, now, START_S)
 
-    def stop(self, name: str, now: datetime) -> Out | int:
+    def stop(self, name: str, key: str | None, now: datetime) -> Out | int:
         if self.state == "StartTxRequested":
             self.kept = self.kept or name
-            return []
+            return self._named(key)
         if self.state == "StopTxRequested":
-            return []
+            return self._named(key)
         if self.state != "TxRunning":
             return 410 if self.state in ("TxFinished", "Settled") else 409
         self.state = "StopTxRequested"
-        return self._ask("stop", name, now, STOP_S)
+        return self._named(key) + self._ask("stop", name, now, STOP_S)
+
+    def _named(self, key: str | None) -> Out:
+        return [("key", key)] if key else []
 
     def _ask(self, kind: str, name: str, now: datetime, seconds: int) -> Out:
         self.kinds[name], self.status[name] = kind, "pending"
@@ -100,24 +114,27 @@ class PlainSource:
             self.state, self.ended_at, self.until = "TxFinished", now, now + timedelta(seconds=OVERDUE_S)
         return []
 
-    def progress(self, energy: int, ours: bool, now: datetime) -> Out | int:
-        if self.state in UNNAMED or self.state == "Settled":
-            return 403 if self.state == "Settled" and not ours else []
-        if not ours:
-            return 403
-        self.energy = max(self.energy or 0, energy)
+    def progress(self, energy: int | None, ours: bool, now: datetime) -> Out | int:
+        if not ours or self.state in UNNAMED:
+            self.flags.add("foreign-progress")
+            return [] if self.state in UNNAMED else 403
+        if self.state == "Settled":
+            return []
+        if energy is not None:
+            self.energy = max(self.energy or 0, energy)
         if self.state in BEFORE:
             return self._run(now)
         self.heard = now
         return []
 
-    def ended(self, record: object, energy: int, ours: bool) -> Out | int:
-        if self.state in UNNAMED:
-            return []
-        if not ours:
-            return 403
+    def ended(self, record: object, energy: int | None, ours: bool) -> Out | int:
+        if not ours or self.state in UNNAMED:
+            self.flags.add("foreign-end")
+            return [] if self.state in UNNAMED else 403
         if self.state == "Settled":
+            self.flags |= {"conflicting-end"} if record != self.record else set()
             return [] if record == self.record else 409
+        self.flags |= {"implausible-end"} if energy is None else set()
         self.state, self.record, self.energy, self.kept = "Settled", record, energy, None
         self.status.update(dict.fromkeys(self.pending, "succeeded"))
         return []
@@ -131,8 +148,10 @@ class PlainSource:
             self.state = "Expired"
         elif self.state == "TxRunning":
             self.heard = now
+            self.flags.add("silent")
         elif self.state == "TxFinished":
-            self.until = now + (now - self.ended_at)
+            self.until = self.ended_at + 2 * (now - self.ended_at)
+            self.flags.add("cdr-overdue")
         else:
             self._fail(now)
         return []

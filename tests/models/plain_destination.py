@@ -27,6 +27,7 @@ class PlainDestination:
         self.start_wh: int | None = None
         self.readings: list[int] = []
         self.stop_said: tuple[datetime, int] | None = None
+        self.stopped_at: datetime | None = None
         self.ended_at = now
         self.silent_at = self.stop_until = self.doubt_until = None
         self.records: list[int | None] = []
@@ -107,16 +108,17 @@ class PlainDestination:
             return self._back_to_running()
         return []
 
-    def started(self, number: int, connector: int, wh: int, now: datetime) -> tuple[str, Out]:
+    def started(self, number: int, connector: int, wh: int, said_at: datetime, now: datetime) -> tuple[str, Out]:
         if number in self.misused:
             return "Invalid", []
         if not self.running and not self.over and self.sent and connector == OUR_CONNECTOR:
             self.state, self.number, self.start_wh = "TxRunning", number, wh
             self._heard(now, ends_doubt=False)
             return "Accepted", self._tell([n for n, k in self.asked.items() if k == "start"], True)
-        if number == self.number:
+        stopped_first = self.stopped_at is not None and said_at <= self.stopped_at and connector == OUR_CONNECTOR
+        if number == self.number or (stopped_first and self.start_wh is None):
             if self.start_wh is None:
-                self.start_wh, self.corrections = wh, self.corrections + 1
+                self.start_wh, self.number, self.corrections = wh, number, self.corrections + 1
             return "Accepted", []
         self.misused.add(number)
         return "Invalid", []
@@ -129,7 +131,7 @@ class PlainDestination:
         self._heard(now)
         return []
 
-    def stopped(self, number: int, wh: int, said_at: datetime) -> Out:
+    def stopped(self, number: int, wh: int, said_at: datetime, now: datetime) -> Out:
         if self.over:
             self.corrections += self.stop_said != (said_at, wh)
             self.stop_said = (said_at, wh)
@@ -137,14 +139,14 @@ class PlainDestination:
         ours = number in (self.number, -1) if self.running else self.state == "StartTxRequested" or self.asked
         if not ours or number in self.misused:
             return []
-        self.stop_said = (said_at, wh)
-        self.number = number if self.number is None else self.number
-        return self._finish(wh)
+        self.stop_said, self.stopped_at = (said_at, wh), said_at
+        self.number = number if self.number is None and number > 0 else self.number
+        return self._finish(wh, now)
 
-    def taken(self, number: int) -> Out:
+    def taken(self, number: int, now: datetime) -> Out:
         if self.state == "StartTxRequested":
             return self._back_to_ready()
-        return self._reconcile() if self.running and number != self.number else []
+        return self._reconcile(now) if self.running and number != self.number else []
 
     def doubted(self, now: datetime) -> None:
         if self.running:
@@ -160,7 +162,7 @@ class PlainDestination:
 
     def timed_out(self, now: datetime) -> Out:
         if self.running and self.doubt_until and now >= self.doubt_until:
-            return self._reconcile()
+            return self._reconcile(now)
         if self.state == "Ready":
             self.state = "Expired"
         elif self.state == "StartTxRequested":
@@ -196,18 +198,15 @@ class PlainDestination:
         self.state = "TxRunning"
         return self._tell(self._waiting("stop"), False)
 
-    def _reconcile(self) -> Out:
+    def _reconcile(self, now: datetime) -> Out:
         assert self.start_wh is not None
-        return self._finish(max([self.start_wh, *self.readings]))
+        return self._finish(max([self.start_wh, *self.readings]), now)
 
-    def _finish(self, wh: int) -> Out:
+    def _finish(self, wh: int, now: datetime) -> Out:
+        """The charge record is overdue an hour after it was made, and again when it is twice as old."""
         energy = wh - self.start_wh if self.start_wh is not None and wh >= self.start_wh else None
         starts = self._tell([n for n, k in self.asked.items() if k == "start"], True)
         stops = self._tell(self._waiting("stop"), True)
-        self.state = "TxFinished"
+        self.state, self.ended_at, self.until = "TxFinished", now, now + timedelta(seconds=OVERDUE_S)
         self.records.append(energy)
         return [*starts, *stops, ("end", energy)]
-
-    def finished_at(self, now: datetime) -> None:
-        """The charge record is overdue an hour after it was made, and again when it is twice as old."""
-        self.ended_at, self.until = now, now + timedelta(seconds=OVERDUE_S)
