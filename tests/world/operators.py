@@ -133,17 +133,14 @@ class Operator:
             self.node.drain()
             await self.life.over.wait()
 
-    def finals(self, live: Mapping[str, str]) -> Finals:
-        """The store as it stands, and how full everything has been in any life."""
-        self._note_bounds()
+    def finals(self) -> Finals:
+        """The store as it stands, what its last actors knew, and how full everything has been in any life."""
         bounds = tuple(self._bounds.values())
-        return Finals(node=self.name, tables=self.disk.tables(), bounds=bounds, live=dict(live))
+        return Finals(node=self.name, tables=self.disk.tables(), bounds=bounds, live=self._live_data())
 
-    def live(self) -> dict[str, str]:
-        """What the actors in memory know, as JSON by stream."""
-        if not self.is_up or self.node is None or not hasattr(self.node, "context"):
-            return {}
-        known = {actor.key: getattr(actor, "data", None) for actor in self.node.context.system}
+    def _live_data(self) -> dict[str, str]:
+        system = self.node.context.system if self.node is not None and hasattr(self.node, "context") else ()
+        known = {actor.key: getattr(actor, "data", None) for actor in system}
         return {key: msgspec.json.encode(data).decode() for key, data in sorted(known.items()) if data is not None}
 
     async def _live(self, life: Life, serving: trio.Event) -> None:

@@ -103,11 +103,10 @@ class World:
         )
 
     async def _ended(self, drained: bool) -> Outcome:
-        live = {operator.name: operator.live() for operator in self.operators.values()}
         for operator in self.operators.values():
             await operator.shut_down()
         self.ground.saw(WorldEnded, "world", drained=drained)
-        finals = {operator.name: operator.finals(live[operator.name]) for operator in self.operators.values()}
+        finals = {operator.name: operator.finals() for operator in self.operators.values()}
         for operator in self.operators.values():
             operator.disk.close()
         return Outcome(
