@@ -6,8 +6,8 @@ other's doors. Use it with pytest-trio's `autojump_clock`: the journal is SQLite
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -96,11 +96,27 @@ class CountingIds:
 Handle = Callable[[RoamingRequest], Any]
 
 
+async def gone_after(steps: int, ask: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    """Asks, and is gone when everybody has had so many turns: what was begun by then is no longer waited for."""
+    with trio.CancelScope() as patience:
+        async with trio.open_nursery() as nursery:
+
+            async def asking() -> None:
+                with suppress(Refused):
+                    await ask(*args)
+
+            nursery.start_soon(asking)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            patience.cancel()
+
+
 class LinkedClient:
     """A `PeerClient` that walks into the partner's doors. `script` answers first: an outcome each, None lets it pass.
 
     `sent` is every request in its order, `sent_at` when each left. A partner that is `down` never
-    answers, one that is slow answers after `slow_s` seconds.
+    answers, one that is slow answers after `slow_s` seconds, and to requests that it is `deaf_to` it answers 503. With
+    `hangs_up_after` the client is gone when the partner has done that many steps: one entry per request.
     """
 
     def __init__(self, own: str, destination: Any, source: Any) -> None:
@@ -109,6 +125,8 @@ class LinkedClient:
         self.sent_at: list[float] = []
         self.script: list[PeerOutcome | None] = []
         self.reply_lost: list[bool] = []
+        self.hangs_up_after: list[int] = []
+        self.deaf_to: tuple[type[RoamingRequest], ...] = ()
         self.down = False
         self.slow_s = 0.0
 
@@ -123,9 +141,14 @@ class LinkedClient:
     async def _answered(self, request: RoamingRequest) -> PeerOutcome:
         if self.down:
             await trio.sleep_forever()
+        if isinstance(request, self.deaf_to):
+            return Unanswered(cause="HTTP 503")
         scripted = self.script.pop(0) if self.script else None
         if scripted is not None:
             return scripted
+        if self.hangs_up_after:
+            await gone_after(self.hangs_up_after.pop(0), self._walk_in, request)
+            return Unanswered(cause="the connection broke")
         outcome = await self._walk_in(request)
         await trio.sleep(self.slow_s)
         lost = self.reply_lost.pop(0) if self.reply_lost else False
@@ -202,8 +225,9 @@ class StationLine:
         assert isinstance(answer, StartAnswer)
         return answer
 
-    async def meter(self, number: int | None, register_wh: int, *, connector_id: int = 1) -> None:
-        sample = MeterSample(timestamp=self.house.clock.now(), value=str(register_wh))
+    async def meter(self, number: int | None, register_wh: int, *, connector_id: int = 1, in_kwh: bool = False) -> None:
+        value, unit = (str(Decimal(register_wh) / 1000), "kWh") if in_kwh else (str(register_wh), "Wh")
+        sample = MeterSample(timestamp=self.house.clock.now(), value=value, unit=unit)
         await self.say(MeterValues(connector_id=connector_id, transaction_id=number, samples=(sample,)))
 
     async def stop(self, number: int, meter_stop_wh: int, *, reason: str = "Local", **more: Any) -> ReportAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 
@@ -67,24 +67,47 @@ def frame(first: int, second: int, rest: bytes = b"\0\0\0\0") -> bytes:
     return bytes((first, second)) + rest
 
 
+def test_lengths_are_written_in_as_many_bytes_as_they_need() -> None:
+    """RFC 6455, 5.2: in one byte below 126, in three below 65,536."""
+    for size, head in (
+        (125, b"\x7d"),
+        (126, b"\x7e\0\x7e"),
+        (65_535, b"\x7e\xff\xff"),
+        (65_536, b"\x7f" + bytes(5) + b"\1\0\0"),
+    ):
+        assert text_frame(bytes(size)) == b"\x81" + head + bytes(size)
+
+
+def test_as_much_as_is_allowed_is_read() -> None:
+    for event, opcode in ((TextMessage("x" * LIMIT), Opcode.TEXT), (Ping(b"x" * 125), Opcode.PING)):
+        reader = FrameReader(LIMIT)
+        assert [found for found, _ in reader.read(client().send(event))] == [opcode]
+        assert reader.violation is None
+
+
+WRONG, TOO_BIG = CloseCode.PROTOCOL_ERROR, CloseCode.MESSAGE_TOO_BIG
+
+
 @pytest.mark.parametrize(
-    ("data", "code"),
+    ("data", "code", "reason"),
     [
-        (frame(0xC1, 0x80), CloseCode.PROTOCOL_ERROR),  # a reserved bit
-        (frame(0x83, 0x80), CloseCode.PROTOCOL_ERROR),  # an unknown opcode
-        (frame(0x81, 0x02, b"{}"), CloseCode.PROTOCOL_ERROR),  # not masked
-        (frame(0x09, 0x80), CloseCode.PROTOCOL_ERROR),  # a ping in parts
-        (frame(0x89, 0xFE, b"\0\x7e"), CloseCode.PROTOCOL_ERROR),  # a long ping
-        (frame(0x80, 0x80), CloseCode.PROTOCOL_ERROR),  # goes on with nothing
-        (frame(0x01, 0x80) + frame(0x81, 0x80), CloseCode.PROTOCOL_ERROR),  # begins anew within a message
-        (frame(0x81, 0xFF, (LIMIT + 1).to_bytes(8, "big")), CloseCode.MESSAGE_TOO_BIG),
-        (frame(0x81, 0xFF, b"\xff" * 8), CloseCode.MESSAGE_TOO_BIG),
+        (frame(0xC1, 0x80), WRONG, "no such frame: 0xc1"),  # a reserved bit
+        (frame(0x83, 0x80), WRONG, "no such frame: 0x83"),  # an unknown opcode
+        (frame(0x81, 0x02, b"{}"), WRONG, "a client masks its frames"),
+        (frame(0x09, 0x80), WRONG, "a control frame is short and whole"),  # a ping in parts
+        (frame(0x89, 0xFE, b"\0\x7e"), WRONG, "a control frame is short and whole"),  # a long ping
+        (frame(0x80, 0x80), WRONG, "a message begins once, and goes on only after that"),  # goes on with nothing
+        (frame(0x01, 0x80) + frame(0x81, 0x80), WRONG, "a message begins once, and goes on only after that"),
+        (frame(0x81, 0xFF, (LIMIT + 1).to_bytes(8, "big")), TOO_BIG, "a message has 70000 bytes at most"),
+        (frame(0x81, 0xFF, b"\xff" * 8), TOO_BIG, "a message has 70000 bytes at most"),
     ],
 )
-def test_a_frame_that_must_not_be_is_refused_before_its_content_comes(data: bytes, code: CloseCode) -> None:
+def test_a_frame_that_must_not_be_is_refused_before_its_content_comes(
+    data: bytes, code: CloseCode, reason: str
+) -> None:
     reader = FrameReader(LIMIT)
     reader.read(data)
-    assert reader.violation is not None and reader.violation.code == code
+    assert reader.violation == Close(int(code), reason)
 
 
 def test_parts_are_too_big_together_and_what_came_before_is_still_read() -> None:
@@ -104,8 +127,11 @@ def test_close_frames_are_said_and_read() -> None:
     ((opcode, content),) = FrameReader(LIMIT).read(sender.send(CloseConnection(4000, "bye")))
     assert opcode is Opcode.CLOSE
     assert (close_said(content).code, close_said(content).reason) == (4000, "bye")
-    for wrong, code in ((b"\x03", CloseCode.PROTOCOL_ERROR), (b"\x03\xe8\xff", CloseCode.INVALID_DATA)):
-        with pytest.raises(Violation) as raised:
+    for wrong, code, reason in (
+        (b"\x03", CloseCode.PROTOCOL_ERROR, "close frame too short"),
+        (b"\x03\xe8\xff", CloseCode.INVALID_DATA, "the reason of a close frame is UTF-8"),
+    ):
+        with pytest.raises(Violation, match=reason) as raised:
             close_said(wrong)
-        assert raised.value.close.code == code
+        assert raised.value.close == Close(int(code), reason)
     assert control_frame(Opcode.CLOSE, b"\x03\xe8") == Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False)
