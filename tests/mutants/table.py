@@ -125,7 +125,7 @@ MUTANTS = (
         "m07-end-written-in-two",
         "the fact and what it owes to the partner are written one after the other",
         "I1",
-        (CRASH_SWEEP,),
+        (TWO_OPERATORS, CRASH_SWEEP),
         seen="M7: CitrineOS",
     ),
     Mutant(
@@ -175,7 +175,7 @@ MUTANTS = (
         "m12-hang-up-cancels-the-turn",
         "who hangs up cancels the turn that is under way for them",
         "I1, I2",
-        (ACTORS,),
+        (TWO_OPERATORS, ACTORS),
         seen="M12: quart-trio",
     ),
     Mutant(
@@ -197,7 +197,7 @@ MUTANTS = (
         "acknowledged-before-written",
         "a StopTransaction is answered while it is still being made durable",
         "I8",
-        (CRASH_SWEEP,),
+        (TWO_OPERATORS, CRASH_SWEEP),
     ),
     Mutant(
         "acted-before-written", "a command leaves before the fact that justifies it is on disk", "I8", (CRASH_SWEEP,)
@@ -212,7 +212,7 @@ MUTANTS = (
         "cancelled-write-swallowed",
         "a write that was cancelled counts as done",
         "I8",
-        (CRASH_SWEEP,),
+        (TWO_OPERATORS, CRASH_SWEEP),
     ),
     Mutant(
         "only-the-newest-request-is-known",
@@ -242,20 +242,20 @@ MUTANTS = (
         "register-through-float",
         "a register in kWh is multiplied as a float and cut",
         "I5",
-        (CHARGES,),
+        (TWO_OPERATORS, CHARGES),
     ),
     Mutant("kwh-through-float", "kWh of a partner are read through float arithmetic", "I5", (SOAP,)),
     Mutant(
         "anybodys-transaction",
         "an authorizationIdentifier is looked up without asking whose it is",
         "I7",
-        (TRUST,),
+        (TWO_OPERATORS, TRUST),
     ),
     Mutant(
         "the-body-says-who-it-is",
         "the peer is whom the body names, not whose credentials were shown",
         "I7",
-        (TRUST,),
+        (TWO_OPERATORS, TRUST),
     ),
     Mutant(
         "one-key-for-all-apps",
@@ -273,7 +273,7 @@ MUTANTS = (
         "results-hold-back-the-record",
         "a charge record waits for the results before it for as long as these take",
         "I1",
-        (DELIVERY,),
+        (TWO_OPERATORS, DELIVERY),
     ),
     Mutant(
         "record-named-by-its-partner",
