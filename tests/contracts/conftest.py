@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from actors.ledger import Ledger
 from actors.outbox import Outbox
 from actors.store import RunSync, run_inline
 from tests.contracts.samples import StoppedClock
+from tests.world.disk import Disk
+from tests.world.faults import Faults
+from tests.world.ground import Ground, Life
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,38 @@ class Backend:
     durable: bool = True
     exclusive: bool = False
 
+    def fresh(self, postgres_url: Callable[[], str]) -> Backend:
+        """The same for one more test."""
+        return self if self.url else replace(self, url=postgres_url())
+
     def open(self, folder: Path, clock: StoppedClock | None = None) -> AbstractAsyncContextManager[Journal]:
         url = self.url.format(folder=folder)
         return open_journal(url, clock=clock or StoppedClock(), run_sync=self.run_sync)
+
+
+@dataclass(frozen=True)
+class OnSimulatedDisk(Backend):
+    """The disk of a simulated world: each opening is another life of its node."""
+
+    disks: list[Disk] = field(default_factory=list)
+
+    def fresh(self, postgres_url: Callable[[], str]) -> Backend:
+        return replace(self, disks=[Disk(_ground(), "NL-MOT")])
+
+    def open(self, folder: Path, clock: StoppedClock | None = None) -> AbstractAsyncContextManager[Journal]:
+        return self.disks[0].open(Life(_ground(), "NL-MOT", 1), clock=clock or StoppedClock())
+
+
+def _ground() -> Ground:
+    nothing_travels: Any = None
+    return Ground(0, nothing_travels, Faults())
 
 
 BACKENDS = (
     Backend("sqlite-file", "sqlite:///{folder}/journal.db", None),
     Backend("sqlite-file-inline", "sqlite:///{folder}/journal.db", run_inline),
     Backend("sqlite-memory", "sqlite://", run_inline, durable=False),
+    OnSimulatedDisk("simulated-disk", "sqlite://simulated", run_inline),
     Backend("postgresql", "", None, exclusive=True),
 )
 
@@ -45,7 +72,7 @@ BACKENDS = (
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
 def backend(request: pytest.FixtureRequest) -> Backend:
     backend: Backend = request.param
-    return backend if backend.url else replace(backend, url=request.getfixturevalue("postgres_url"))
+    return backend.fresh(lambda: str(request.getfixturevalue("postgres_url")))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every `StationConnection` keeps to: a WebSocket on loopback, and the line that tests hold in their hands."""
+"""What every `StationConnection` keeps to: a WebSocket, on loopback or in a world, and the line held in hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from protocols.ocpp.client import open_central_system
+from protocols.cli.config_sections import Ocpp
+from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
@@ -23,6 +24,10 @@ from statecharts.station_vocabulary import (
     StationCommand,
 )
 from tests.support.house import StationLine, open_house
+from tests.world.faults import Faults
+from tests.world.ground import Ground, Life
+from tests.world.lines import Line
+from tests.world.network import Network
 
 COMMANDS = (RemoteStartTransaction(id_tag="0A1B2C3D4E5F", connector_id=1), RemoteStopTransaction(transaction_id=7))
 
@@ -63,22 +68,42 @@ Open = Callable[[Answers, Heard], AbstractAsyncContextManager[StationConnection]
 async def websocket(answers: Answers, heard: Heard) -> AsyncIterator[StationConnection]:
     central = Central()
 
-    async def station(url: str) -> None:
-        async with open_central_system(url, "CS01", None, epoch="s") as end:
-            while True:
-                try:
-                    incoming = await end.next_command()
-                except OSError:
-                    return
-                heard.append(incoming.command)
-                await incoming.answer(answers.pop(0))
-
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             serve = partial(serve_stations, listeners, directory=central, door=central, epochs=lambda: "c")
             server: StationServer = await nursery.start(serve)
-            nursery.start_soon(station, f"ws://127.0.0.1:{server.ports[0]}/ocpp")
+            url = f"ws://127.0.0.1:{server.ports[0]}/ocpp"
+            nursery.start_soon(station, open_central_system(url, "CS01", None, epoch="s"), answers, heard)
+            await central.online.wait()
+            yield central.connections[0]
+            await server.close_all()
+
+
+async def station(connected: AbstractAsyncContextManager[StationEnd], answers: Answers, heard: Heard) -> None:
+    """The other end: answers each command with the next of its answers."""
+    async with connected as end:
+        while True:
+            try:
+                incoming = await end.next_command()
+            except OSError:
+                return
+            heard.append(incoming.command)
+            await incoming.answer(answers.pop(0))
+
+
+@asynccontextmanager
+async def in_a_world(answers: Answers, heard: Heard) -> AsyncIterator[StationConnection]:
+    central = Central()
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            ground = Ground(0, nursery, Faults())
+            network = Network(ground, ("NL-MOT",))
+            listeners = await network.front(Life(ground, "NL-MOT", 1)).listen("ocpp", Ocpp(host="NL-MOT"), 9000)
+            serve = partial(serve_stations, listeners, directory=central, door=central, epochs=lambda: "c")
+            server: StationServer = await nursery.start(serve)
+            line = Line(ground, network, "CS01", "ws://NL-MOT:9000/ocpp", "sixteen bytes and more")
+            nursery.start_soon(station, line.connect(), answers, heard)
             await central.online.wait()
             yield central.connections[0]
             await server.close_all()
@@ -95,7 +120,7 @@ async def by_hand(answers: Answers, heard: Heard) -> AsyncIterator[StationConnec
         nursery.cancel_scope.cancel()
 
 
-every_connection = pytest.mark.parametrize("opened", [websocket, by_hand])
+every_connection = pytest.mark.parametrize("opened", [websocket, in_a_world, by_hand])
 
 
 @every_connection

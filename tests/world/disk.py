@@ -79,7 +79,7 @@ class Disk:
                 type=kind,
                 from_state=from_state,
                 to_state=to_state,
-                data=data.decode(),
+                data=data.decode(errors="replace"),
             )
 
     # -- for the world -------------------------------------------------------------------------------------------------

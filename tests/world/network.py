@@ -98,7 +98,7 @@ class Network:
         exchange = self._noted(protocol, sender, node, asked, forged)
         fate = self._ground.faults.of_exchange(exchange)
         seen = partial(self._ground.saw, AnswerArrived, sender, exchange=exchange.number)
-        talk = Conversation(asked, f"{node}:{parts.port}", self._address(sender), fate)
+        talk = Conversation(asked, f"{node}:{parts.port or 80}", self._address(sender), fate)
         try:
             return await self._answered(exchange, talk, seen)
         except NoAnswer as none:
