@@ -24,7 +24,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     `waiting_calls_max` are commands waiting for their turn, `incoming_calls_max` requests of the other side waiting to
     be handled; a handler gets `handler_timeout_s`, the other side `call_timeout_s` to answer a call once it is written.
     A station that takes none of our bytes for `send_timeout_s` loses its connection.
-    A connection silent for `ping_interval_s` is pinged, and dropped `pong_timeout_s` later if it stays silent.
+    A connection silent for `ping_interval_s` is pinged, and dropped `pong_timeout_s` later if it stays silent; it is
+    closed if a message that it has begun is not there after `message_timeout_s`, which the longest takes at 1 kB/s.
     An address with `address_failures_max` refusals for one station within `address_window_s` is refused unseen for that
     station for the rest of it; `addresses_max` such counts are remembered.
     `watermarks` are told how far each was filled.
@@ -47,6 +48,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     handler_timeout_s: float = 30.0
     ping_interval_s: float = 60.0
     pong_timeout_s: float = 30.0
+    message_timeout_s: float = 60.0
     close_timeout_s: float = 2.0
     drain_timeout_s: float = 3.0
     watermarks: Watermarks = msgspec.field(default_factory=Watermarks)

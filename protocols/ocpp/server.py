@@ -301,6 +301,8 @@ class StationServer:
     async def _keep_alive(self, connection: LiveConnection, now: float) -> None:
         socket = connection.socket
         answered = socket.heard_at >= socket.pinged_at
+        if socket.begun_at is not None and now - socket.begun_at >= self._limits.message_timeout_s:
+            connection.close(CloseCode.POLICY_VIOLATION, "a message that was begun did not come to its end in time")
         if not answered and now - socket.pinged_at >= self._limits.pong_timeout_s:
             self._log.warning("ocpp.silent", station=connection.identity)
             await socket.abort()

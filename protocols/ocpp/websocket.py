@@ -27,7 +27,9 @@ from protocols.ocpp.websocket_frames import FrameReader, Violation, close_said, 
 _RECEIVE_BYTES = 65_536
 _CLOSE_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 _END_OF_HEAD = b"\r\n\r\n"
-_THEIR_FAULT = frozenset({CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG})
+_THEIR_FAULT = frozenset(
+    {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG, CloseCode.POLICY_VIOLATION}
+)
 
 Decide = Callable[[Request], tuple[HTTPStatus, str, dict[str, str]] | None]
 """Looks at an upgrade request: None lets it in; else status, text and further headers of the refusal."""
@@ -47,6 +49,7 @@ class ServerWebSocket:
         "_spawn",
         "_taken",
         "_unsent",
+        "begun_at",
         "close_sent",
         "heard_at",
         "is_open",
@@ -66,6 +69,7 @@ class ServerWebSocket:
         self.offered: Sequence[str] = ()
         self.subprotocol: str | None = None
         self.heard_at = self.pinged_at = trio.current_time()
+        self.begun_at: float | None = None
 
     @property
     def speaks_nothing_known(self) -> bool:
@@ -202,6 +206,10 @@ class ServerWebSocket:
             elif opcode is Opcode.CLOSE:
                 self._closed_by_client(content)
                 break
+        if self._messages or not self._frames.is_within:
+            self.begun_at = None
+        if self.begun_at is None and self._frames.is_within:
+            self.begun_at = self.heard_at
         self._messages.reverse()  # the next one is taken from the end
         violation = self._frames.violation
         if violation is not None:

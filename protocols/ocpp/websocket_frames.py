@@ -42,6 +42,11 @@ class FrameReader:
         self._rest = bytearray()
         self._message: bytearray | None = None
 
+    @property
+    def is_within(self) -> bool:
+        """Whether something has begun that is not whole yet: a frame, or a message of several."""
+        return bool(self._rest) or self._message is not None
+
     def read(self, data: bytes) -> list[Found]:
         """The whole messages (all as TEXT, whatever they came as) and control frames that end in `data`, in order."""
         found: list[Found] = []

@@ -20,7 +20,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,10 +60,11 @@ class Charge:
 
 @dataclass
 class Line:
-    """One connection to the central system, as the `ocpp` package speaks on it."""
+    """One connection to the central system, as the `ocpp` package speaks on it, and the errands that end with it."""
 
     point: ChargePoint
     socket: ClientConnection
+    errands: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 class Station:
@@ -106,11 +107,12 @@ class Station:
         url = f"{self.arguments.url}/{self.arguments.identity}"
         async with connect(url, subprotocols=["ocpp1.6"], additional_headers=headers) as socket:
             point = Point(self, socket)
-            self.line = Line(point, socket)
+            self.line = line = Line(point, socket)
             tell("connected")
             tasks = [asyncio.create_task(point.start()), asyncio.create_task(self.introduce_and_report(point))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self.line = None
+            tasks += line.errands
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -146,8 +148,12 @@ class Station:
         """A StatusNotification, if there is a line; nobody queues those."""
         if self.line is not None:
             said = call.StatusNotification(connector, "NoError", status, timestamp=now())
-            with contextlib.suppress(*GONE):
-                await self.line.point.call(said)
+            errand = asyncio.create_task(self.line.point.call(said))
+            self.line.errands.add(errand)
+            errand.add_done_callback(self.line.errands.discard)
+            await asyncio.wait([errand])  # whatever comes of it: an answer, none in time, or the end of the line
+            if not errand.cancelled():
+                errand.exception()
 
     def owe(self, message: Callable[[ChargePoint], Awaitable[None]]) -> None:
         self.queue.append(message)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +51,13 @@ def matches(record: Record, wanted: Record) -> bool:
 
 
 class Process:
-    """A process that writes JSON objects, one a line, and what it has written so far."""
+    """A process that writes JSON objects, one a line, and what it has written so far.
 
-    def __init__(self, arguments: list[str], *, lines_on: str, folder: Path = ROOT) -> None:
-        pipe, command = subprocess.PIPE, [sys.executable, *arguments]
+    `within` is the command that runs it somewhere else than here: in another namespace, under another limit.
+    """
+
+    def __init__(self, arguments: list[str], *, lines_on: str, folder: Path = ROOT, within: Sequence[str] = ()) -> None:
+        pipe, command = subprocess.PIPE, [*within, sys.executable, *arguments]
         self.popen = subprocess.Popen(command, cwd=folder, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
         assert self.popen.stdout is not None and self.popen.stderr is not None
         self.records: list[Record] = []
@@ -165,7 +168,8 @@ class Operator:
     """One operator: its folder, ports, secrets and configuration; `node` is its present process.
 
     `stations` are its stations' identities with their numbers of connectors; `settings` go over the configuration,
-    table by table, with "" for the keys outside of every table; `partner_keys` stand in each row of a partner.
+    table by table, with "" for the keys outside of every table; `partner_keys` stand in each row of a partner, and
+    `station_keys` in each row of a station. `within` is where its processes run (`Process`).
     """
 
     name: str
@@ -176,6 +180,8 @@ class Operator:
     partners: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     partner_keys: dict[str, Any] = field(default_factory=dict)
+    station_keys: dict[str, Any] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
     lives: list[Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -225,7 +231,7 @@ class Operator:
         for identity, connectors in self.stations.items():
             rows.append(("stations", {"identity": identity, "password": self.station_passwords[identity],
                                       "connectors": connectors, "connection_timeout_s": 3,
-                                      "latitude": "53.35", "longitude": "-6.26"}))  # fmt: skip
+                                      "latitude": "53.35", "longitude": "-6.26", **self.station_keys}))  # fmt: skip
         text = [_table(f"[{name}]" if name else "", values) for name, values in tables.items()]
         return "\n".join([*text, *(_table(f"[[{name}]]", values) for name, values in rows)]) + "\n"
 
@@ -243,7 +249,8 @@ class Operator:
     def launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(self.configuration(), encoding="utf-8")
-        self.lives.append(Process(["node.py", "run", "-c", str(self.config_file)], lines_on="stderr"))
+        command = ["node.py", "run", "-c", str(self.config_file)]
+        self.lives.append(Process(command, lines_on="stderr", within=self.within))
 
     def kill(self) -> None:
         self.node.kill()
@@ -284,13 +291,21 @@ class Operator:
         return _good(self.desk.get(f"/api/v1/operator/transactions/{role}/{identifier}"))
 
     def transactions(self, role: str) -> list[Record]:
-        """All of a role, newest first; at most 200."""
-        found = _good(self.desk.get("/api/v1/operator/transactions", params={"role": role, "limit": 200}))
-        return list(found["items"])
+        """All of a role, newest first."""
+        return self.listed("transactions", role=role)
 
     def cdrs(self, role: str) -> list[Record]:
-        found = _good(self.desk.get("/api/v1/operator/cdrs", params={"role": role, "limit": 200}))
-        return list(found["items"])
+        return self.listed("cdrs", role=role)
+
+    def listed(self, what: str, **which: Any) -> list[Record]:
+        """All pages of one of the operator's lists."""
+        items: list[Record] = []
+        answer = self.desk.get(f"/api/v1/operator/{what}", params={**which, "limit": 200})
+        while True:
+            items += _good(answer)["items"]
+            if "next" not in answer.links:
+                return items
+            answer = self.desk.get(answer.links["next"]["url"])
 
     def station(self, identity: str) -> Record:
         found = _good(self.desk.get("/api/v1/operator/stations"))

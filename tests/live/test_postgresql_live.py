@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.chaos import Chaos, Plan, books_of, complaints, drain, metered_by
+from tests.live.chaos_books import judged
 from tests.live.charging import Pair, begun, settled
-from tests.live.operators import EXIT_S, START_S, Operator, Process, Station, broken, make_partners, running, station_of
-from tests.live.test_chaos_live import Driver, check_every_charge
+from tests.live.operators import EXIT_S, START_S, Operator, Process, broken, make_partners, running, station_of
 from tests.support.postgresql import Server, own_server
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-postgresql"), pytest.mark.timeout(240)]
@@ -21,7 +22,7 @@ AWAY = ("store.unavailable", "store.in_doubt")
 """What a node logs, and should, while its server is away."""
 
 STATIONS = {"CS01": 2, "CS02": 2}
-CHARGES_EACH = 3
+PLAN = Plan(seed=7, charges=12, foreign=STATIONS, simulated={}, simulated_each=0, kills_max=0)
 RESTARTS = ("immediate", "fast", "immediate")
 LINES_BETWEEN = 25
 
@@ -82,18 +83,16 @@ def test_while_the_server_is_away_a_node_says_so_and_comes_back_by_itself(server
 def test_no_charge_is_lost_or_doubled_however_often_the_server_restarts(server: Server, pair: Pair) -> None:
     _, local = pair
     earlier = {each["authorization_identifier"] for each in local.cdrs("destination")}
-    with ExitStack() as stack, ThreadPoolExecutor(len(STATIONS) * 2 + 1) as pool:
-        stations: list[Station] = [stack.enter_context(station_of(local, identity)) for identity in STATIONS]
-        over, places = threading.Event(), [(station, connector) for station in stations for connector in (1, 2)]
-        drivers = [Driver(pair, over, *place, number) for number, place in enumerate(places)]
-        restarting = pool.submit(restart_again_and_again, server, local, over)
-        try:
-            work = [pool.submit(lambda d: [d.charge() for _ in range(CHARGES_EACH)], driver) for driver in drivers]
-            views = [view for future in work for view in future.result()]
-        finally:
-            over.set()
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        stations = {name: stack.enter_context(station_of(local, name)) for name in STATIONS}
+        chaos = Chaos(pair, PLAN, stations)
+        restarting = pool.submit(restart_again_and_again, server, local, chaos.over)
+        views = chaos.run()
         assert restarting.result() >= 2
-        check_every_charge(pair, stations, views, but=AWAY, earlier=earlier)
+        drain(pair)
+        metered = list(metered_by(stations.values()))
+        assert not judged(books_of(pair, metered, views, earlier)).findings
+        assert not list(complaints(pair, stations.values(), views, but=AWAY))
 
 
 def restart_again_and_again(server: Server, local: Operator, over: threading.Event) -> int:

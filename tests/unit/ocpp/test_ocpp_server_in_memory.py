@@ -78,6 +78,47 @@ async def test_a_station_that_answers_no_ping_is_dropped_by_its_deadline(
         assert LIMITS.ping_interval_s <= trio.current_time() <= 2 * (LIMITS.ping_interval_s + LIMITS.pong_timeout_s)
 
 
+async def dripping(stream: trio.abc.SendStream, some: bytes, every_s: float) -> None:
+    with contextlib.suppress(trio.BrokenResourceError):
+        while True:
+            await stream.send_all(some)
+            await trio.sleep(every_s)
+
+
+LONG_MESSAGE = b"\x81\xfe\xff\xff\0\0\0\0"
+BEGINNING, MORE = b"\x01\x80\0\0\0\0", b"\x00\x81\0\0\0\0x"
+
+
+@pytest.mark.parametrize(
+    ("begins", "drips"), [(LONG_MESSAGE, b" "), (BEGINNING, MORE)], ids=["in one frame", "in ever more frames"]
+)
+async def test_a_message_that_never_ends_costs_the_connection(
+    autojump_clock: trio.testing.MockClock, begins: bytes, drips: bytes
+) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door), trio.open_nursery() as nursery:
+        stream = await listener.connect()
+        await stream.send_all(UPGRADE + begins)
+        nursery.start_soon(dripping, stream, drips, 10)
+        await door.offline.wait()
+        assert LIMITS.message_timeout_s <= trio.current_time() <= 1.5 * LIMITS.message_timeout_s
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_slow_station_whose_messages_do_end_stays(autojump_clock: trio.testing.MockClock) -> None:
+    listener, door = MemoryListener(), Door()
+    async with central_in_memory(listener, door):
+        stream = await listener.connect()
+        await stream.send_all(UPGRADE)
+        heartbeat = masked(b'[2,"1","Heartbeat",{}]')
+        first, second = heartbeat[:9], heartbeat[9:]
+        await stream.send_all(first)
+        for _ in range(100):
+            await trio.sleep(45)
+            await stream.send_all(second + first)  # there is always something begun
+        assert ("disconnected", "CS01") not in door.events
+
+
 async def test_any_bytes_of_a_station_are_a_sign_of_life(autojump_clock: trio.testing.MockClock) -> None:
     listener, door = MemoryListener(), Door()
     async with central_in_memory(listener, door):

@@ -1,0 +1,270 @@
+"""Damage to the files of a store: what is still read of it, whether any of that is false, and whether it is noticed.
+
+What a sound store answers is written down first, question by question; a damaged one may leave answers out, or refuse
+them, but may not give another one. Whether `check-journal` has noticed is seen apart from that, and where it says
+nothing every row is compared with what it was.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from actors import tables
+from actors.answers import open_answers
+from actors.journal import Journal, check_journal, open_journal
+from actors.ledger import Ledger
+from actors.outbox import Outbox
+from actors.quarantine import Case, Quarantine
+from actors.records import (
+    Alias,
+    DeliveryClosed,
+    DeliveryStatus,
+    IdleMeter,
+    Orphan,
+    Snapshot,
+    StoreError,
+)
+from actors.retention import Retention, RetentionSettings
+from statecharts.bounds import Watermarks
+from statecharts.doors import FirstAnswer
+from tests.contracts.samples import NOON, StoppedClock, append, delivery, entry, view
+
+JOURNAL = "journal.db"
+STREAMS = 24
+PEER, APP = "NL-MOT", "app"
+ALL = 10_000
+DAYS = RetentionSettings()
+LONG_AGO = NOON - timedelta(days=200)
+FORM = "any"
+
+Answers = dict[str, Any]
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+class Outcome(StrEnum):
+    """What became of one damage. MISSED must never be: something is another value, and nobody says so."""
+
+    REFUSED = "refused"
+    NOTICED = "noticed"
+    HARMLESS = "harmless"
+    MISSED = "missed"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of many: how often each outcome, and what must not have been, in words."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, where: str, outcome: Outcome, lies: list[str]) -> None:
+        self.outcomes[outcome] += 1
+        self.wrong += [f"{where}: {lie}" for lie in lies]
+        if outcome is Outcome.MISSED:
+            self.wrong.append(f"{where}: rows have changed, and nobody says so")
+
+    @property
+    def n(self) -> int:
+        return self.outcomes.total()
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A sound store: its bytes, what it answers, and its rows."""
+
+    content: bytes
+    head: bytes
+    answers: Answers
+    rows: Rows
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder / JOURNAL}"
+
+
+# -- a store to be damaged ---------------------------------------------------------------------------------------------
+
+
+async def fill(folder: Path) -> None:
+    """A store with some rows in each of its tables."""
+    clock = StoppedClock(NOON)
+    async with open_journal(url_of(folder), clock=clock) as journal:
+        for number in range(STREAMS):
+            await journal.append(_life(number))
+        await journal.append(append("source/0", 2, closed=(DeliveryClosed(id=1, status=DeliveryStatus.DONE),)))
+        await Outbox(journal.store).park(3, "it says no")
+        await Outbox(journal.store).record_attempt(4, 2, NOON + timedelta(seconds=9), "no answer")
+        await Quarantine(journal.store).keep(Case(actor="source/5", at=NOON, error="ValueError: no such thing"))
+        settings = {"kept_s": 86_400, "watermarks": Watermarks()}
+        async with open_answers(journal.store, **settings) as answers:
+            for key in ("a", "b"):
+                answers.keep(APP, key, FirstAnswer(request=b"#", status=202, headers={"X": key}, body=b"{}" * 40))
+        await Retention(journal.store, clock, DAYS).tidy()
+        await journal.append(append("station/CS01"))
+
+
+def _life(number: int) -> Any:
+    """One stream; every third is long over, and goes into the archive."""
+    stream, is_old = f"source/{number}", number % 3 == 1
+    at = LONG_AGO if is_old else NOON
+    report = f"{stream} ".encode() * 6
+    return append(
+        stream,
+        0,
+        "a" * 40,
+        "b" * 90,
+        deliveries=(delivery(f"end/{number}", PEER, transaction=stream, body=b"<energy>11.0</energy>" * 9),),
+        aliases=(Alias(scope="test", name=f"A{number}"),),
+        ledger=(entry(f"IE-001/{number}", role="source"),),
+        orphans=(Orphan(station="CS01", kind="StopTransaction", at=NOON, body=report),),
+        meters=(IdleMeter(station="CS01", at=at, body=report),),
+        snapshot=Snapshot(seq=2, form=FORM, data=b"s" * 60),
+        view=view(number, changed_at=at),
+        final=is_old,
+    )
+
+
+async def truth_of(folder: Path) -> Truth:
+    """What is true of the sound store in this folder, which no node uses."""
+    content, head = (folder / JOURNAL).read_bytes(), (folder / f"{JOURNAL}.head").read_bytes()
+    rows = rows_of(folder)
+    async with open_journal(url_of(folder), clock=StoppedClock()) as journal:
+        answers = {name: await ask(journal) for name, ask in questions(rows)}
+    return Truth(content, head, answers, rows)
+
+
+def rows_of(folder: Path) -> Rows:
+    """Every row of every table as the file has it, by another way than the product's."""
+    with closing(sqlite3.connect(f"file:{folder / JOURNAL}?mode=ro", uri=True)) as database:
+        database.text_factory = bytes
+        names = [table.name for table in tables.metadata.sorted_tables]
+        return {name: sorted(database.execute(f'SELECT * FROM "{name}" NOT INDEXED'), key=repr) for name in names}
+
+
+# -- what is asked of it -----------------------------------------------------------------------------------------------
+
+Question = tuple[str, Callable[[Journal], Awaitable[Any]]]
+
+
+def questions(rows: Rows) -> Iterator[Question]:
+    """All that the node may ask its store, each with a name."""
+    for stream in sorted({row[1].decode() for row in rows["journal"]} | {row[0].decode() for row in rows["archive"]}):
+        yield f"load {stream}", lambda journal, stream=stream: journal.load(stream)
+        yield f"history {stream}", lambda journal, stream=stream: journal.history(stream, FORM)
+        yield f"view {stream}", lambda journal, stream=stream: Ledger(journal.store).transaction(stream)
+    for key in _keys(rows["aliases"]):
+        yield f"alias {key}", lambda journal, key=key: journal.find(*key)
+    for key in _keys(rows["ledger"]):
+        yield f"record {key}", lambda journal, key=key: Ledger(journal.store).entry(*key)
+    for key in _keys(rows["answers"]):
+        yield f"answer {key}", lambda journal, key=key: _answer(journal, *key)
+    for peer in sorted({row[2].decode() for row in rows["deliveries"]}):
+        yield f"owed to {peer}", lambda journal, peer=peer: Outbox(journal.store).pending(peer, ALL, NOON)
+        yield f"parked for {peer}", lambda journal, peer=peer: _items(Outbox(journal.store).parked(peer, limit=ALL))
+    yield "transactions", lambda journal: _items(Ledger(journal.store).transactions(limit=ALL))
+    yield "records", lambda journal: _items(Ledger(journal.store).cdrs(limit=ALL))
+    yield "orphans", lambda journal: _items(Ledger(journal.store).orphans(limit=ALL))
+    yield "meters", lambda journal: Ledger(journal.store).idle_meters("CS01", ALL)
+    yield "quarantine", lambda journal: Quarantine(journal.store).cases()
+
+
+def _keys(rows: list[tuple[Any, ...]]) -> list[tuple[str, str]]:
+    """The keys of a table whose first two columns are its key."""
+    return [(row[0].decode(), row[1].decode()) for row in rows]
+
+
+async def _items(page: Awaitable[Any]) -> Any:
+    return (await page).items
+
+
+async def _answer(journal: Journal, app: str, key: str) -> FirstAnswer | None:
+    async with open_answers(journal.store, kept_s=1e9, watermarks=Watermarks()) as answers:
+        return await answers.find(app, key)
+
+
+async def lies_of(journal: Journal, truth: Truth) -> list[str]:
+    """Every answer that is not what a sound store gives, not a part of it and not a refusal."""
+    lies = []
+    for name, ask in questions(truth.rows):
+        try:
+            found = await ask(journal)
+        except StoreError:
+            continue
+        except Exception as error:  # what nobody foresaw would break the actor that asks
+            lies.append(f"{name}: {error!r}")
+            continue
+        if not is_part(found, truth.answers[name]):
+            lies.append(f"{name}: {found!r} instead of {truth.answers[name]!r}")
+    return lies
+
+
+def is_part(found: Any, true: Any) -> bool:
+    """Whether an answer says nothing that is not true. What is missing is a loss, and no lie."""
+    if isinstance(found, tuple):
+        return all(each in true for each in found)
+    return found is None or found == true or _is_shorter_history(found, true)
+
+
+def _is_shorter_history(found: Any, true: Any) -> bool:
+    if not hasattr(found, "facts"):
+        return False
+    return found.snapshot in (None, true.snapshot) and found.facts == true.facts[: len(found.facts)]
+
+
+# -- examinations ------------------------------------------------------------------------------------------------------
+
+
+async def examined(folder: Path, truth: Truth) -> tuple[Outcome, list[str]]:
+    """What becomes of the damaged store in this folder, first by `check-journal` and then by a node that uses it."""
+    try:
+        findings = await check_journal(url_of(folder), clock=StoppedClock())
+        noticed = Outcome.NOTICED if findings else None
+    except StoreError:
+        noticed = Outcome.REFUSED
+    if noticed is None:
+        noticed = Outcome.HARMLESS if rows_of(folder) == truth.rows else Outcome.MISSED
+    try:
+        async with open_journal(url_of(folder), clock=StoppedClock()) as journal:
+            return noticed, await lies_of(journal, truth)
+    except StoreError:
+        return Outcome.REFUSED if noticed is not Outcome.MISSED else noticed, []
+
+
+async def flipped(folder: Path, truth: Truth, places: Iterator[tuple[int, int]]) -> Tally:
+    """What becomes of a store in which one bit differs, for each of these bytes and bits in turn."""
+    tally = Tally()
+    for place, bit in places:
+        content = bytearray(truth.content)
+        content[place] ^= 1 << bit
+        put(folder, bytes(content), truth.head)
+        tally.add(f"bit {bit} of byte {place}", *await examined(folder, truth))
+    return tally
+
+
+def anywhere(content: bytes, seed: int, count: int) -> Iterator[tuple[int, int]]:
+    """Places for flips: half of them anywhere in the file, half of them where something is written."""
+    chance = Random(seed)
+    written = [place for place, byte in enumerate(content) if byte]
+    for number in range(count):
+        place = chance.choice(written) if number % 2 else chance.randrange(len(content))
+        yield place, chance.randrange(8)
+
+
+def put(folder: Path, content: bytes, head: bytes, wal: bytes | None = None) -> None:
+    """Puts these files in place of whatever store is in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("-wal", "-shm"):
+        (folder / f"{JOURNAL}{name}").unlink(missing_ok=True)
+    (folder / JOURNAL).write_bytes(content)
+    (folder / f"{JOURNAL}.head").write_bytes(head)
+    if wal is not None:
+        (folder / f"{JOURNAL}-wal").write_bytes(wal)
