@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 _LINE = re.compile(rb"([0-9]{20}) ([0-9a-f]{64})\n")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class HeadRecord(Protocol):
 
 
 class HeadFile:
-    """Keeps one `Head` as one line of fixed width: position, blank, checksum in hex."""
+    """Keeps one `Head` as one line of fixed width: position, blank, checksum in hex. Raises OSError if it cannot."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,11 +52,15 @@ class HeadFile:
         return Head(int(line[1]), bytes.fromhex(line[2].decode("ascii"))) if line else None
 
     def write(self, head: Head) -> None:
-        """Remembers this head. The line keeps its place and length, so a full disk does not stop it.
+        """Remembers this head. The line keeps its place and length, so most full disks do not stop it.
 
-        Not synced: the journal is, and after a power failure an older head only notices less.
+        Not synced: the journal is, and an older head only notices less, after a power failure as on a disk that cannot
+        be written. What the journal has been given is safe all the same, so that is no failure of whoever gave it.
         """
-        os.pwrite(self._file, f"{head.position:020d} {head.checksum.hex()}\n".encode("ascii"), 0)
+        try:
+            os.pwrite(self._file, f"{head.position:020d} {head.checksum.hex()}\n".encode("ascii"), 0)
+        except OSError as error:
+            log.warning("journal.head_not_written", head=str(self.path), cause=error.strerror)
 
     def close(self) -> None:
         os.close(self._file)

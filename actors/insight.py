@@ -75,7 +75,7 @@ class Insight:
         self._context, self._draining = context, draining
         store = context.journal.store
         self._checks = {
-            "store-writer": ("the store cannot be written", Probe(context, lambda: store.write(_touch), KEPT_S)),
+            "store-writer": ("the store cannot be written", Probe(context, store.prove_writable, KEPT_S)),
             "store-reader": ("the store cannot be read", Probe(context, lambda: store.read(_touch), KEPT_S)),
         }
         self._owed = Probe(context, lambda: store.read(_owed), COUNTED_S)

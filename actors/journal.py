@@ -96,8 +96,15 @@ def _head_file(store: Store, head: Path | HeadRecord | None) -> Iterator[HeadRec
     if head is None:
         yield None
     else:
-        with closing(HeadFile(head) if isinstance(head, Path) else head) as record:
+        with closing(_opened(head) if isinstance(head, Path) else head) as record:
             yield record
+
+
+def _opened(path: Path) -> HeadFile:
+    try:
+        return HeadFile(path)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be opened: {error.strerror}") from error
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import trio
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
 
-from actors.migrations import Migrated, migrate
+from actors.migrations import STEP_TABLE, Migrated, migrate
 from actors.records import StoreError, StoreUnavailable
 from actors.sqlite import SqliteDatabase
 from statecharts.bounds import STORE_READERS, Watermarks
@@ -143,6 +143,10 @@ class Store:
         self.refuse_in_doubt()
         return await self.in_writer(self._writing, work, *args)
 
+    async def prove_writable(self) -> None:
+        """Returns if the writer can be used; after a failure, once it writes again. Raises StoreUnavailable."""
+        await self.write(self._prove)
+
     async def in_writer(self, work: Callable[..., T], *args: Any) -> T:
         """Runs `work(*args)` where the writer runs, after what was there before it; cancellation does not stop it."""
         with _uncancelled():
@@ -246,11 +250,15 @@ class Store:
 
     def _look(self) -> None:
         try:
-            with self.database.writer.connect() as connection:
-                connection.exec_driver_sql("SELECT 1")
+            with self.database.writer.begin() as connection:
+                self._prove(connection)
             self._note(None)
         except (StoreUnavailable, *DRIVER_ERRORS) as error:
             self._lost(error)
+
+    def _prove(self, connection: Connection) -> None:
+        # A full disk still begins and commits what writes nothing. This row is always there, and stays as it is.
+        connection.exec_driver_sql(f"UPDATE {STEP_TABLE} SET version_num = version_num" if self.trouble else "SELECT 1")
 
     def _lost(self, error: Exception) -> None:
         # After a failed write or fsync nobody knows what the connection's pages hold: begin again from the file.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 from actors.records import StoreError
 
 _VERSIONS = Path(__file__).parent / "versions"
-_STEP_TABLE = "alembic_version"
+STEP_TABLE = "alembic_version"
 
 
 class Migrated(NamedTuple):
@@ -44,9 +44,9 @@ def require_newest_step(connection: Connection, name: str) -> None:
 
 def step_of(connection: Connection) -> str | None:
     """The step at which this database is; None if it has no tables yet."""
-    if not inspect(connection).has_table(_STEP_TABLE):
+    if not inspect(connection).has_table(STEP_TABLE):
         return None
-    step = connection.exec_driver_sql(f"SELECT version_num FROM {_STEP_TABLE}").scalar_one_or_none()
+    step = connection.exec_driver_sql(f"SELECT version_num FROM {STEP_TABLE}").scalar_one_or_none()
     return None if step is None else str(step)
 
 

@@ -45,8 +45,8 @@ class Plan:
     """What is to happen. `foreign` and `simulated` are stations with their numbers of connectors.
 
     A simulated driver takes his time to plug in and to leave: each charges `simulated_each` times at most.
-    There are at most `kills_max` of them. A node is killed once it has logged one of `lines_between` more lines, and `moment_s` later at most, so that it is
-    mostly in the middle of something; it stays away for `away_s` at most.
+    There are `kills_max` kills at most. A node is killed once it has logged as many more lines as `lines_between` says,
+    or `moment_s` later at most, so that it is mostly in the middle of something; it stays away for `away_s` at most.
     """
 
     seed: int
@@ -338,10 +338,10 @@ def _ended(fleet: Process) -> Iterator[Charge]:
 def books_of(pair: Pair, metered: list[Charge], views: list[Record], earlier: Collection[str] = ()) -> Books:
     """Everybody's books; `earlier` are authorisations of before the plan."""
     home, local = pair
-    found = {home.name: home.cdrs("source"), local.name: local.cdrs("destination")}
-    ledgers = {
-        name: [each for each in map(_charge_of, cdrs) if each.name not in earlier] for name, cdrs in found.items()
-    }
+    ledgers = {}
+    for operator, role in ((home, "source"), (local, "destination")):
+        records = map(_charge_of, operator.cdrs(role))
+        ledgers[operator.name] = [record for record in records if record.name not in earlier]
     return Books(metered=metered, ledgers=ledgers, settled=[view["authorization_identifier"] for view in views])
 
 

@@ -17,8 +17,8 @@ from tests.live.small_disk import SmallDisk, small_disk
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-full-disk")]
 
-SIZE_BYTES = 3_000_000
-FULL = ("store.unavailable", "insight.store_failed")
+SIZE_BYTES = 12_000_000
+FULL = ("store.unavailable",)
 """What a node logs, and should, while its disk is full."""
 
 Disks = dict[str, SmallDisk]
@@ -45,6 +45,9 @@ def session_pair(disks: Disks) -> Iterator[Pair]:
     make_partners(home, local)
     with running(home, local):
         yield home, local
+        for operator in (home, local):
+            checked = node_of(operator, "check-journal")
+            assert checked.stdout == "the journal is as it was written\n", checked
 
 
 @pytest.fixture
@@ -54,18 +57,11 @@ def pair(session_pair: Pair, disks: Disks) -> Iterator[Pair]:
     for disk in disks.values():
         disk.free()
     assert not broken(session_pair, but=FULL)
-    for operator in session_pair:
-        assert check_journal(operator) == (0, "the journal is as it was written\n")
 
 
 def node_of(operator: Operator, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*operator.within, sys.executable, "node.py", *arguments, "-c", str(operator.config_file)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False)
-
-
-def check_journal(operator: Operator) -> tuple[int, str]:
-    checked = node_of(operator, "check-journal")
-    return checked.returncode, checked.stdout + checked.stderr
 
 
 def wish(home: Operator, connector: int) -> httpx.Response:
@@ -101,7 +97,9 @@ def test_a_destination_on_a_full_disk_answers_its_station_nothing_false_and_sett
     home, local = pair
     view = begun(pair, station)
     disks["local"].fill()
-    assert refused(home).status_code == 503
+    answer = refused(home)
+    assert (answer.status_code, answer.json()["kind"]) == (504, "peer-unanswered")
+    assert "ResponseError 503: the node cannot reach its store" in answer.text
     known = {each["authorization_identifier"] for each in local.transactions("destination")}
     station.order(do="charge", wh=3_210)
     station.order(do="unplug")

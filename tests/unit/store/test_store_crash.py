@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import subprocess
 import sys
@@ -88,3 +90,42 @@ async def test_a_write_that_fails_at_any_place_is_not_acknowledged(tmp_path: Pat
         await journal.append(append("source/1", acknowledged, "after"))
         assert len(await journal.load("source/1")) == acknowledged + 1
         assert await journal.check() == ()
+
+
+async def test_a_disk_that_is_full_is_not_said_to_be_sound_before_something_was_written_again(tmp_path: Path) -> None:
+    async with open_journal(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock()) as journal:
+        await journal.append(append("source/1"))
+        await journal.store.prove_writable()
+        with files_of_at_most(4_096):  # less than any page in the WAL takes
+            with pytest.raises(StoreUnavailable):
+                await journal.append(append("source/1", 1))
+            with pytest.raises(StoreUnavailable):
+                await journal.store.prove_writable()
+            assert journal.store.trouble
+        await journal.store.prove_writable()
+        assert journal.store.trouble is None
+        assert await journal.check() == ()
+
+
+async def test_a_head_that_cannot_be_written_takes_back_nothing_of_what_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with open_journal(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock()) as journal:
+        await journal.append(append("source/1"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            assert isinstance(await journal.append(append("source/1", 1)), Appended)
+        assert len(await journal.load("source/1")) == 2
+        assert await journal.check() == ()
+        await journal.append(append("source/1", 2))
+    assert (tmp_path / "journal.db.head").read_text().startswith(f"{3:020d} ")
+
+
+async def test_a_head_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.db.head").mkdir()
+    with pytest.raises(StoreUnavailable, match=r"journal\.db\.head cannot be opened: Is a directory"):
+        async with open_journal(f"sqlite:///{tmp_path}/journal.db", clock=StoppedClock()):
+            pass
