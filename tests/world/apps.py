@@ -75,7 +75,7 @@ class App:
         asked = {"user_identifier": plan.user, "destination": destination, "local_service_identifier": plan.station}
         if plan.connector is not None:
             asked["connector_identifier"] = plan.connector
-        granted = await self._until_answered("POST", "/authorizations", f"{plan.user}-authorize", json=asked)
+        granted = await self.until_answered("POST", "/authorizations", f"{plan.user}-authorize", json=asked)
         if granted is None or granted["state"] != "Ready":
             return
         place = f"/transactions/{granted['transaction_id']}"
@@ -87,7 +87,7 @@ class App:
 
     async def _running(self, plan: Roaming, place: str) -> bool:
         """Asks to start, once; whether the car charges then."""
-        if await self._until_answered("POST", f"{place}/start", f"{plan.user}-start") is None:
+        if await self.until_answered("POST", f"{place}/start", f"{plan.user}-start") is None:
             return False
         seen = await self._until(place, {"TxRunning", "TxFinished", "Ready"} | ENDED)
         return seen == "TxRunning"
@@ -96,7 +96,7 @@ class App:
         """Asks to stop until the charge has stopped, and waits for its record."""
         for attempt in range(1, 6):
             self._did(plan, "stops")
-            await self._until_answered("POST", f"{place}/stop", f"{plan.user}-stop-{attempt}")
+            await self.until_answered("POST", f"{place}/stop", f"{plan.user}-stop-{attempt}")
             if await self._until(place, {"TxRunning", "TxFinished"} | ENDED) != "TxRunning":
                 break
         await self._until(place, ENDED)
@@ -106,12 +106,12 @@ class App:
         with trio.move_on_after(GIVES_UP_AFTER_S):
             while True:
                 await trio.sleep(LOOKS_EVERY_S)
-                seen = await self._until_answered("GET", place)
+                seen = await self.until_answered("GET", place)
                 if seen is None or seen["state"] in states:
                     return seen and str(seen["state"])
         return None
 
-    async def _until_answered(self, method: str, path: str, key: str = "", **what: Any) -> dict[str, Any] | None:
+    async def until_answered(self, method: str, path: str, key: str = "", **what: Any) -> dict[str, Any] | None:
         """Asks until there is an answer that means something, and returns it; None for a refusal, or without patience.
 
         The same Idempotency-Key goes with each attempt.
@@ -121,7 +121,7 @@ class App:
         with trio.move_on_after(GIVES_UP_AFTER_S):
             while True:
                 answer = await self._answer(method, path, headers, what)
-                if answer is not None and answer.status_code < 500 and answer.status_code != 429:
+                if answer is not None and answer.status_code < 500 and not _come_back(answer):
                     return answer.json() if answer.is_success else None
                 await trio.sleep(again_after_s)
                 again_after_s = min(2 * again_after_s, AGAIN_AFTER_MOST_S)
@@ -139,3 +139,8 @@ class App:
 
     def _did(self, plan: Roaming, what: str) -> None:
         self._ground.saw(DriverDid, self.name, what=f"{plan.user} {what}")
+
+
+def _come_back(answer: httpx.Response) -> bool:
+    """Whether this is no answer yet: too much at once, or the first request under the same key is under way."""
+    return answer.status_code == 429 or "Retry-After" in answer.headers

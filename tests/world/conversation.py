@@ -65,14 +65,14 @@ class Conversation:
         elif event["type"] == "http.response.body":
             self.said += event.get("body", b"")
             self.whole = not event.get("more_body", False)
-            if self.whole:
-                self.left()
         self._tell()
+        if self.whole:
+            self.left()
 
     def finish(self) -> None:
         """The app is done, or died: what is not said by now never will be."""
-        self.broken = not self.whole
-        if self.broken:
+        if not self.whole:
+            self.broken = True
             self.left()
         self._tell()
 

@@ -149,7 +149,7 @@ class _Writes:
         life, fate = self._life, self._life.ground.faults.of_write(self._life.node)
         life.passes("writing")
         await trio.sleep(fate.before_s)
-        life.require()
+        life.passes("syncing")
         self._error = fate.error
         if fate.error is not None:
             life.ground.saw(CommitFailed, life.node, cause=str(fate.error))

@@ -87,8 +87,11 @@ class WriteFate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Point(NamedTuple):
-    """A point at which a node may die: before a write ("writing"), after it and before anybody hears of it ("written"),
-    before an answer by HTTP ("answering"), a request to a partner ("sending") or bytes to a station ("speaking") leave.
+    """A point at which a node may die.
+
+    Before a write ("writing"), in it and before it is durable ("syncing"), after it and before anybody hears of it
+    ("written"); before an answer by HTTP leaves ("answering") and after ("answered"); before a request to a partner
+    ("sending") or bytes to a station ("speaking") leave, and after these did ("spoken").
 
     `number` counts the points of this node from 1, over all its lives.
     """

@@ -69,12 +69,10 @@ class NodeEnd(trio.abc.HalfCloseableStream):
         life.cuts.append(self.cut)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        try:
-            self._life.passes("speaking")
-        except Dead as error:
-            await trio.lowlevel.checkpoint()
-            raise trio.BrokenResourceError from error
+        await trio.lowlevel.checkpoint()
+        self._pass("speaking")
         await self._stream.send_all(data)
+        self._pass("spoken")
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -90,6 +88,12 @@ class NodeEnd(trio.abc.HalfCloseableStream):
         await self._stream.aclose()
         if self.cut in self._life.cuts:
             self._life.cuts.remove(self.cut)
+
+    def _pass(self, kind: str) -> None:
+        try:
+            self._life.passes(kind)
+        except Dead as error:
+            raise trio.BrokenResourceError from error
 
     def cut(self) -> None:
         """Breaks it, for both ends."""
@@ -159,6 +163,8 @@ class Service:
         if self._life.alive and talk.status is not None:
             body = talk.said.decode(errors="replace")
             self._life.ground.saw(AnswerSent, self._life.node, exchange=number, status=talk.status, body=body)
+        if talk.whole:
+            self._life.passes("answered", talk.scope["path"])
 
 
 @asynccontextmanager

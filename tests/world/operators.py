@@ -47,8 +47,9 @@ def station_password(identity: str) -> str:
 def config_of(operator: str, plan: Plan) -> Config:
     """The configuration of one operator: both roles, partner of all others, with its part of the plan."""
     own = [station for station in plan.stations if station.operator == operator]
-    homes = [roaming.user for roaming in plan.roaming if roaming.home == operator]
-    cards = [local.id_tag for local in plan.local if local.station in {station.identity for station in own}]
+    homes = [*plan.users, *(roaming.user for roaming in plan.roaming if roaming.home == operator)]
+    here = {station.identity for station in own}
+    cards = [*plan.cards, *(local.id_tag for local in plan.local if local.station in here)]
     settings = {**SETTINGS, **plan.settings}
     values: dict[str, Any] = {
         **settings,
@@ -58,8 +59,8 @@ def config_of(operator: str, plan: Plan) -> Config:
         "ocpp": {**settings["ocpp"], "host": operator, "port": OCPP_PORT},
         "destinations": [_partner(operator, other, "Destination") for other in plan.operators if other != operator],
         "sources": [_partner(operator, other, "Source") for other in plan.operators if other != operator],
-        "users": [{"identifier": user} for user in dict.fromkeys(homes)]
-        + [{"identifier": f"driver-{card}", "id_tags": [card]} for card in dict.fromkeys(cards)],
+        "users": [_user(user, plan) for user in dict.fromkeys(homes)]
+        + [_user(f"driver-{card}", plan, card) for card in dict.fromkeys(cards)],
         "apps": [{"name": f"app-of-{operator}", "token_sha256": token_digest(app_token(operator)), "users": ["*"]}],
         "operators": [{"name": f"room-of-{operator}", "token_sha256": token_digest(room_token(operator))}],
         "stations": [
@@ -74,6 +75,11 @@ def config_of(operator: str, plan: Plan) -> Config:
         ],
     }
     return Config.model_validate(values)
+
+
+def _user(identifier: str, plan: Plan, *cards: str) -> dict[str, Any]:
+    status = "active" if {identifier, *cards}.isdisjoint(plan.blocked) else "blocked"
+    return {"identifier": identifier, "id_tags": list(cards), "status": status}
 
 
 def _partner(operator: str, other: str, module: str) -> dict[str, str]:

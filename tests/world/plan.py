@@ -14,13 +14,17 @@ NAMES = ("NL-MOT", "IE-ESB", "DE-XYZ", "PT-EDP")
 
 
 class StationPlan(Value, frozen=True, kw_only=True):
-    """A charging station. `behaviour` is one of `statecharts.simulated_equipment.BEHAVIOURS`."""
+    """A charging station. `behaviour` is one of `statecharts.simulated_equipment.BEHAVIOURS`.
+
+    One that is `scripted` does nothing by itself: a script speaks for it on its line.
+    """
 
     identity: str
     operator: str
     connectors: int = 2
     behaviour: str = "normal"
     power_w: int = 11_000
+    scripted: bool = False
 
 
 class Roaming(Value, frozen=True, kw_only=True):
@@ -45,13 +49,20 @@ class Local(Value, frozen=True, kw_only=True):
 
 
 class Plan(Value, frozen=True, kw_only=True):
-    """A world without its faults. `settings` go into every node's configuration, over those of `operators.py`."""
+    """A world without its faults. `settings` go into every node's configuration, over those of `operators.py`.
+
+    Users and cards are known where they are needed; `users` and `cards` are some more, those of every operator, and
+    `blocked` those among them that may do nothing.
+    """
 
     seed: int
     operators: tuple[str, ...]
     stations: tuple[StationPlan, ...]
     roaming: tuple[Roaming, ...] = ()
     local: tuple[Local, ...] = ()
+    users: tuple[str, ...] = ()
+    cards: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

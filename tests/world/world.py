@@ -6,6 +6,7 @@ servers, both ends of OCPP, SOAP and REST. The edges are ours: clock, network, d
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import cache, partial
 
@@ -43,10 +44,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World:
-    """One world. `operators`, `stations` and `apps` are there for faults to happen to."""
+    """One world. `operators`, `stations` and `apps` are there for faults to happen to, and for a `script` to use."""
 
-    def __init__(self, plan: Plan, faults: Faults, nursery: trio.Nursery) -> None:
-        self.plan, self._nursery = plan, nursery
+    def __init__(self, plan: Plan, faults: Faults, nursery: trio.Nursery, script: Script | None = None) -> None:
+        self.plan, self._nursery, self._script = plan, nursery, script
         self.ground = Ground(plan.seed, nursery, faults)
         self.network = Network(self.ground, plan.operators)
         self.ground.saw(
@@ -68,7 +69,8 @@ class World:
         for operator in self.operators.values():
             operator.start()
         for station in self.stations.values():
-            self._nursery.start_soon(station.simulated.run)
+            if not station.plan.scripted:
+                self._nursery.start_soon(station.simulated.run)
         async with trio.open_nursery() as happening:
             happening.start_soon(self.ground.faults.happen, self)
             await self._live()
@@ -85,6 +87,8 @@ class World:
                     people.start_soon(app.charge, roaming, station.plan.operator)
                 for local in self.plan.local:
                     people.start_soon(self.stations[local.station].drive, local)
+                if self._script is not None:
+                    people.start_soon(self._script, self)
 
     async def _drain(self) -> bool:
         """No more faults; whether all that was under way came to its end in time."""
@@ -121,10 +125,16 @@ class World:
         )
 
 
-def play(plan: Plan, faults: Faults | None = None) -> Outcome:
-    """Lets a world with this plan happen, with these faults, and returns what came of it; its seed is the plan's."""
+Script = Callable[[World], Awaitable[None]]
+
+
+def play(plan: Plan, faults: Faults | None = None, script: Script | None = None) -> Outcome:
+    """Lets a world with this plan happen, with these faults, and returns what came of it; its seed is the plan's.
+
+    `script` is what happens beside the plan.
+    """
     _warm_up()
-    return determinism.run(partial(_play, plan, faults or Faults()), plan.seed)
+    return determinism.run(partial(_play, plan, faults or Faults(), script), plan.seed)
 
 
 @cache
@@ -133,9 +143,9 @@ def _warm_up() -> None:
     determinism.run(partial(_play, drawn(0, stations=1, roaming=1, local=1), Faults(), closed=False), 0)
 
 
-async def _play(plan: Plan, faults: Faults, *, closed: bool = True) -> Outcome:
+async def _play(plan: Plan, faults: Faults, script: Script | None = None, *, closed: bool = True) -> Outcome:
     async with trio.open_nursery() as nursery:
-        world = World(plan, faults, nursery)
+        world = World(plan, faults, nursery, script)
         ground = world.ground
         seal = sealed(ground.chance("libraries"), ground.failures.append) if closed else nullcontext()
         with seal, logs_to(ground.logged.append):
