@@ -115,8 +115,8 @@ class StationActor(Actor):
     async def load(self) -> None:
         """Folds the journal; charges that were not judged before a crash are handed over again."""
         self.data, self.seq = await self._memory.recall(self.context.journal, self.key, _fold)
-        if self.connection is None and self.data.connection.state == station.ONLINE:
-            await self.record(Disconnected(at=self.clock.now()))
+        if self.connection is None:
+            await self._note_away()
         self.last_seen_at = self.last_seen_at or self.data.connection.since
         await self.charges.resume()
 
@@ -213,8 +213,13 @@ class StationActor(Actor):
         if connection is not self.connection:
             return
         self.connection = None
-        await self.record(Disconnected(at=self.clock.now()))
+        await self._note_away()
         log.info("station.offline", station=self.identity)
+
+    async def _note_away(self) -> None:
+        """Nothing to write down where the journal was away when the station came, and never heard of it."""
+        if self.data.connection.state == station.ONLINE:
+            await self.record(Disconnected(at=self.clock.now()))
 
     async def command(self, command: StationCommand, until: datetime | None = None) -> CallOutcome:
         """Sends a command, at most once, and waits for what became of it; not a turn, may be called by anybody.

@@ -104,7 +104,8 @@ class Disk:
             return False
         found = dict(zip(names, row, strict=True))
         self._memory.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (_flipped(found[column]), row[0]))
-        self._ground.saw(RowDamaged, self._node, table=table, key=str(row[0]), stream=str(found.get("stream", "")))
+        stream = found.get("stream") or found.get("transaction") or ""
+        self._ground.saw(RowDamaged, self._node, table=table, key=str(row[0]), stream=str(stream))
         return True
 
     def cut(self, commits: int) -> bool:

@@ -208,6 +208,23 @@ async def test_a_stop_during_an_outage_is_refused_and_counts_once_when_it_comes_
     assert (data.charge.energy_wh, data.corrections) == (2_000, 0) and await orphans(line) == ()
 
 
+async def test_a_station_that_came_and_went_while_the_store_was_away_leaves_no_trace(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await line.go_offline()
+    disk, again = Disk(line.house, monkeypatch), StationLine(line.house, line.identity)
+    await trio.sleep(1)
+    seq = actor(line).seq
+    disk.full = True
+    with pytest.raises(Refused):
+        await again.come_online(boot=False)
+    disk.full = False
+    await again.go_offline()
+    await trio.sleep(1)
+    facts = await line.house.journal.load(f"station/{line.identity}")
+    assert [fact.type for fact in facts if fact.seq > seq] == []
+
+
 async def test_a_status_that_could_not_be_kept_is_kept_when_the_store_is_back_for_no_station_says_it_again(
     autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

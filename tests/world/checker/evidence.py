@@ -116,13 +116,17 @@ class Charge:
 
 
 class Evidence:
-    """One world: see the module's docstring. Everything is looked up once."""
+    """One world: see the module's docstring. Everything is looked up once.
+
+    `committed` and `streams` are the rows that the journals have, `ever` also those that were cut off at rest.
+    """
 
     def __init__(self, history: History, finals: AllFinals) -> None:
         self.history, self.finals = history, finals
         self.began = history.began
         self.exchanges: dict[int, Exchange] = {}
         self.calls: list[Call] = []
+        self.ever: defaultdict[str, list[Placed]] = defaultdict(list)
         self.committed: defaultdict[str, list[Placed]] = defaultdict(list)
         self.streams: defaultdict[tuple[str, str], list[Placed]] = defaultdict(list)
         self.closed: dict[int, Placed] = {}
@@ -151,6 +155,7 @@ class Evidence:
         self.exchanges[placed.sight.exchange].outcome = placed.sight
 
     def _commit(self, placed: Placed) -> None:
+        self.ever[placed.sight.who].append(placed)
         self.committed[placed.sight.who].append(placed)
         self.streams[placed.sight.who, placed.sight.stream].append(placed)
 
@@ -167,8 +172,15 @@ class Evidence:
         self.damaged[placed.sight.who].add(placed.sight.stream)
 
     def _rows_lost(self, placed: Placed) -> None:
-        gone = (each.sight for each in self.committed[placed.sight.who] if each.sight.position > placed.sight.position)
-        self.damaged[placed.sight.who] |= {sight.stream for sight in gone}
+        """What was durable once is gone; its streams go on from what is left of them."""
+        node, position = placed.sight.who, placed.sight.position
+        gone = [each for each in self.committed[node] if each.sight.position > position]
+        self.committed[node] = [each for each in self.committed[node] if each.sight.position <= position]
+        for stream in {each.sight.stream for each in gone}:
+            self.damaged[node].add(stream)
+            self.streams[node, stream] = [p for p in self.streams[node, stream] if p.sight.position <= position]
+            if not self.streams[node, stream]:
+                del self.streams[node, stream]
 
     def _frame_sent(self, placed: Placed) -> None:
         said = frame(placed.sight.text)
@@ -225,10 +237,17 @@ class Evidence:
                 continue
 
     def excuse(self, node: str, stream: str) -> str | None:
-        """The named damage because of which this stream may be behind: altered or cut at rest, and said to be so."""
-        if stream in self.damaged.get(node, ()):
-            return f"{stream} of {node} was damaged at rest"
-        return None
+        """The named damage because of which this stream may be behind: altered or cut at rest, and said to be so.
+
+        Its own, or that of the station and the partner whose actors it cannot do without.
+        """
+        damaged = self.damaged.get(node)
+        if not damaged:
+            return None
+        view = self.views.get((node, stream), {})
+        needed = (stream, f"station/{view.get('local_service_identifier')}", f"peer/{view.get('pms_identifier')}")
+        found = next((each for each in needed if each in damaged), None)
+        return f"{found} of {node} was damaged at rest" if found else None
 
     @cached_property
     def end_at(self) -> float:

@@ -33,7 +33,8 @@ def check(evidence: Evidence) -> Finding:
             _has_reason(evidence, notes, node, stream)
     stuck = len(notes.violations)
     if not all(sight.drained for sight in evidence.history.of(WorldEnded)):
-        notes.object("the world did not drain in time", evidence.history.sights[-1])
+        damage = "some of it was damaged at rest" if any(evidence.damaged.values()) else None
+        notes.object_unless(damage, "the world did not drain in time", evidence.history.sights[-1])
     notes.count("sessions stuck", stuck, len(sessions))
     times = [took for _, stream, rows in sessions for took in _time_to_end(stream, rows)]
     for share in (0.5, 0.99):

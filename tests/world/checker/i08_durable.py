@@ -36,7 +36,7 @@ class Written:
         self.first: dict[Key, int] = {}
         self.statuses: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
         for node in evidence.nodes:
-            for placed in evidence.committed[node]:
+            for placed in evidence.ever[node]:
                 for key in _keys(node, placed, evidence.fact(placed)):
                     self.first.setdefault(key, placed.index)
                 if placed.sight.type == "StatusReported":
