@@ -13,9 +13,10 @@ from tests.mutants.workloads import Workload
 # -- random ------------------------------------------------------------------------------------------------------------
 
 TWO_OPERATORS = Workload("two operators", ("tests/unit/actors/test_delivery_random_lives.py",))
-SOURCE = Workload("the Source's chart", ("tests/charts/test_source_life.py",))
-DESTINATION = Workload("the Destination's chart", ("tests/charts/test_destination_life.py",))
-TWO_SIDES = Workload("both charts", ("tests/charts/test_two_sides.py",))
+SOURCE = Workload("the Source's chart", ("tests/models/test_model_source.py",))
+DESTINATION = Workload("the Destination's chart", ("tests/models/test_model_destination.py",))
+TWO_SIDES = Workload("both charts", ("tests/models/test_model_two_sides.py",))
+RPC = Workload("a station's calls", ("tests/models/test_model_rpc.py",))
 JOURNAL = Workload("the journal", ("tests/unit/store/test_store_model.py",), tries=60)
 FRAMES = Workload(
     "OCPP frames", ("tests/unit/ocpp/test_ocpp_frames.py", "tests/unit/ocpp/test_ocpp_websocket_frames.py")
@@ -104,21 +105,21 @@ MUTANTS = (
         "m05-our-fault-is-called-theirs",
         "a fault of our own is answered as a FormationViolation of the station's",
         "I11",
-        (CALLS,),
+        (RPC, CALLS),
         seen="M5: maeve",
     ),
     Mutant(
         "m06-full-queue-drops-a-call",
         "a CALL for which there is no room is dropped without an answer",
         "I11",
-        (CALLS,),
+        (RPC, CALLS),
         seen="M6: maeve",
     ),
     Mutant(
         "m06-one-call-remembered",
         "only the newest CALL is known again when it is repeated",
         "I11",
-        (CALLS,),
+        (RPC, CALLS),
         seen="M6: maeve",
     ),
     Mutant(
@@ -375,19 +376,19 @@ MUTANTS = (
         "answer-with-anothers-id",
         "a CALL is answered under the id of the newest one",
         "I11",
-        (CALLS,),
+        (RPC, CALLS),
     ),
     Mutant(
         "late-answer-for-the-next-call",
         "an answer that comes too late is taken for that of the next call",
         "I11",
-        (CALLS,),
+        (RPC, CALLS),
     ),
     Mutant(
         "calls-outlive-their-connection",
         "a call under way does not end with its connection",
         "I4, I11",
-        (CALLS,),
+        (RPC, CALLS),
     ),
     Mutant(
         "garbage-is-an-answer",

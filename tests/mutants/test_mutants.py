@@ -37,6 +37,11 @@ def test_every_planted_bug_has_its_patch_and_every_patch_its_bug() -> None:
     assert len(set(NAMES)) == len(NAMES) >= 40
 
 
+def test_every_workload_has_its_tests() -> None:
+    named = {test.partition("::")[0] for mutant in MUTANTS for each in mutant.workloads for test in each.tests}
+    assert {test for test in named if not (ROOT / test).exists()} == set()
+
+
 def test_the_bugs_of_the_field_are_all_there() -> None:
     assert {name[:3] for name in NAMES if name[:1] == "m" and name[1:3].isdigit()} == {f"m{n:02}" for n in range(1, 15)}
 

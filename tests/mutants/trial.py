@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.mutants.planting import DoesNotApply, house_with
 from tests.mutants.table import Mutant
-from tests.mutants.workloads import Verdict, Workload
+from tests.mutants.workloads import CannotRun, Verdict, Workload
 
 
 @dataclass
@@ -74,7 +74,7 @@ def try_one(mutant: Mutant, seeds: tuple[int, ...]) -> Trial:
     try:
         with house_with(mutant.name) as folder:
             _try_in(folder, trial, seeds)
-    except DoesNotApply as error:
+    except (DoesNotApply, CannotRun) as error:
         trial.trouble = str(error)
     trial.seconds = time.monotonic() - began
     return trial

@@ -20,6 +20,10 @@ TIME_LIMIT_S = 240.0
 TEST_LIMIT_S = 120.0
 
 
+class CannotRun(Exception):
+    """A workload that names no test, or a house that cannot even be entered: nothing is found by that."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """`objection` is what was found, None if nothing was; `tries` how many examples or seeds had been tried by then."""
@@ -38,7 +42,7 @@ class Workload:
     is_random: bool = True
 
     def run(self, folder: Path, seed: int) -> Verdict:
-        """What this workload finds in that house."""
+        """What this workload finds in that house. Raises `CannotRun`."""
         report = folder / "tries.json"
         report.unlink(missing_ok=True)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.mutants.counting"]
@@ -53,7 +57,7 @@ class Workload:
         if output is None:
             return Verdict(None, self.tries)
         if not report.exists():
-            return Verdict(f"pytest itself ended: {output.strip()[-200:]}", 0)
+            raise CannotRun(f"{self.name} cannot be run: {output.strip()[-300:]}")
         found: dict[str, Any] = json.loads(report.read_text())
         where, what = found["objections"][0] if found["objections"] else ("", "")
         return Verdict(f"{where}: {what}" if where else None, found["tries"])
