@@ -13,6 +13,7 @@ import msgspec
 from tests.world.checker.evidence import Call, Charge, Evidence
 from tests.world.checker.i02_doubled import remote_starts
 from tests.world.checker.i04_ends import FINAL
+from tests.world.checker.i11_answered import gave_up_at
 from tests.world.checker.wire import soap
 from tests.world.history import (
     AnswerSent,
@@ -327,7 +328,9 @@ def row_altered(world: World) -> None:
 
 
 def other_memory(world: World) -> None:
-    node, stream = world.one((node, stream) for node, each in world.finals.items() for stream in sorted(each.live))
+    """An actor knows something that its journal does not; a partner's is no judge, which counts failures for itself."""
+    streams = [(node, stream) for node, each in world.finals.items() for stream in sorted(each.live)]
+    node, stream = world.one((node, stream) for node, stream in streams if not stream.startswith("peer/"))
     live = dict(world.finals[node].live)
     live[stream] = msgspec.json.encode({**msgspec.json.decode(live[stream]), "cause": "forged"}).decode()
     world.finals[node] = msgspec.structs.replace(world.finals[node], live=live)
@@ -360,12 +363,13 @@ def bound_exceeded(world: World) -> None:
 
 def unanswered(world: World) -> None:
     """A call got no reply, though its line held for long enough."""
-    end = world.sights[-1]
-    calls = [call for call in world.station_calls() if call.sight.connection not in world.evidence.closed]
-    calls = [call for call in calls if not world.evidence.crashes[world.evidence.lines[call.sight.connection].to]]
-    call = world.one(calls)
+    world.sights[-1] = msgspec.structs.replace(world.sights[-1], at=world.sights[-1].at + 3_600)
+    lasting = Evidence(world.history, world.finals)
+    held = [
+        call for call in lasting.calls if call.arrivals and gave_up_at(lasting, call) > call.arrivals[0].sight.at + 31
+    ]
+    call = world.one(call for call in held if len(call.replies) == 1 and not world.is_nodes(call))
     world.drop(call.replies[0][0].sight)
-    world.sights[-1] = msgspec.structs.replace(end, at=end.at + 3_600)
 
 
 def answered_twice(world: World) -> None:

@@ -45,12 +45,12 @@ def _answered(evidence: Evidence, notes: Notes, call: Call) -> None:
         replies = (placed.sight for placed, _ in call.replies)
         notes.object(f"{call.said.action} {call.said.id} was answered in two ways", call.sight, *replies)
     first = call.arrivals[0].sight
-    until = call.replies[0][0].sight.at if call.replies else _gave_up_at(evidence, call)
+    until = call.replies[0][0].sight.at if call.replies else gave_up_at(evidence, call)
     if until > first.at + ANSWER_S + 1e-6:
         notes.object(f"{call.said.action} {call.said.id} was not answered in {ANSWER_S:g} s", call.sight, first)
 
 
-def _gave_up_at(evidence: Evidence, call: Call) -> float:
+def gave_up_at(evidence: Evidence, call: Call) -> float:
     """When an answer could no longer come: the connection ended, the node died, or the world did."""
     line, arrived = evidence.lines[call.sight.connection], call.arrivals[0]
     closed = evidence.closed.get(call.sight.connection)
