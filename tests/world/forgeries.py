@@ -365,10 +365,8 @@ def unanswered(world: World) -> None:
     """A call got no reply, though its line held for long enough."""
     world.sights[-1] = msgspec.structs.replace(world.sights[-1], at=world.sights[-1].at + 3_600)
     lasting = Evidence(world.history, world.finals)
-    held = [
-        call for call in lasting.calls if call.arrivals and gave_up_at(lasting, call) > call.arrivals[0].sight.at + 31
-    ]
-    call = world.one(call for call in held if len(call.replies) == 1 and not world.is_nodes(call))
+    calls = [call for call in lasting.calls if call.arrivals and len(call.replies) == 1 and not world.is_nodes(call)]
+    call = world.one(call for call in calls if gave_up_at(lasting, call) > call.arrivals[0].sight.at + 31)
     world.drop(call.replies[0][0].sight)
 
 

