@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import cache, partial
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import trio
 from sqlalchemy import event
@@ -27,7 +27,6 @@ from tests.world.history import CommitFailed, Committed, RowDamaged, Rows, RowsL
 
 T = TypeVar("T")
 
-_numbers = count(1)
 _NEW_ROWS = "SELECT position, stream, seq, type, from_state, to_state, data FROM journal WHERE position > ? ORDER BY 1"
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM transactions WHERE final = 0),
@@ -35,40 +34,80 @@ _UNSETTLED = """
 """
 
 
+class Memory:
+    """A database in memory that stays for as long as this process does. One world after the other uses it: SQLAlchemy
+    compiles each statement once for it, which costs more than a world's commits.
+    """
+
+    _numbers = count(1)
+    _free: ClassVar[list[Memory]] = []
+
+    def __init__(self) -> None:
+        name = f"/roamnode-world-{next(self._numbers)}"
+        self.error: sqlite3.Error | None = None
+        self.connection = sqlite3.connect(f"file:{name}?vfs=memdb", uri=True, isolation_level=None)
+        self.database = SqliteDatabase(f"sqlite:///file:{name}?vfs=memdb&uri=true")
+        event.listen(self.database.writer, "do_execute", self._fail_if_told)
+        event.listen(self.database.writer, "do_executemany", self._fail_if_told)
+
+    @classmethod
+    def taken(cls) -> Memory:
+        """One that nobody uses."""
+        return cls._free.pop() if cls._free else cls()
+
+    def give_back(self) -> None:
+        self.database.writer.dispose()
+        self._free.append(self)
+
+    def restore(self, image: bytes) -> None:
+        """Makes it what this image of a database is."""
+        self.database.writer.dispose()
+        whole = sqlite3.connect(":memory:")
+        whole.deserialize(image)
+        whole.backup(self.connection)
+        whole.close()
+
+    def _fail_if_told(self, cursor: object, statement: str, parameters: object, context: object) -> None:
+        if self.error is not None and not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "ROLLBACK")):
+            raise self.error
+
+
 class Disk:
     """A disk and its head record, empty but for the tables; `open` lets one life of the node write on it."""
 
     def __init__(self, ground: Ground, node: str) -> None:
         self._ground, self._node = ground, node
-        self._name = f"/roamnode-world-{next(_numbers)}"
-        self._memory = sqlite3.connect(f"file:{self._name}?vfs=memdb", uri=True, isolation_level=None)
+        self._memory = Memory.taken()
         self._head: Head | None = None
         self._images: deque[bytes] = deque(maxlen=ground.faults.images_kept)
         self._seen = 0
-        self._restore(empty_image())
+        self._version: object = None
+        self._memory.restore(empty_image())
 
     def __repr__(self) -> str:
         return f"<Disk of {self._node}, journal to {self._seen}>"
 
     def close(self) -> None:
         """Gives its memory back."""
-        self._memory.close()
+        self._memory.give_back()
 
     # -- for the node --------------------------------------------------------------------------------------------------
 
     def open(self, life: Life, **more: Any) -> AbstractAsyncContextManager[Journal]:
         """The node's journal on this disk, as long as this life lasts. `more` as for `open_journal`."""
-        database = SqliteDatabase(f"sqlite:///file:{self._name}?vfs=memdb&uri=true")
-        writes = _Writes(self, life, database)
-        life.cuts.append(database.writer.dispose)
-        read = partial(_read, life)
-        return open_journal(database, head=_HeadOfLife(self, life), run_sync=writes, read_sync=read, **more)
+        writes, reads, head = _Writes(self, self._memory, life), partial(_read, life), _HeadOfLife(self, life)
+        return open_journal(self._memory.database, head=head, run_sync=writes, read_sync=reads, **more)
 
     def written(self) -> None:
         """Something may have been written: shows the rows that the journal has got."""
+        before, self._version = self._version, self._connection.execute("PRAGMA data_version").fetchone()
+        if self._version == before:
+            return
         if self._images.maxlen:
-            self._images.append(self._memory.serialize())
-        for position, stream, seq, kind, from_state, to_state, data in self._memory.execute(_NEW_ROWS, (self._seen,)):
+            self._images.append(self._connection.serialize())
+        for position, stream, seq, kind, from_state, to_state, data in self._connection.execute(
+            _NEW_ROWS, (self._seen,)
+        ):
             self._seen = position
             self._ground.saw(
                 Committed,
@@ -87,23 +126,23 @@ class Disk:
     @property
     def unsettled(self) -> tuple[int, int]:
         """How many transactions are not over, and how many messages are owed."""
-        transactions, deliveries = self._memory.execute(_UNSETTLED).fetchone()
+        transactions, deliveries = self._connection.execute(_UNSETTLED).fetchone()
         return transactions, deliveries
 
     def tables(self) -> dict[str, Rows]:
         """All rows, as plain values."""
-        found = read_tables(self._memory)
-        self._memory.text_factory = str
+        found = read_tables(self._connection)
+        self._connection.text_factory = str
         return found
 
     def flip_bit(self, table: str, column: str, nth: int) -> bool:
         """Alters one bit of a value at rest: the `nth` row's of a table from its end. Whether there was one."""
-        rows = self._memory.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid DESC LIMIT 1 OFFSET ?", (nth,))
+        rows = self._connection.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid DESC LIMIT 1 OFFSET ?", (nth,))
         names, row = [name for name, *_ in rows.description], rows.fetchone()
         if row is None:
             return False
         found = dict(zip(names, row, strict=True))
-        self._memory.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (_flipped(found[column]), row[0]))
+        self._connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (_flipped(found[column]), row[0]))
         stream = found.get("stream") or found.get("transaction") or ""
         self._ground.saw(RowDamaged, self._node, table=table, key=str(row[0]), stream=str(stream))
         return True
@@ -117,27 +156,22 @@ class Disk:
             return False
         for _ in range(commits):
             self._images.pop()
-        self._restore(self._images[-1])
-        self._seen = self._memory.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
+        self._memory.restore(self._images[-1])
+        self._seen = self._connection.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
         self._ground.saw(RowsLost, self._node, position=self._seen)
         return True
 
-    def _restore(self, image: bytes) -> None:
-        with sqlite3.connect(":memory:") as whole:
-            whole.deserialize(image)
-            whole.backup(self._memory)
-        whole.close()
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._memory.connection
 
 
 class _Writes:
     """Runs what a life of the node writes, one after the other, each as its fate has it."""
 
-    def __init__(self, disk: Disk, life: Life, database: SqliteDatabase) -> None:
-        self._disk, self._life = disk, life
+    def __init__(self, disk: Disk, memory: Memory, life: Life) -> None:
+        self._disk, self._memory, self._life = disk, memory, life
         self._turn = trio.StrictFIFOLock()
-        self._error: sqlite3.Error | None = None
-        event.listen(database.writer, "do_execute", self._fail_if_told)
-        event.listen(database.writer, "do_executemany", self._fail_if_told)
 
     async def __call__(self, work: Callable[..., T], *args: Any) -> T:
         async with self._turn:
@@ -151,19 +185,18 @@ class _Writes:
         life.passes("writing")
         await trio.sleep(fate.before_s)
         life.passes("syncing")
-        self._error = fate.error
+        self._memory.error = fate.error
         if fate.error is not None:
             life.ground.saw(CommitFailed, life.node, cause=str(fate.error))
-        done = work(*args)
+        try:
+            done = work(*args)
+        finally:
+            self._memory.error = None
         self._disk.written()
         life.passes("written")
         await trio.sleep(fate.after_s)
         life.require()
         return done
-
-    def _fail_if_told(self, cursor: object, statement: str, parameters: object, context: object) -> None:
-        if self._error is not None and not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "ROLLBACK")):
-            raise self._error
 
 
 async def _read(life: Life, work: Callable[..., T], *args: Any) -> T:

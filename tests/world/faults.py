@@ -130,6 +130,13 @@ class Faults:
         """Whether the node dies at this point."""
         return False
 
+    def dies_at_step(self, node: str, life: int) -> int | None:
+        """At which step of its tasks this life of a node ends, from 1, at whatever await it is; None: at none.
+
+        Steps are counted where this is a number, and costs a little; `Operator.steps` has the count.
+        """
+        return None
+
     def comes_back_after_s(self, node: str) -> float:
         """How long a node that died stays away."""
         return 5.0

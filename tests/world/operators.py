@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.world.ground import Ground, HostClock, Life, SeededIds
 from tests.world.history import BoundSeen, Finals, NodeStarted
 from tests.world.network import MemoryHttp, Network
 from tests.world.plan import Plan
+from tests.world.steps import Steps
 
 HTTP_PORT, OCPP_PORT = 8089, 9000
 
@@ -104,6 +106,7 @@ class Operator:
         self.disk, self.clock = Disk(ground, name), HostClock()
         self.life: Life | None = None
         self.node: Node | None = None
+        self.steps: Steps | None = None
         self._ground, self._network = ground, network
         self._lives = 0
         self._bounds: dict[str, BoundSeen] = {}
@@ -162,7 +165,7 @@ class Operator:
         self._ground.saw(NodeStarted, self.name, life=life.number)
         self.node = Node(self.config, edges)
         try:
-            with life.scope:
+            with life.scope, self._counted_steps(life):
                 await self.node.run(_Started(serving))
         except Exception as error:
             if life.alive:
@@ -174,6 +177,19 @@ class Operator:
         if crashed:
             await trio.sleep(self._ground.faults.comes_back_after_s(self.name))
             self.start()
+
+    @contextmanager
+    def _counted_steps(self, life: Life) -> Iterator[None]:
+        last = self._ground.faults.dies_at_step(self.name, life.number)
+        if last is None:
+            yield
+            return
+        self.steps = Steps(trio.lowlevel.current_task(), last, partial(life.crash, f"step {last}"))
+        trio.lowlevel.add_instrument(self.steps)
+        try:
+            yield
+        finally:
+            trio.lowlevel.remove_instrument(self.steps)
 
     def _note_bounds(self) -> None:
         for bound, highest, limit in self.node.watermarks if self.node else ():
