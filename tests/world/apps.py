@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -46,11 +45,16 @@ class _Streamed(httpx.AsyncByteStream):
     def __init__(self, told: Told) -> None:
         self._told = told
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._told.piece():
-            yield piece
+    def __aiter__(self) -> _Streamed:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._told.piece()
         if piece is None:
             raise httpx.ReadError("the answer broke off")
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
     async def aclose(self) -> None:
         self._told.close()

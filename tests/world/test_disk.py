@@ -71,7 +71,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(autojump_clock: trio.testing.MockClock) -> Scene:
+def scene() -> Scene:
     return Scene()
 
 
