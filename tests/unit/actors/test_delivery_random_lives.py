@@ -241,6 +241,7 @@ BEGINNINGS = st.sampled_from(
         (),
         (("start", None), ("wait", 0.5)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5)),
+        (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5), ("meter", None)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5), ("stop", None), ("wait", 0.5)),
     )
 )
