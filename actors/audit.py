@@ -123,11 +123,11 @@ def missing_end(connection: Connection, head: Head) -> str | None:
 
 
 def end(connection: Connection) -> Head:
-    """The newest fact of all streams."""
+    """The newest fact of all streams; none where that one has lost its checksum."""
     facts = tables.journal.c
     query = select(facts.position, facts.checksum).order_by(facts.position.desc()).limit(1)
     row = connection.execute(query).one_or_none()
-    return Head(*row) if row else Head(0, b"")
+    return Head(*row) if row and isinstance(row.checksum, bytes) else Head(0, b"")
 
 
 class Chain:

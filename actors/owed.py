@@ -7,21 +7,25 @@ where there is more than a page: then the rest waits there for its turn.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from actors.outbox import Outbox
 from actors.records import Delivery
 from statecharts.bounds import OWED, Watermarks
-from statecharts.delivery import next_wake, ready_at
+from statecharts.delivery import NOTIFY_HOLDS_END_S, next_wake, ready_at
 
 
 class Owed:
-    """The open deliveries to `peer`, at most `bounds.OWED` of them; some are under way."""
+    """The open deliveries to `peer`, at most `bounds.OWED` of them; some are under way.
 
-    def __init__(self, outbox: Outbox, peer: str, watermarks: Watermarks) -> None:
+    None waits longer than `pause_max_s`: where a row says so, its clock was wrong or the row was altered on the disk.
+    """
+
+    def __init__(self, outbox: Outbox, peer: str, watermarks: Watermarks, pause_max_s: float) -> None:
         self._outbox, self._peer, self._watermarks = outbox, peer, watermarks
+        self._pause_max = timedelta(seconds=max(pause_max_s, NOTIFY_HOLDS_END_S))
         self._rows: dict[int, Delivery] = {}
         self._under_way: set[int] = set()
         self._are_all = True
@@ -109,11 +113,13 @@ class Owed:
     def next_at(self, now: datetime) -> datetime | None:
         """When one that must wait may be sent, or a command lapses; None where there is nothing to wait for."""
         lapse = min((row.expires_at for row in self._rows.values() if row.expires_at), default=None)
-        ready = next_wake((at, row) for at, row in self._waiting() if at > now)
+        ready = next_wake((at, row) for at, row in self._waiting(now) if at > now)
         return min((at for at in (lapse, ready) if at), default=None)
 
     def _due(self, now: datetime) -> Iterator[tuple[datetime, Delivery]]:
-        return ((at, row) for at, row in self._waiting() if at <= now)
+        return ((at, row) for at, row in self._waiting(now) if at <= now)
 
-    def _waiting(self) -> Iterator[tuple[datetime, Delivery]]:
-        return ((at, row) for at, row in ready_at(tuple(self._rows.values())) if row.id not in self._under_way)
+    def _waiting(self, now: datetime) -> Iterator[tuple[datetime, Delivery]]:
+        for at, row in ready_at(tuple(self._rows.values())):
+            if row.id not in self._under_way:
+                yield (now if at - now > self._pause_max else at), row

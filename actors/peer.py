@@ -82,7 +82,7 @@ class PeerActor(Actor):
         self.peer = key.partition("/")[2]
         self.data = Peer()
         self.seq = 0
-        self._owed = Owed(context.outbox, self.peer, context.watermarks)
+        self._owed = Owed(context.outbox, self.peer, context.watermarks, context.settings.delivery.retry_cap_s)
         self._progress: dict[str, SourceRequest] = {}
         self._telling: set[str] = set()
         self._wake_at: datetime | None = None

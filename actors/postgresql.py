@@ -81,6 +81,9 @@ class PostgresDatabase:
         connection.execute(sql_update(marks).values(mark=mark))
         return lambda later: later.scalar(select(marks.c.mark)) == mark
 
+    def begin_again(self) -> None:
+        self.writer.dispose()
+
     def hurry(self) -> None:
         """Waits no longer for an answer than a node that ends can."""
         self._patience.answer_s = LEAVING_ANSWER_S

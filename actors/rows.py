@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ATTEMPTS_END = 1 << 30
+_YEAR_9999_US = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def micros(at: datetime) -> int:
@@ -168,6 +170,9 @@ def delivery_row(delivery: NewDelivery) -> Row:
 
 
 def delivery_of(row: AnyRow) -> Delivery:
+    """The delivery of an intact row. What is not sealed is believed as far as it makes sense: no attempts, else."""
+    attempts, next_at = row["attempts"], row["next_at"]
+    tried = isinstance(attempts, int) and 0 <= attempts < _ATTEMPTS_END
     return Delivery(
         id=row["id"],
         message_id=row["message_id"],
@@ -177,11 +182,15 @@ def delivery_of(row: AnyRow) -> Delivery:
         body=row["body"],
         created_at=instant(row["created_at"]),
         expires_at=_instant_or_none(row["expires_at"]),
-        next_at=instant(row["next_at"]),
-        attempts=row["attempts"],
+        next_at=instant(next_at if _is_moment(next_at) else row["created_at"]),
+        attempts=attempts if tried else 0,
         status=DeliveryStatus(row["status"]),
         last_error=row["last_error"],
     )
+
+
+def _is_moment(at_us: object) -> bool:
+    return isinstance(at_us, int) and 0 <= at_us < _YEAR_9999_US
 
 
 def transaction_row(stream: str, view: TransactionView, final: bool) -> Row:

@@ -6,11 +6,13 @@ writer.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from statecharts.bounds import STORE_READERS
@@ -35,6 +37,16 @@ class SqliteDatabase:
 
     def mark(self, _: Connection) -> None:
         """No question is left open: a commit that fails in the file of this process alone has failed."""
+
+    def begin_again(self) -> None:
+        """The writer leaves, but never as the last of all, which would leave its log to be read from the beginning.
+
+        What could not be synced may be whole in there: whoever comes next would find what was told to have failed.
+        """
+        if not self.in_memory:
+            with suppress(DBAPIError), self.reader.connect():
+                pass  # from now on the pool keeps it
+            self.writer.dispose()
 
     def hurry(self) -> None:
         """Nobody is waited for who could be away."""

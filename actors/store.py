@@ -63,6 +63,9 @@ class Database(Protocol):
     def mark(self, connection: Connection) -> Callable[[Connection], bool] | None:
         """A question for a later connection: was this transaction committed? None where a failed commit has failed."""
 
+    def begin_again(self) -> None:
+        """After a failed write or fsync nobody knows what the writer's pages hold: it reads them anew."""
+
     def hurry(self) -> None:
         """The node ends: an answer that does not come soon is waited for no longer."""
 
@@ -261,9 +264,7 @@ class Store:
         connection.exec_driver_sql(f"UPDATE {STEP_TABLE} SET version_num = version_num" if self.trouble else "SELECT 1")
 
     def _lost(self, error: Exception) -> None:
-        # After a failed write or fsync nobody knows what the connection's pages hold: begin again from the file.
-        if not self.database.in_memory:
-            self.database.writer.dispose()
+        self.database.begin_again()
         self._note(cause(error))
 
     def _note(self, trouble: str | None) -> None:

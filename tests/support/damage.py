@@ -11,18 +11,21 @@ import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
+
 from actors import tables
-from actors.answers import open_answers
+from actors.answers import Answers, open_answers
 from actors.journal import Journal, check_journal, open_journal
 from actors.ledger import Ledger
 from actors.outbox import Outbox
+from actors.owed import Owed
 from actors.quarantine import Case, Quarantine
 from actors.records import (
     Alias,
@@ -34,19 +37,21 @@ from actors.records import (
     StoreError,
 )
 from actors.retention import Retention, RetentionSettings
+from actors.store import run_inline
 from statecharts.bounds import Watermarks
 from statecharts.doors import FirstAnswer
 from tests.contracts.samples import NOON, StoppedClock, append, delivery, entry, view
 
 JOURNAL = "journal.db"
-STREAMS = 24
+STREAMS, MORE_STREAMS = 12, 3
 PEER, APP = "NL-MOT", "app"
-ALL = 10_000
+ALL, KEPT_S, PAUSE_MAX_S = 10_000, 1e9, 900
 DAYS = RetentionSettings()
 LONG_AGO = NOON - timedelta(days=200)
 FORM = "any"
+ALTERED = "it was altered on the disk"
 
-Answers = dict[str, Any]
+Given = dict[str, Any]
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -83,7 +88,7 @@ class Truth:
 
     content: bytes
     head: bytes
-    answers: Answers
+    answers: Given
     rows: Rows
 
 
@@ -138,7 +143,9 @@ async def truth_of(folder: Path) -> Truth:
     content, head = (folder / JOURNAL).read_bytes(), (folder / f"{JOURNAL}.head").read_bytes()
     rows = rows_of(folder)
     async with open_journal(url_of(folder), clock=StoppedClock()) as journal:
-        answers = {name: await ask(journal) for name, ask in questions(rows)}
+        answers: Given = {name: await ask(journal) for name, ask in questions(rows)}
+        for name in [name for name in answers if name.startswith("history ")]:
+            answers[name] += answers[name.replace("history", "load")]  # whoever has no snapshot reads all facts
     return Truth(content, head, answers, rows)
 
 
@@ -159,17 +166,14 @@ def questions(rows: Rows) -> Iterator[Question]:
     """All that the node may ask its store, each with a name."""
     for stream in sorted({row[1].decode() for row in rows["journal"]} | {row[0].decode() for row in rows["archive"]}):
         yield f"load {stream}", lambda journal, stream=stream: journal.load(stream)
-        yield f"history {stream}", lambda journal, stream=stream: journal.history(stream, FORM)
-        yield f"view {stream}", lambda journal, stream=stream: Ledger(journal.store).transaction(stream)
+        yield f"history {stream}", lambda journal, stream=stream: _history(journal, stream)
     for key in _keys(rows["aliases"]):
         yield f"alias {key}", lambda journal, key=key: journal.find(*key)
-    for key in _keys(rows["ledger"]):
-        yield f"record {key}", lambda journal, key=key: Ledger(journal.store).entry(*key)
     for key in _keys(rows["answers"]):
         yield f"answer {key}", lambda journal, key=key: _answer(journal, *key)
     for peer in sorted({row[2].decode() for row in rows["deliveries"]}):
-        yield f"owed to {peer}", lambda journal, peer=peer: Outbox(journal.store).pending(peer, ALL, NOON)
-        yield f"parked for {peer}", lambda journal, peer=peer: _items(Outbox(journal.store).parked(peer, limit=ALL))
+        yield f"owed to {peer}", lambda journal, peer=peer: _owed(journal, peer)
+        yield f"parked for {peer}", lambda journal, peer=peer: _parked(journal, peer)
     yield "transactions", lambda journal: _items(Ledger(journal.store).transactions(limit=ALL))
     yield "records", lambda journal: _items(Ledger(journal.store).cdrs(limit=ALL))
     yield "orphans", lambda journal: _items(Ledger(journal.store).orphans(limit=ALL))
@@ -186,9 +190,28 @@ async def _items(page: Awaitable[Any]) -> Any:
     return (await page).items
 
 
+async def _owed(journal: Journal, peer: str) -> Any:
+    """What is to be sent, within the longest pause; how often it was tried and when may be forgotten."""
+    owed = Owed(Outbox(journal.store), peer, Watermarks(), PAUSE_MAX_S)
+    await owed.read(NOON)
+    rows = owed.take(NOON + timedelta(seconds=PAUSE_MAX_S), ALL)
+    return tuple(msgspec.structs.replace(row, attempts=0, next_at=NOON, last_error=None) for row in rows)
+
+
+async def _parked(journal: Journal, peer: str) -> Any:
+    """Those that were put aside when there was no damage yet: an altered one is, too, and said to be so."""
+    page = await Outbox(journal.store).parked(peer, limit=ALL)
+    return tuple(each for each in page.items if not (each.last_error or "").endswith(ALTERED))
+
+
 async def _answer(journal: Journal, app: str, key: str) -> FirstAnswer | None:
-    async with open_answers(journal.store, kept_s=1e9, watermarks=Watermarks()) as answers:
-        return await answers.find(app, key)
+    return await Answers(journal.store, KEPT_S, Watermarks()).find(app, key)
+
+
+async def _history(journal: Journal, stream: str) -> Any:
+    """What an actor knows of itself: its snapshot, and the facts that it reads."""
+    found = await journal.history(stream, FORM)
+    return (*([found.snapshot] if found.snapshot else []), *found.facts)
 
 
 async def lies_of(journal: Journal, truth: Truth) -> list[str]:
@@ -201,23 +224,16 @@ async def lies_of(journal: Journal, truth: Truth) -> list[str]:
             continue
         except Exception as error:  # what nobody foresaw would break the actor that asks
             lies.append(f"{name}: {error!r}")
-            continue
-        if not is_part(found, truth.answers[name]):
-            lies.append(f"{name}: {found!r} instead of {truth.answers[name]!r}")
+        else:
+            lies += [f"{name}: {each!r}" for each in untrue(found, truth.answers[name])]
     return lies
 
 
-def is_part(found: Any, true: Any) -> bool:
-    """Whether an answer says nothing that is not true. What is missing is a loss, and no lie."""
+def untrue(found: Any, true: Any) -> list[Any]:
+    """What an answer says that is not true. What is missing is a loss, and no lie."""
     if isinstance(found, tuple):
-        return all(each in true for each in found)
-    return found is None or found == true or _is_shorter_history(found, true)
-
-
-def _is_shorter_history(found: Any, true: Any) -> bool:
-    if not hasattr(found, "facts"):
-        return False
-    return found.snapshot in (None, true.snapshot) and found.facts == true.facts[: len(found.facts)]
+        return [each for each in found if each not in true]
+    return [] if found in (None, true) else [found]
 
 
 # -- examinations ------------------------------------------------------------------------------------------------------
@@ -233,25 +249,82 @@ async def examined(folder: Path, truth: Truth) -> tuple[Outcome, list[str]]:
     if noticed is None:
         noticed = Outcome.HARMLESS if rows_of(folder) == truth.rows else Outcome.MISSED
     try:
-        async with open_journal(url_of(folder), clock=StoppedClock()) as journal:
+        async with open_journal(url_of(folder), clock=StoppedClock(), run_sync=run_inline) as journal:
             return noticed, await lies_of(journal, truth)
     except StoreError:
         return Outcome.REFUSED if noticed is not Outcome.MISSED else noticed, []
 
 
-async def flipped(folder: Path, truth: Truth, places: Iterator[tuple[int, int]]) -> Tally:
-    """What becomes of a store in which one bit differs, for each of these bytes and bits in turn."""
+async def flips(folder: Path, seed: int, count: int) -> Tally:
+    """What becomes of a store in which one bit of its file differs, for so many bits in turn."""
+    truth = await _sound(folder)
+
+    def flip(place: int, bit: int) -> None:
+        put(folder / "damaged", _with(truth.content, place, bit), truth.head)
+
+    return await _tally(folder, truth, anywhere(truth.content, seed, count), flip)
+
+
+async def flips_in_log(folder: Path, seed: int, count: int) -> Tally:
+    """The same for the log of a node that died: nothing of it has reached the file yet, but for the first rows."""
+    truth = await _sound(folder)
+    begun, log, head = await _died(folder, truth)
+    put(folder / "damaged", begun, head, log)
+    truth = replace(await truth_of(folder / "damaged"), head=head)
+
+    def flip(place: int, bit: int) -> None:
+        put(folder / "damaged", begun, head, _with(log, place, bit))
+
+    return await _tally(folder, truth, anywhere(log, seed, count), flip)
+
+
+async def flips_in_head(folder: Path, seed: int, count: int) -> Tally:
+    """The same for the head, the second file: the journal itself is sound, whatever that one says."""
+    truth = await _sound(folder)
+
+    def flip(place: int, bit: int) -> None:
+        put(folder / "damaged", truth.content, _with(truth.head, place, bit))
+
+    return await _tally(folder, truth, anywhere(truth.head, seed, count), flip)
+
+
+async def _sound(folder: Path) -> Truth:
+    sound = folder / "sound"
+    sound.mkdir()
+    await fill(sound)
+    return await truth_of(sound)
+
+
+async def _died(folder: Path, truth: Truth) -> tuple[bytes, bytes, bytes]:
+    """The file, the log and the head of a node that has gone on with the sound store, and dies."""
+    living = folder / "living"
+    put(living, truth.content, truth.head)
+    async with open_journal(url_of(living), clock=StoppedClock()) as journal:
+        for number in range(STREAMS, STREAMS + MORE_STREAMS):
+            await journal.append(_life(number))
+        names = (JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}.head")
+        content, log, head = [(living / name).read_bytes() for name in names]
+    return content, log, head
+
+
+async def _tally(
+    folder: Path, truth: Truth, places: Iterator[tuple[int, int]], flip: Callable[[int, int], None]
+) -> Tally:
     tally = Tally()
     for place, bit in places:
-        content = bytearray(truth.content)
-        content[place] ^= 1 << bit
-        put(folder, bytes(content), truth.head)
-        tally.add(f"bit {bit} of byte {place}", *await examined(folder, truth))
+        flip(place, bit)
+        tally.add(f"bit {bit} of byte {place}", *await examined(folder / "damaged", truth))
     return tally
 
 
+def _with(content: bytes, place: int, bit: int) -> bytes:
+    flipped = bytearray(content)
+    flipped[place] ^= 1 << bit
+    return bytes(flipped)
+
+
 def anywhere(content: bytes, seed: int, count: int) -> Iterator[tuple[int, int]]:
-    """Places for flips: half of them anywhere in the file, half of them where something is written."""
+    """Places for flips: half of them anywhere, half of them where something is written."""
     chance = Random(seed)
     written = [place for place, byte in enumerate(content) if byte]
     for number in range(count):

@@ -15,9 +15,11 @@ from actors.owed import Owed
 from actors.records import Delivery, StoreUnavailable
 from actors.store import run_inline
 from statecharts.bounds import OWED, Watermarks
+from statecharts.delivery import backoff_s
 from tests.contracts.samples import NOON, StoppedClock, after, append, delivery
 
 IE = "IE-001"
+PAUSE_MAX_S = 900
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def names(rows: Iterable[Delivery]) -> list[str]:
 
 
 async def test_what_is_handed_over_is_sent_once_the_longest_due_first(journal: Journal, outbox: Outbox) -> None:
-    owed = Owed(outbox, IE, Watermarks())
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
     for row in await owe(journal, "s/1", "a", "b", "c"):
         owed.add(row)
     assert names(owed.take(NOON, 2)) == ["a", "b"]
@@ -52,7 +54,7 @@ async def test_what_is_handed_over_is_sent_once_the_longest_due_first(journal: J
 
 
 async def test_what_failed_waits_and_what_is_over_is_gone(journal: Journal, outbox: Outbox) -> None:
-    owed = Owed(outbox, IE, Watermarks())
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
     a, b = await owe(journal, "s/1", "a", "b")
     owed.add(a)
     owed.add(b)
@@ -69,7 +71,7 @@ async def test_what_failed_waits_and_what_is_over_is_gone(journal: Journal, outb
 
 
 async def test_a_command_whose_time_is_over_is_named_at_that_time(journal: Journal, outbox: Outbox) -> None:
-    owed = Owed(outbox, IE, Watermarks())
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
     (command,) = await owe(journal, "s/1", "start", expires_at=after(30))
     owed.add(command)
     owed.take(NOON, 1)
@@ -79,7 +81,7 @@ async def test_a_command_whose_time_is_over_is_named_at_that_time(journal: Journ
 
 async def test_a_page_is_kept_and_the_rest_is_read_when_the_page_runs_out(journal: Journal, outbox: Outbox) -> None:
     watermarks = Watermarks()
-    owed = Owed(outbox, IE, watermarks)
+    owed = Owed(outbox, IE, watermarks, PAUSE_MAX_S)
     every = await owe(journal, "s/1", *(f"m{number}" for number in range(OWED.limit + 50)))
     await owed.read(NOON)
     assert len(owed) == OWED.limit
@@ -102,7 +104,7 @@ async def test_a_page_is_kept_and_the_rest_is_read_when_the_page_runs_out(journa
 
 
 async def test_new_messages_do_not_wait_behind_a_page_of_old_ones_that_failed(journal: Journal, outbox: Outbox) -> None:
-    owed = Owed(outbox, IE, Watermarks())
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
     await owe(journal, "s/1", *(f"m{number}" for number in range(OWED.limit)))
     await owed.read(NOON)
     for row in owed.take(NOON, OWED.limit):
@@ -125,7 +127,7 @@ async def test_what_happens_while_the_table_is_read_is_not_forgotten(journal: Jo
             await go_on.wait()
             return found
 
-    owed = Owed(Slow(journal.store), IE, Watermarks())
+    owed = Owed(Slow(journal.store), IE, Watermarks(), PAUSE_MAX_S)
     delivered, tried = await owe(journal, "s/1", "delivered", "tried")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(owed.read, NOON)
@@ -149,7 +151,7 @@ async def test_what_an_operator_has_opened_again_is_found_however_often_the_stor
             return await super().pending(peer, limit, now)
 
     outbox = Away(journal.store)
-    owed = Owed(outbox, IE, Watermarks())
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
     (parked,) = await owe(journal, "s/1", "parked")
     await outbox.park(parked.id, "told to")
     for number in range(OWED.limit // 2 + 1):
@@ -161,3 +163,38 @@ async def test_what_an_operator_has_opened_again_is_found_however_often_the_stor
             await owed.read_more(NOON)
     await owed.read_more(NOON)
     assert "parked" in names(owed.take(NOON, OWED.limit))
+
+
+# -- what is not sealed ------------------------------------------------------------------------------------------------
+
+
+async def change(journal: Journal, what: str) -> None:
+    await journal.store.write(lambda connection: connection.exec_driver_sql(f"UPDATE deliveries SET {what}"))
+
+
+@pytest.mark.parametrize(
+    "altered",
+    ["next_at = 9223372036854775807", "next_at = next_at + 9000000000000000", "next_at = 'soon'", "next_at = -1 << 62",
+     "next_at = 1.5e300", "next_at = x'00'", "attempts = 'many'", "attempts = 9223372036854775807", "attempts = 1.5",
+     "attempts = x'ff'"],
+)  # fmt: skip
+async def test_a_wait_that_was_altered_on_the_disk_holds_nothing_back(
+    journal: Journal, outbox: Outbox, altered: str
+) -> None:
+    await owe(journal, "s/1", "a")
+    await change(journal, altered)
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
+    await owed.read(NOON)
+    (row,) = owed.take(NOON, 9)
+    assert backoff_s(row.attempts, 0.0, base_s=1, cap_s=PAUSE_MAX_S) >= 0
+    assert await outbox.record_attempt(row.id, row.attempts + 1, NOON, "no answer")
+
+
+async def test_nothing_waits_for_a_clock_that_was_wrong(journal: Journal, outbox: Outbox) -> None:
+    owed = Owed(outbox, IE, Watermarks(), PAUSE_MAX_S)
+    (row,) = await owe(journal, "s/1", "a")
+    owed.add(row)
+    owed.tried(row, after(PAUSE_MAX_S))
+    assert (owed.take(NOON, 9), owed.next_at(NOON)) == ([], after(PAUSE_MAX_S))
+    owed.tried(row, after(10 * 365 * 86_400))
+    assert names(owed.take(NOON, 9)) == ["a"]

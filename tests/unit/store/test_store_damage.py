@@ -4,90 +4,51 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from actors.head import Head, HeadFile
-from actors.journal import Journal, open_journal
-from actors.ledger import Ledger
-from actors.outbox import Outbox
-from actors.records import Fact, StoreError, StreamCorrupt
-from tests.contracts.samples import NOON, StoppedClock, append, delivery, view
+from actors.journal import open_journal
+from actors.records import StreamCorrupt
+from tests.contracts.samples import StoppedClock, append
+from tests.support.cuts import cuts_of_file, cuts_of_log, garbage_after_file, garbage_after_log
+from tests.support.damage import Outcome, flips, flips_in_head, flips_in_log
+from tests.support.long import of_length
 
 STREAMS = 12
+FLIPS = of_length(100, 2_000)
+FLIPS_IN_LOG, FLIPS_IN_HEAD = of_length(10, 200), of_length(5, 100)
+SEED = 14
 
 
 def opening(folder: Path):
     return open_journal(f"sqlite:///{folder}/journal.db", clock=StoppedClock())
 
 
-async def filled(folder: Path) -> dict[str, tuple[Fact, ...]]:
-    """Makes a journal of a few streams and returns what lies in each."""
+async def filled(folder: Path) -> None:
+    """Makes a journal of a few streams."""
     async with opening(folder) as journal:
         for number in range(STREAMS):
-            stream = f"source/{number}"
-            owed = (delivery(stream, transaction=stream, body=b"<energy>11.0</energy>"),)
-            await journal.append(append(stream, 0, "a" * 40, "b" * 40, deliveries=owed, view=view(number)))
-        return {f"source/{number}": await journal.load(f"source/{number}") for number in range(STREAMS)}
+            await journal.append(append(f"source/{number}", 0, "a" * 40, "b" * 40))
 
 
-def with_flipped(folder: Path, whole: bytes, place: int, bit: int) -> Path:
-    """The folder, now with a journal that differs from the whole one in this bit."""
-    folder.mkdir()
-    flipped = bytearray(whole)
-    flipped[place] ^= 1 << bit
-    (folder / "journal.db").write_bytes(flipped)
-    return folder
+@pytest.mark.timeout(of_length(120, 1_200))
+async def test_no_flipped_bit_anywhere_in_the_file_is_ever_used_or_goes_unnoticed(tmp_path: Path) -> None:
+    tally = await flips(tmp_path, SEED, FLIPS)
+    assert tally.wrong == []
+    assert tally.n == FLIPS
+    assert tally.outcomes[Outcome.NOTICED] > FLIPS / 4
 
 
-async def seen(journal: Journal) -> dict[str, object]:
-    """Everything that can be read, by name; what cannot be read is absent."""
-    found: dict[str, object] = {}
-    for number in range(STREAMS):
-        stream = f"source/{number}"
-        for name, reading in (("load", journal.load), ("view", Ledger(journal.store).transaction)):
-            try:
-                found[f"{name} {stream}"] = await reading(stream)
-            except StoreError:
-                continue
-    try:
-        for each in await Outbox(journal.store).pending("IE-001", 100, NOON):
-            found[f"owed {each.message_id}"] = each.body
-    except StoreError:
-        pass
-    return found
+async def test_no_flipped_bit_in_the_log_of_a_node_that_died_is_ever_used(tmp_path: Path) -> None:
+    tally = await flips_in_log(tmp_path, SEED, FLIPS_IN_LOG)
+    assert tally.wrong == []
+    assert tally.outcomes[Outcome.NOTICED] > 0
 
 
-def believable(truth: dict[str, tuple[Fact, ...]], found: dict[str, object]) -> bool:
-    """Whether everything found is true. An end cut off or a row no longer found is a loss, not a lie."""
-    for name, value in found.items():
-        kind, stream = name.split()
-        if kind == "load" and value != truth[stream][: len(value)]:
-            return False
-        if kind == "view" and value not in (None, view(int(stream.partition("/")[2]))):
-            return False
-        if kind == "owed" and value != b"<energy>11.0</energy>":
-            return False
-    return True
-
-
-async def test_no_flipped_bit_anywhere_in_the_file_is_ever_read_as_a_value(tmp_path: Path) -> None:
-    truth = await filled(tmp_path)
-    whole = (tmp_path / "journal.db").read_bytes()
-    in_use = [place for place, byte in enumerate(whole) if byte]  # pages of empty tables are mostly zeros
-    random = Random(14)
-    noticed = 0
-    for number in range(60):
-        place, bit = random.choice(in_use), random.randrange(8)
-        folder = with_flipped(tmp_path / str(number), whole, place, bit)
-        try:
-            async with opening(folder) as journal:
-                assert believable(truth, await seen(journal)), f"bit {bit} of byte {place}"
-                noticed += bool(await journal.check())
-        except StoreError:
-            noticed += 1
-    assert noticed > 5
+async def test_no_flipped_bit_in_the_head_is_ever_used(tmp_path: Path) -> None:
+    tally = await flips_in_head(tmp_path, SEED, FLIPS_IN_HEAD)
+    assert tally.wrong == []
 
 
 async def test_a_flipped_bit_in_a_fact_names_its_stream_and_spares_the_others(tmp_path: Path) -> None:
@@ -143,26 +104,25 @@ async def test_an_unreadable_head_stops_nothing(tmp_path: Path, head: bytes) -> 
         assert await journal.check() == ()
 
 
-async def test_a_journal_without_its_wal_opens_on_a_prefix_of_its_commits(tmp_path: Path) -> None:
-    living = tmp_path / "living"
-    living.mkdir()
-    async with opening(living) as journal:
-        for seq in range(6):
-            await journal.append(append("source/1", seq, f"{seq}"))
-        wal = (living / "journal.db-wal").read_bytes()
-        database, head = (living / "journal.db").read_bytes(), (living / "journal.db.head").read_bytes()
-    random = Random(13)
-    for number, length in enumerate(sorted(random.randrange(len(wal) * 3 // 4, len(wal)) for _ in range(8))):
-        folder = tmp_path / f"cut-{number}"
-        folder.mkdir()
-        (folder / "journal.db").write_bytes(database)
-        (folder / "journal.db-wal").write_bytes(wal[:length])
-        (folder / "journal.db.head").write_bytes(head)
-        async with opening(folder) as journal:
-            facts = await journal.load("source/1")
-            assert [each.data.decode() for each in facts] == [f'"{seq}"' for seq in range(len(facts))]
-            assert len(facts) < 6
-            assert "cut off" in str((await journal.check())[-1])
+@pytest.mark.timeout(of_length(120, 1_200))
+async def test_a_log_cut_anywhere_is_a_prefix_of_its_commits_and_what_is_gone_is_said(tmp_path: Path) -> None:
+    cuts = await cuts_of_log(tmp_path, *of_length((97, 20), (1, 100)))
+    assert cuts.wrong == []
+    assert cuts.noticed == cuts.looked_at - 1  # the first is no cut
+
+
+@pytest.mark.timeout(of_length(120, 1_200))
+async def test_a_file_cut_anywhere_is_not_used_or_said_to_be_cut(tmp_path: Path) -> None:
+    cuts = await cuts_of_file(tmp_path, of_length(499, 1))
+    assert cuts.wrong == []
+    assert cuts.noticed == cuts.n > 0
+
+
+async def test_garbage_at_the_end_is_never_read(tmp_path: Path) -> None:
+    log = await garbage_after_log(tmp_path / "log", SEED, of_length(8, 300))
+    file = await garbage_after_file(tmp_path / "file", SEED, of_length(3, 50))
+    assert log.wrong == file.wrong == []
+    assert file.noticed == 0
 
 
 async def test_the_head_file_gives_back_what_it_was_told_last(tmp_path: Path) -> None:
