@@ -174,6 +174,14 @@ class SimulatedStation:
         """Cuts the connection and stays away for so many seconds."""
         await self._site.turns.tell(partial(self._site.line.drop, away_s))
 
+    async def lose_power(self, away_s: float) -> None:
+        """Ends what runs, and boots again so many seconds later; what it owes it still knows then."""
+        await self._site.turns.tell(partial(self._lose_power, away_s))
+
+    async def configure(self, key: str, value: str) -> None:
+        """Changes its configuration on the spot, as ChangeConfiguration does from afar."""
+        await self._site.turns.tell(partial(self._configure, key, value))
+
     async def _befall(self, connector_id: int, kind: type[Event], **what: Any) -> None:
         await self._site.turns.tell(self.connector(connector_id).later(kind, **what))
 
@@ -216,10 +224,14 @@ class SimulatedStation:
         self._arm_heartbeat()
         self.registered.set()
 
-    def _reboot(self) -> None:
+    def _lose_power(self, away_s: float) -> None:
+        self._end_charges("PowerLoss")
+        self._reboot(away_s)
+
+    def _reboot(self, away_s: float = REBOOT_S) -> None:
         self._site.line.registered = False
         self._site.turns.disarm("boot", "heartbeat")
-        self._site.line.drop(REBOOT_S)
+        self._site.line.drop(away_s)
 
     def _arm_heartbeat(self) -> None:
         interval_s = self._site.configuration.number("HeartbeatInterval")
@@ -284,10 +296,13 @@ class SimulatedStation:
     def _reset(self, command: Reset) -> Reply:
         if command.kind not in _RESET_REASONS:
             return _REJECTED
-        for connector in self._connectors.values():
-            connector.happens(chart.Rebooted, reason=_RESET_REASONS[command.kind])
+        self._end_charges(_RESET_REASONS[command.kind])
         self._site.turns.arm("reboot", REBOOT_AFTER_S, self._reboot)
         return _ACCEPTED
+
+    def _end_charges(self, reason: str) -> None:
+        for connector in self._connectors.values():
+            connector.happens(chart.Rebooted, reason=reason)
 
     def _unlock(self, command: UnlockConnector) -> Reply:
         if command.connector_id not in self._connectors:

@@ -1,4 +1,4 @@
-"""The apps of a world: httpx over the network in memory, and users who want to charge and do not give up easily."""
+"""The apps of a world: httpx over the network in memory, which does not give up easily."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import trio
 
 from tests.world.conversation import Asked
 from tests.world.ground import Ground
-from tests.world.history import DriverDid
 from tests.world.network import Network, NoAnswer, Told
 from tests.world.operators import HTTP_PORT, app_token
-from tests.world.plan import Roaming
 
 PATIENCE_S = 30.0
 """How long an app waits for one answer."""
@@ -21,8 +19,6 @@ AGAIN_AFTER_S, AGAIN_AFTER_MOST_S = 5.0, 160.0
 LOOKS_EVERY_S = 20.0
 GIVES_UP_AFTER_S = 3_600.0
 """How long an app asks for one and the same thing, or waits for a state."""
-
-ENDED = frozenset({"Settled", "Refused", "Expired"})
 
 
 class AppTransport(httpx.AsyncBaseTransport):
@@ -72,40 +68,7 @@ class App:
             headers={"Authorization": f"Bearer {app_token(operator)}"},
         )
 
-    async def charge(self, plan: Roaming, destination: str) -> None:
-        """Authorises, starts, lets the car charge, stops, and waits for the charge record."""
-        await trio.sleep_until(plan.begins_s)
-        self._did(plan, f"wants to charge at {plan.station} of {destination}")
-        asked = {"user_identifier": plan.user, "destination": destination, "local_service_identifier": plan.station}
-        if plan.connector is not None:
-            asked["connector_identifier"] = plan.connector
-        granted = await self.until_answered("POST", "/authorizations", f"{plan.user}-authorize", json=asked)
-        if granted is None or granted["state"] != "Ready":
-            return
-        place = f"/transactions/{granted['transaction_id']}"
-        if not await self._running(plan, place):
-            return
-        self._did(plan, "charges")
-        await trio.sleep(plan.lasts_s)
-        await self._stopped(plan, place)
-
-    async def _running(self, plan: Roaming, place: str) -> bool:
-        """Asks to start, once; whether the car charges then."""
-        if await self.until_answered("POST", f"{place}/start", f"{plan.user}-start") is None:
-            return False
-        seen = await self._until(place, {"TxRunning", "TxFinished", "Ready"} | ENDED)
-        return seen == "TxRunning"
-
-    async def _stopped(self, plan: Roaming, place: str) -> None:
-        """Asks to stop until the charge has stopped, and waits for its record."""
-        for attempt in range(1, 6):
-            self._did(plan, "stops")
-            await self.until_answered("POST", f"{place}/stop", f"{plan.user}-stop-{attempt}")
-            if await self._until(place, {"TxRunning", "TxFinished"} | ENDED) != "TxRunning":
-                break
-        await self._until(place, ENDED)
-
-    async def _until(self, place: str, states: set[str] | frozenset[str]) -> str | None:
+    async def until(self, place: str, states: set[str] | frozenset[str]) -> str | None:
         """Looks until the transaction is in one of these states; None if the app gave up."""
         with trio.move_on_after(GIVES_UP_AFTER_S):
             while True:
@@ -140,9 +103,6 @@ class App:
             except httpx.TransportError:
                 return None
         return None
-
-    def _did(self, plan: Roaming, what: str) -> None:
-        self._ground.saw(DriverDid, self.name, what=f"{plan.user} {what}")
 
 
 def _come_back(answer: httpx.Response) -> bool:

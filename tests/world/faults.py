@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
+    from tests.world.ground import Ground
     from tests.world.world import World
 
 
@@ -103,12 +104,19 @@ class Point(NamedTuple):
 
 
 class Faults:
-    """A world in which nothing goes wrong. `images_kept` is how many older states of a disk are kept for cutting."""
+    """A world in which nothing goes wrong.
+
+    `images_kept` is how many older states of a disk are kept for cutting; a world goes on for `lasts_s` at least.
+    """
 
     images_kept = 0
+    lasts_s = 0.0
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(f"faults/{seed}")
+
+    def begin(self, ground: Ground) -> None:
+        """This is the ground of the world that they befall."""
 
     def of_exchange(self, exchange: Exchange) -> ExchangeFate:
         """What becomes of this request and its answer."""

@@ -30,8 +30,9 @@ class Ground:
         self.counted: Counter[str] = Counter()
         self._numbers = count(1)
         self._points: Counter[str] = Counter()
+        faults.begin(self)
 
-    def saw(self, kind: Callable[..., AnySight], who: str, **what: Any) -> None:
+    def saw(self, kind: Callable[..., AnySight], who: str, /, **what: Any) -> None:
         """Writes down what happens now."""
         self.history.saw(kind(at=trio.current_time(), who=who, **what))
 

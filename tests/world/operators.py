@@ -15,7 +15,7 @@ from protocols.cli.config import Config
 from statecharts.credentials import token_digest
 from tests.world.disk import Disk
 from tests.world.ground import Ground, HostClock, Life, SeededIds
-from tests.world.history import BoundSeen, Finals, NodeStarted
+from tests.world.history import BoundSeen, Finals, NodeStarted, UserBlocked
 from tests.world.network import MemoryHttp, Network
 from tests.world.plan import Plan
 from tests.world.steps import Steps
@@ -142,6 +142,23 @@ class Operator:
             self.node.drain()
             await self.life.over.wait()
 
+    async def redeploy(self, after_s: float) -> None:
+        """Drains the node, and starts it again so much later."""
+        await self.shut_down()
+        await trio.sleep(after_s)
+        self.start()
+
+    async def block_user(self, user: str) -> None:
+        """From now on this user may do nothing new: the node is started again with that in its configuration."""
+        await self.shut_down()
+        users = [
+            each.model_copy(update={"status": "blocked"}) if each.identifier == user else each
+            for each in self.config.users
+        ]
+        self.config = self.config.model_copy(update={"users": users})
+        self._ground.saw(UserBlocked, self.name, user=user)
+        self.start()
+
     def finals(self) -> Finals:
         """The store as it stands, what its last actors knew, and how full everything has been in any life."""
         bounds = tuple(self._bounds.values())
@@ -180,11 +197,17 @@ class Operator:
 
     @contextmanager
     def _counted_steps(self, life: Life) -> Iterator[None]:
-        last = self._ground.faults.dies_at_step(self.name, life.number)
+        faults = self._ground.faults
+        last = faults.dies_at_step(self.name, life.number)
         if last is None:
             yield
             return
-        self.steps = Steps(trio.lowlevel.current_task(), last, partial(life.crash, f"step {last}"))
+
+        def cut() -> None:
+            if self._ground.faults is faults:
+                life.crash(f"step {last}")
+
+        self.steps = Steps(trio.lowlevel.current_task(), last, cut)
         trio.lowlevel.add_instrument(self.steps)
         try:
             yield

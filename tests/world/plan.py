@@ -28,7 +28,10 @@ class StationPlan(Value, frozen=True, kw_only=True):
 
 
 class Roaming(Value, frozen=True, kw_only=True):
-    """An app of the operator `home` lets its user charge at another's station, for so long after it has begun."""
+    """An app of the operator `home` lets its user charge at another's station, for so long after it has begun.
+
+    `habit` is one of `tests.world.visits.HABITS`.
+    """
 
     user: str
     home: str
@@ -36,6 +39,7 @@ class Roaming(Value, frozen=True, kw_only=True):
     connector: str | None
     begins_s: float
     lasts_s: float
+    habit: str = "patient"
 
 
 class Local(Value, frozen=True, kw_only=True):
@@ -53,6 +57,8 @@ class Plan(Value, frozen=True, kw_only=True):
 
     Users and cards are known where they are needed; `users` and `cards` are some more, those of every operator, and
     `blocked` those among them that may do nothing.
+
+    `troubles` are names of `tests.world.swarm.TROUBLES`, for whoever lets them befall the plan.
     """
 
     seed: int
@@ -64,9 +70,14 @@ class Plan(Value, frozen=True, kw_only=True):
     cards: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Plan {self.seed}: {len(self.roaming)} roaming, {len(self.local)} local at {len(self.stations)}>"
+
+    def partners_of(self, operator: str) -> tuple[str, ...]:
+        """All other operators."""
+        return tuple(name for name in self.operators if name != operator)
 
     @property
     def charges(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import trio
 
 from actors.simulated_outbox import Charge
@@ -25,7 +27,9 @@ class Station:
         self.plan, self.clock = plan, HostClock()
         self._ground = ground
         url = f"ws://{plan.operator}:{OCPP_PORT}/ocpp"
-        self.line = Line(ground, network, plan.identity, url, station_password(plan.identity))
+        self.line, self.second_line = (
+            Line(ground, network, plan.identity, url, station_password(plan.identity)) for _ in range(2)
+        )
         self.simulated = SimulatedStation(
             plan.identity,
             connect=self.line.connect,
@@ -58,6 +62,34 @@ class Station:
         if any(charge.id_tag == plan.id_tag and charge.stopped_at is None for charge in self.simulated.charges):
             self._ground.saw(DriverDid, plan.station, what=f"card {plan.id_tag} again at connector {plan.connector}")
             await self.simulated.swipe(plan.connector, plan.id_tag)
+
+    async def unplug_charge_of(self, id_tag: str) -> None:
+        """Somebody pulls the cable of the charge with this idTag, if it runs."""
+        for charge in self.simulated.charges:
+            if charge.id_tag == id_tag and charge.stopped_at is None:
+                await self.simulated.unplug(charge.connector_id)
+
+    async def plug_and_swipe(self, connector: str | None, id_tag: str) -> None:
+        """Somebody plugs in and holds this idTag to the reader."""
+        number = int(connector or 1)
+        await self.simulated.plug(number)
+        await self.simulated.swipe(number, id_tag)
+
+    async def send_home(self) -> None:
+        """Everything works again, and whoever still charges drives off."""
+        for number in range(1, self.plan.connectors + 1):
+            if self.simulated.state(number) == "Faulted":
+                await self.simulated.repair(number)
+        for charge in self.simulated.charges:
+            if charge.stopped_at is None:
+                await self.simulated.unplug(charge.connector_id)
+
+    async def second_socket(self) -> None:
+        """Connects once more, as a station does that believes its line is gone; says nothing, until it is cut."""
+        with suppress(OSError):
+            async with self.second_line.connect() as end:
+                while True:
+                    await end.next_command()
 
     def _saw_charge(self, charge: Charge) -> None:
         self._ground.saw(

@@ -22,12 +22,16 @@ from tests.world.history import AllFinals, FaultsEnded, History, WorldBegan, Wor
 from tests.world.network import Network
 from tests.world.operators import Operator
 from tests.world.plan import Plan, drawn
+from tests.world.rooms import Room
 from tests.world.stations import Station
+from tests.world.visits import Visit
 
 DRAINS_WITHIN_S = 7_200.0
 """How long after the faults have ended everything must have come to its end."""
 
 LOOKS_EVERY_S = 60.0
+REPLAYS_AT_LOOKS = (5, 30, 60)
+"""When an operator's people have sent again what was parked."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,7 @@ class World:
         self.operators = {name: Operator(self.ground, self.network, name, plan) for name in plan.operators}
         self.stations = {each.identity: Station(self.ground, self.network, each) for each in plan.stations}
         self.apps = {name: App(self.ground, self.network, name) for name in plan.operators}
+        self.rooms = {name: Room(self.ground, self.network, name, plan.partners_of(name)) for name in plan.operators}
 
     async def run(self) -> Outcome:
         """Everything that is planned, with its faults; then no more of these, and all comes to its end."""
@@ -79,25 +84,32 @@ class World:
         return await self._ended(drained)
 
     async def _live(self) -> None:
-        """Lets the plan happen, as far as it does in its time."""
+        """Lets the plan happen, as far as it does in its time, and its faults last."""
         with trio.move_on_after(self.plan.ends_s + DRAINS_WITHIN_S):
             async with trio.open_nursery() as people:
                 for roaming in self.plan.roaming:
                     app, station = self.apps[roaming.home], self.stations[roaming.station]
-                    people.start_soon(app.charge, roaming, station.plan.operator)
+                    people.start_soon(Visit(self.ground, app, station, roaming).happen)
                 for local in self.plan.local:
                     people.start_soon(self.stations[local.station].drive, local)
                 if self._script is not None:
                     people.start_soon(self._script, self)
+        await trio.sleep_until(max(self.ground.faults.lasts_s, trio.current_time()))
 
     async def _drain(self) -> bool:
-        """No more faults; whether all that was under way came to its end in time."""
+        """No more faults, and everybody goes home; whether all that was under way came to its end in time."""
         self.ground.faults = Faults()
         self.ground.saw(FaultsEnded, "world")
         for operator in self.operators.values():
             operator.start()
-        until = trio.current_time() + DRAINS_WITHIN_S
-        while not self._is_quiet() and trio.current_time() < until:  # noqa: ASYNC110 - virtual time costs nothing
+        for look in range(int(DRAINS_WITHIN_S / LOOKS_EVERY_S)):
+            if self._is_quiet():
+                break
+            for station in self.stations.values():
+                await station.send_home()
+            if look in REPLAYS_AT_LOOKS:
+                for room in self.rooms.values():
+                    await room.replay_parked()
             await trio.sleep(LOOKS_EVERY_S)
         return self._is_quiet()
 

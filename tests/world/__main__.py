@@ -1,0 +1,89 @@
+"""Plays many worlds and judges each: `python -m tests.world --seeds 1..1000 --minutes 30 --jobs 2`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tests.world.swarm import TROUBLES
+from tests.world.trial import Trial, card, tried
+
+SAYS_EVERY_S = 10.0
+
+
+def asked() -> Namespace:
+    parser = ArgumentParser(prog="python -m tests.world", description=__doc__)
+    parser.add_argument("--seeds", type=_range, default=range(1, 101), metavar="A..B", help="both are played too")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no world after so many")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--stop", action="store_true", help="end at the first world that is objected to")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what it adds up to there")
+    parser.add_argument("--troubles", action="store_true", help="say what can go wrong, and play nothing")
+    return parser.parse_args()
+
+
+def _range(text: str) -> range:
+    first, _, last = text.partition("..")
+    try:
+        return range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise ArgumentTypeError(f"{text} is no range of seeds such as 1..100") from None
+
+
+def trials(seeds: range, jobs: int, until: float) -> Iterator[Trial]:
+    """The trials of these seeds as they come to their end; none begins after `until` (of time.monotonic)."""
+    left = iter(seeds)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running: set[Future[Trial]] = {pool.submit(tried, seed) for seed in islice(left, jobs + 1)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for each in done:
+                yield each.result()
+                if time.monotonic() < until:
+                    running |= {pool.submit(tried, seed) for seed in islice(left, 1)}
+
+
+def main() -> int:
+    wanted = asked()
+    if wanted.troubles:
+        for kind in TROUBLES.values():
+            print(f"{kind.name:18} {kind.row:4} {kind.meaning}")
+        return 0
+    began = said = time.monotonic()
+    found: list[Trial] = []
+    for trial in trials(wanted.seeds, wanted.jobs, began + wanted.minutes * 60):
+        found.append(trial)
+        if trial.objections:
+            print(f"{trial.told}\n", flush=True)
+            if wanted.stop:
+                break
+        if time.monotonic() > said + SAYS_EVERY_S:
+            said = time.monotonic()
+            print(summary(card(found, said - began)), flush=True)
+    told = card(found, time.monotonic() - began)
+    print(summary(told))
+    print(f"probes never met: {', '.join(told['probes_never_met']) or 'none'}")
+    if wanted.json:
+        wanted.json.write_text(json.dumps(told, indent=1))
+    return 1 if told["failed"] else 0
+
+
+def summary(told: dict[str, Any]) -> str:
+    """One line of what has been played so far."""
+    return (
+        f"{told['worlds']} worlds, {len(told['failed'])} objected to {told['failed'][:10]}; "
+        f"{told['worlds_per_minute']} a minute, {told['virtual_hours']} virtual hours, "
+        f"{told['charges_planned']} charges, {told['calls_per_s']} calls/s"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

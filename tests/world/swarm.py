@@ -1,0 +1,100 @@
+"""A whole world with its troubles from a seed alone: who is there, who does what, and what goes wrong meanwhile.
+
+Swarm testing: of all that can go wrong each seed gets a few things, some get one, some get none. What is always there
+hides what would happen without it.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+
+from statecharts.simulated_equipment import BEHAVIOURS
+from tests.world.faults import Faults
+from tests.world.plan import NAMES, Local, Plan, Roaming, StationPlan
+from tests.world.troubles import Trouble, Troubles
+from tests.world.troubles_at_home import AT_HOME
+from tests.world.troubles_on_the_way import ON_THE_WAY
+from tests.world.visits import HABITS
+
+TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME)}
+"""Everything that can go wrong, by its name."""
+
+HOW_MANY = (0, 1, 1, 1, 2, 2, 2, 3, 4, 6, 9)
+PATIENT_SHARE = 0.4
+
+
+def swarm(seed: int) -> Plan:
+    """The plan of this seed, with the names of its troubles."""
+    chance = random.Random(f"swarm/{seed}")
+    operators = NAMES[: chance.choice((2, 2, 2, 3, 3, 4))]
+    stations = tuple(
+        StationPlan(
+            identity=f"{name}-CS{number:02}",
+            operator=name,
+            connectors=chance.choice((1, 1, 2)),
+            behaviour=chance.choice(("normal", "normal", "normal", *BEHAVIOURS)),
+            power_w=chance.choice((3_700, 11_000, 22_000, 150_000)),
+        )
+        for name in operators
+        for number in range(1, chance.choice((1, 1, 2)) + 1)
+    )
+    habits = chance.sample(list(HABITS), chance.randint(1, len(HABITS)))
+    spread_s = chance.choice((300.0, 1_800.0, 3_600.0))
+    lasts_s = chance.choice((120.0, 900.0, 2_400.0))
+    roaming = (
+        _roaming(chance, operators, stations, habits, (spread_s, lasts_s), number)
+        for number in range(chance.randint(2, 8))
+    )
+    local = (_local(chance, stations, (spread_s, lasts_s), number) for number in range(chance.choice((0, 1, 2, 4))))
+    troubles = chance.sample(list(TROUBLES), chance.choice(HOW_MANY))
+    plan = Plan(seed=seed, operators=operators, stations=stations, roaming=tuple(roaming), local=tuple(local))
+    return msgspec.structs.replace(plan, troubles=tuple(troubles), settings=_settings(plan, troubles))
+
+
+def troubles_of(plan: Plan) -> Faults:
+    """The troubles that a plan names. Raises KeyError for one that does not exist."""
+    return Troubles(plan, [TROUBLES[name] for name in plan.troubles])
+
+
+def _settings(plan: Plan, troubles: list[str]) -> dict[str, Any]:
+    """A world that goes on for days has seldom heartbeats: they would be all that happens in it."""
+    lasts_s = Troubles(plan, [TROUBLES[name] for name in troubles]).lasts_s
+    return {"ocpp": {"heartbeat_interval_s": 21_600}} if lasts_s > 40_000 else {}
+
+
+def _roaming(
+    chance: random.Random,
+    operators: tuple[str, ...],
+    stations: tuple[StationPlan, ...],
+    habits: list[str],
+    times_s: tuple[float, float],
+    number: int,
+) -> Roaming:
+    station = chance.choice(stations)
+    home = chance.choice([name for name in operators if name != station.operator])
+    connector = chance.choice((None, *(str(one) for one in range(1, station.connectors + 1))))
+    return Roaming(
+        user=f"roamer-{chance.choice((number, number, number // 2))}",
+        home=home,
+        station=station.identity,
+        connector=connector,
+        begins_s=round(chance.uniform(5, times_s[0]), 1),
+        lasts_s=round(chance.uniform(0.1, 1) * times_s[1], 1),
+        habit="patient" if chance.random() < PATIENT_SHARE else chance.choice(habits),
+    )
+
+
+def _local(
+    chance: random.Random, stations: tuple[StationPlan, ...], times_s: tuple[float, float], number: int
+) -> Local:
+    station = chance.choice(stations)
+    return Local(
+        id_tag=f"CARD{number:04}",
+        station=station.identity,
+        connector=chance.randint(1, station.connectors),
+        begins_s=round(chance.uniform(5, times_s[0]), 1),
+        lasts_s=round(chance.uniform(0.1, 1) * times_s[1], 1),
+    )

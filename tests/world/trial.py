@@ -1,0 +1,159 @@
+"""A seed put to the test: its world is played, all that it leaves behind is judged, and told so that it helps."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from tests.support.sizes import ROOT
+from tests.world.checker import Verdict, check
+from tests.world.checker.coverage import TRANSACTIONS, Steps, counted_steps, covered
+from tests.world.checker.probes import never_met
+from tests.world.checker.verdict import Figure, summed
+from tests.world.history import History
+from tests.world.plan import Plan
+from tests.world.swarm import swarm, troubles_of
+from tests.world.world import Outcome, play
+
+LAST_EVENTS = 50
+
+EXPECTED = {
+    "store.unavailable": {"disk-full", "write-fails"},
+    "journal.cut_off": {"cut-tail"},
+}
+"""What a node may log as an error, in worlds with one of these troubles."""
+
+DAMAGING = frozenset({"flipped-bit", "cut-tail"})
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One seed. `objections` are in words, and `told` is all that whoever looks for the cause wants to see."""
+
+    seed: int
+    troubles: tuple[str, ...]
+    objections: tuple[str, ...] = ()
+    told: str = ""
+    digest: str = ""
+    figures: tuple[Figure, ...] = ()
+    probes: dict[str, int] = {}
+    excused: int = 0
+    steps: tuple[tuple[str, str, str, int], ...] = ()
+    charges: int = 0
+    virtual_s: float = 0.0
+    cpu_s: float = 0.0
+    calls: dict[str, int] = {}
+
+
+def tried(seed: int, plan: Plan | None = None) -> Trial:
+    """Plays this seed's world, or this plan, and judges it."""
+    plan = plan or swarm(seed)
+    began = time.process_time()
+    try:
+        with counted_steps() as steps:
+            outcome = play(plan, troubles_of(plan))
+    except Exception as error:
+        told = "".join(traceback.format_exception(error))
+        objection = f"the world broke: {error!r}"
+        return Trial(seed=seed, troubles=plan.troubles, objections=(objection,), told=_told(plan, [objection], told))
+    return _judged(plan, outcome, steps, began)
+
+
+def _judged(plan: Plan, outcome: Outcome, steps: Steps, began: float) -> Trial:
+    verdict = check(outcome.history, outcome.finals)
+    objections = tuple(_objections(plan, outcome, verdict))
+    last = "\n".join(outcome.history.timeline(last=LAST_EVENTS))
+    return Trial(
+        seed=plan.seed,
+        troubles=plan.troubles,
+        objections=objections,
+        told=_told(plan, objections, last) if objections else "",
+        digest=outcome.history.digest(),
+        figures=verdict.figures,
+        probes=verdict.probes,
+        excused=len(verdict.excuses),
+        steps=tuple((*pair, count) for pair, count in sorted(steps.pairs.items())),
+        charges=plan.charges,
+        virtual_s=outcome.virtual_s,
+        cpu_s=time.process_time() - began,
+        calls=outcome.counted,
+    )
+
+
+def _objections(plan: Plan, outcome: Outcome, verdict: Verdict) -> Iterator[str]:
+    yield from outcome.failures
+    yield from (f"logged: {line}" for line in dict.fromkeys(outcome.logged) if not _is_expected(plan, line))
+    yield from map(str, verdict.violations)
+
+
+def _is_expected(plan: Plan, line: str) -> bool:
+    if DAMAGING & set(plan.troubles):
+        return True
+    return any(event in line and causes & set(plan.troubles) for event, causes in EXPECTED.items())
+
+
+def _told(plan: Plan, objections: Iterable[str], last: str) -> str:
+    lines = [
+        f"seed {plan.seed} at {commit()}",
+        f"plan {msgspec.to_builtins(plan)}",
+        f"with {troubles_of(plan)}",
+        *(f"- {objection}" for objection in objections),
+        f"the last {LAST_EVENTS} events:",
+        last,
+        f"play it again: node.py replay --seed {plan.seed}",
+    ]
+    return "\n".join(lines)
+
+
+def commit() -> str:
+    """The commit of this checkout, as git describes it; "?" without git."""
+    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "?"
+
+
+def replayed(seed: int) -> History:
+    """The history of this seed's world."""
+    plan = swarm(seed)
+    return play(plan, troubles_of(plan)).history
+
+
+# -- many --------------------------------------------------------------------------------------------------------------
+
+
+def card(trials: Iterable[Trial], wall_s: float) -> dict[str, Any]:
+    """What many trials add up to, as plain data: figures each with its n, probes, coverage, and how fast it went."""
+    trials = list(trials)
+    pairs: Counter[tuple[str, str, str]] = Counter()
+    probes: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for trial in trials:
+        pairs.update({(chart, state, event): count for chart, state, event, count in trial.steps})
+        probes.update(trial.probes)
+        calls.update(trial.calls)
+    return {
+        "commit": commit(),
+        "seeds": [min((t.seed for t in trials), default=0), max((t.seed for t in trials), default=0)],
+        "worlds": len(trials),
+        "failed": [trial.seed for trial in trials if trial.objections],
+        "virtual_hours": round(sum(trial.virtual_s for trial in trials) / 3_600, 1),
+        "charges_planned": sum(trial.charges for trial in trials),
+        "excused": sum(trial.excused for trial in trials),
+        "figures": {f.name: {"value": f.value, "n": f.n} for f in summed(f for t in trials for f in t.figures)},
+        "troubles": dict(Counter(name for trial in trials for name in trial.troubles)),
+        "probes": dict(probes),
+        "probes_never_met": never_met(trial.probes for trial in trials),
+        "pairs": {c.chart: {"met": c.met, "of": c.pairs, "missed": c.missed} for c in covered(pairs, TRANSACTIONS)},
+        "calls": dict(calls),
+        "wall_s": round(wall_s, 1),
+        "cpu_s": round(sum(trial.cpu_s for trial in trials), 1),
+        "worlds_per_minute": round(60 * len(trials) / wall_s, 1) if wall_s else 0.0,
+        "calls_per_s": round(sum(calls.values()) / wall_s, 1) if wall_s else 0.0,
+    }
