@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.world.checker import CHECKS, Verdict, check
+from statecharts import peer
+from tests.world.checker import CHECKS, Verdict, check, i12_blast
+from tests.world.checker.coverage import counted_steps, covered
+from tests.world.checker.evidence import Evidence
+from tests.world.checker.probes import PROBES, never_met
+from tests.world.checker.verdict import Figure, summed
 from tests.world.forgeries import FORGERIES, Forgery, World
 from tests.world.good_story import good_story
-from tests.world.history import Finals, History
+from tests.world.history import Finals, History, RowDamaged, RowsLost
+from tests.world.story import EPOCH
 
 
 @cache
@@ -54,3 +60,67 @@ def test_a_forged_history_is_objected_to_by_name(forgery: Forgery, pick: Any) ->
 
 def test_every_invariant_of_one_world_has_its_forgeries() -> None:
     assert {forgery.invariant for forgery in FORGERIES} == CHECKS.keys()
+
+
+def test_an_attack_that_changes_what_another_gets_is_objected_to() -> None:
+    calm, spared = Evidence(*good()), ("CS1", "anna")
+    assert not i12_blast.check(calm, Evidence(*good()), spared).violations
+    rows = World(*good(), first).all_rows("transactions")
+    node, row = next((node, row) for node, row in rows if row["role"] == "source")
+    for change in ({"state": "Expired"}, {"energy_wh": 1}):
+        world = World(*good(), first)
+        world.change_document(node, "transactions", row, **change)
+        attacked = Evidence(world.history, world.finals)
+        assert {v.invariant for v in i12_blast.check(calm, attacked, spared).violations} == {"I12"}
+        assert not i12_blast.check(calm, attacked, ("somebody else",)).violations
+
+
+def test_damage_at_rest_excuses_what_it_hit_and_nothing_else() -> None:
+    for hit, other in (("destination/0A1B2C3D4E5F", "local/2"), ("local/2", "destination/0A1B2C3D4E5F")):
+        world = World(*good(), first)
+        for stream in (hit, other):
+            row = next(each for each in world.rows("AWAY", "journal") if each["stream"] == stream)
+            world.change_row("AWAY", "journal", row, data=b"{}")
+        world.sights.insert(-1, RowDamaged(at=world.sights[-1].at, who="AWAY", table="journal", key="1", stream=hit))
+        verdict = check(world.history, world.finals)
+        assert [hit in excuse.what for excuse in verdict.excuses] == [True]
+        assert [other in violation.what for violation in verdict.violations] == [True]
+
+
+def test_a_cut_tail_excuses_the_rows_that_are_gone() -> None:
+    world = World(*good(), first)
+    journal = world.rows("AWAY", "journal")
+    world.set_rows("AWAY", "journal", journal[:-1])
+    assert "I8" in check(world.history, world.finals).broken
+    world.sights.insert(-1, RowsLost(at=world.sights[-1].at, who="AWAY", position=journal[-2]["position"]))
+    verdict = check(world.history, world.finals)
+    assert "I8" not in verdict.broken
+    assert not [v for v in verdict.violations if "local/2" not in v.what and "station/CS1" not in v.what]
+
+
+def test_probes_count_what_was_met_and_name_what_was_not() -> None:
+    counts = check(*good()).probes
+    assert counts["card charge"] == 1 and counts["crash"] == 0
+    assert len(counts) == len(PROBES) >= 30
+    assert "card charge" not in never_met([counts]) and "crash" in never_met([counts])
+    assert never_met([dict.fromkeys(counts, 1), counts]) == ()
+
+
+def test_figures_of_many_worlds_add_up_and_the_worst_stays_the_worst() -> None:
+    one = (Figure(name="lost", value=1, n=5), Figure(name="p99", value=3.0, n=5, worst=True))
+    two = (Figure(name="lost", value=0, n=2), Figure(name="p99", value=4.0, n=1, worst=True))
+    assert summed([*one, *two]) == (
+        Figure(name="lost", value=1, n=7),
+        Figure(name="p99", value=4.0, n=6, worst=True),
+    )
+
+
+def test_steps_of_charts_are_counted_only_while_somebody_counts() -> None:
+    chart, blocked = peer.CHART, peer.BlockPeer(at=EPOCH)
+    with counted_steps() as steps:
+        chart.step(peer.Peer(), blocked)
+        chart.step(peer.Peer(state=peer.S.BLOCKED), blocked)
+    chart.step(peer.Peer(), peer.UnblockPeer(at=EPOCH))
+    assert dict(steps.pairs) == {("peer", "Up", "BlockPeer"): 1, ("peer", "Blocked", "BlockPeer"): 1}
+    (found,) = covered(steps.pairs, ("peer",))
+    assert (found.met, found.pairs) == (2, 16) and ("Up", "UnblockPeer") in found.missed

@@ -110,6 +110,11 @@ class Charge:
         return self.verdicts[0][0] if self.verdicts else None
 
     @property
+    def goes_on(self) -> bool:
+        """Whether its station still charges when all is over."""
+        return self.truth is not None and self.truth.stopped_at is None
+
+    @property
     def stop(self) -> Call | None:
         """The stop that was acknowledged; None while the station still owes it."""
         return next((call for call in self.stops if any(True for _ in call.results)), None)

@@ -35,8 +35,8 @@ class Active(msgspec.Struct, frozen=True):
 class Board:
     """Who is active where, while a journal is read."""
 
-    def __init__(self, notes: Notes, what: str) -> None:
-        self._notes, self._what = notes, what
+    def __init__(self, evidence: Evidence, notes: Notes, what: str) -> None:
+        self._evidence, self._notes, self._what = evidence, notes, what
         self._active: defaultdict[Evse, dict[str, Active]] = defaultdict(dict)
         self.most = 0
 
@@ -47,7 +47,7 @@ class Board:
         if others and not past:
             node, station, connector = evse
             what = f"{name} began at {station}/{connector} of {node} while {others[0].name} was active in {self._what}"
-            self._notes.object(what, others[0].sight, sight)
+            self._notes.object_unless(self._evidence.excuse(node, others[0].name), what, others[0].sight, sight)
         here[name] = Active(name, began, past, sight)
         self.most = max(self.most, sum(not each.past for each in here.values()))
 
@@ -59,7 +59,7 @@ class Board:
 
 def check(evidence: Evidence) -> Finding:
     notes = Notes("I3")
-    books, streams = Board(notes, "the station's book"), Board(notes, "the transactions")
+    books, streams = Board(evidence, notes, "the station's book"), Board(evidence, notes, "the transactions")
     starts = 0
     for node in evidence.nodes:
         places: dict[str, str] = {}

@@ -32,9 +32,12 @@ def check(evidence: Evidence) -> Finding:
         elif last.to_state in ENDINGS and stream.startswith(("destination/", "local/")):
             _has_reason(evidence, notes, node, stream)
     stuck = len(notes.violations)
-    if not all(sight.drained for sight in evidence.history.of(WorldEnded)):
+    _owed(evidence, notes)
+    going_on = [charge for charge in evidence.charges if charge.goes_on]
+    if not going_on and not all(sight.drained for sight in evidence.history.of(WorldEnded)):
         damage = "some of it was damaged at rest" if any(evidence.damaged.values()) else None
         notes.object_unless(damage, "the world did not drain in time", evidence.history.sights[-1])
+    notes.count("charges that truly go on", len(going_on), len(evidence.charges))
     notes.count("sessions stuck", stuck, len(sessions))
     times = [took for _, stream, rows in sessions for took in _time_to_end(stream, rows)]
     for share in (0.5, 0.99):
@@ -48,12 +51,21 @@ def _role(stream: str) -> str:
 
 def _may_go_on(evidence: Evidence, node: str, stream: str) -> bool:
     """Whether a station truly still charges for it, or its record was parked because somebody refused it."""
-    number = evidence.views.get((node, stream), {}).get("station_transaction_id")
-    name = stream.partition("/")[2]
-    charges = (c for c in evidence.charges if c.node == node and (c.number == number or c.id_tag.upper() == name))
-    if any(charge.truth is not None and charge.truth.stopped_at is None for charge in charges):
-        return True
-    return _record_is_parked(evidence, node, stream)
+    view = evidence.views.get((node, stream), {})
+    number, name = view.get("station_transaction_id"), view.get("authorization_identifier", "")
+    at = view.get("pms_identifier") if stream.startswith("source/") else node
+    here = [charge for charge in evidence.charges if charge.node == at]
+    mine = [c for c in here if c.id_tag.upper() == name or (number is not None and evidence.number_of(c) == number)]
+    return any(charge.goes_on for charge in mine) or _record_is_parked(evidence, node, stream)
+
+
+def _owed(evidence: Evidence, notes: Notes) -> None:
+    """Nothing that a partner is owed is still on its way."""
+    for node in evidence.nodes:
+        for row in evidence.rows(node, "deliveries"):
+            if row["status"] == "pending":
+                what = f"{node} still owes {row['operation']} of {row['transaction']} to {row.get('peer')}"
+                notes.object_unless(_excuse(evidence, node, str(row["transaction"])), what)
 
 
 def _record_is_parked(evidence: Evidence, node: str, stream: str) -> bool:
