@@ -83,9 +83,9 @@ class Meter:
             self.started_at, self.meter_start_wh = self.roaming.local.clock.now(), self.register_wh
             await self.tell()
 
-    async def meter(self) -> None:
+    async def meter(self, wh: int) -> None:
         if self.charging:
-            self.register_wh += 137
+            self.register_wh += wh
             if self.online and self.number is not None:
                 await self.roaming.station.meter(self.number, self.register_wh, in_kwh=self.in_kwh)
                 self.acknowledged_wh = self.register_wh
@@ -229,7 +229,8 @@ async def take(life: Life, step: tuple[str, Any]) -> None:
 SIDES = st.sampled_from(("there", "back"))
 STEPS = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from((0.5, 5, 40, 120))),
-    st.tuples(st.sampled_from(("start", "stop", "charge_now", "obey", "meter", "end", "boot")), st.none()),
+    st.tuples(st.sampled_from(("start", "stop", "charge_now", "obey", "end", "boot")), st.none()),
+    st.tuples(st.just("meter"), st.integers(1, 3_000)),
     st.tuples(st.just("go"), st.booleans()),
     st.tuples(st.just("restart"), st.sampled_from(("home", "local"))),
     st.tuples(st.sampled_from(("lose", "fail", "decline", "down")), SIDES),
@@ -241,7 +242,8 @@ BEGINNINGS = st.sampled_from(
         (),
         (("start", None), ("wait", 0.5)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5)),
-        (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5), ("meter", None)),
+        (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5), ("meter", 137)),
+        (("start", None), ("wait", 0.5), ("charge_now", None), ("down", "back"), ("end", None), ("wait", 40)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5), ("stop", None), ("wait", 0.5)),
     )
 )
