@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.mutants.workloads import Workload
+from tests.mutants.workloads import Workload, Worlds
 
 # -- random ------------------------------------------------------------------------------------------------------------
 
+WORLDS = Worlds("simulated worlds")
 TWO_OPERATORS = Workload("two operators", ("tests/unit/actors/test_delivery_random_lives.py",), tries=150)
 SOURCE = Workload("the Source's chart", ("tests/models/test_model_source.py",))
 DESTINATION = Workload("the Destination's chart", ("tests/models/test_model_destination.py",))
@@ -66,7 +67,7 @@ class Mutant:
     name: str
     what: str
     breaks: str
-    workloads: tuple[Workload, ...]
+    workloads: tuple[Workload | Worlds, ...]
     seen: str = ""
     why_a_suite: str = ""
 
@@ -84,7 +85,7 @@ MUTANTS = (
         "m02-refused-starts-share-a-stream",
         "all starts whose idTag was refused are kept as one and the same transaction",
         "I1, I5",
-        (CRASH_SWEEP, CHARGES),
+        (WORLDS, CHARGES),
         seen="M2: maeve",
     ),
     Mutant(
@@ -98,7 +99,7 @@ MUTANTS = (
         "m04-any-known-card-charges",
         "whoever is known may charge, blocked or expired or not",
         "I7",
-        (CHARGES,),
+        (WORLDS, CHARGES),
         seen="M4: maeve",
     ),
     Mutant(
@@ -126,7 +127,7 @@ MUTANTS = (
         "m07-end-written-in-two",
         "the fact and what it owes to the partner are written one after the other",
         "I1",
-        (CRASH_SWEEP,),
+        (WORLDS, CRASH_SWEEP),
         seen="M7: CitrineOS",
     ),
     Mutant(
@@ -147,7 +148,7 @@ MUTANTS = (
         "m09-call-error-is-a-yes",
         "a CALLERROR to a command counts as its acceptance",
         "I4",
-        (STATIONS,),
+        (WORLDS, STATIONS),
         seen="M9: mobilityhouse/ocpp",
     ),
     Mutant(
@@ -198,22 +199,25 @@ MUTANTS = (
         "acknowledged-before-written",
         "a StopTransaction is answered while it is still being made durable",
         "I8",
-        (CRASH_SWEEP,),
+        (WORLDS, CRASH_SWEEP),
     ),
     Mutant(
-        "acted-before-written", "a command leaves before the fact that justifies it is on disk", "I8", (CRASH_SWEEP,)
+        "acted-before-written",
+        "a command leaves before the fact that justifies it is on disk",
+        "I8",
+        (WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "failed-batch-acknowledged",
         "appends whose commit failed are told that they are stored",
         "I8",
-        (STORE,),
+        (WORLDS, STORE),
     ),
     Mutant(
         "cancelled-write-swallowed",
         "a write that was cancelled counts as done",
         "I8",
-        (CRASH_SWEEP,),
+        (WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "only-the-newest-request-is-known",
@@ -262,13 +266,13 @@ MUTANTS = (
         "one-key-for-all-apps",
         "an Idempotency-Key belongs to the node and not to the app",
         "I2, I7",
-        (APPS,),
+        (WORLDS, APPS),
     ),
     Mutant(
         "start-sent-again-after-restart",
         "a RemoteStart is sent once more when its node comes back",
         "I2",
-        (CRASH_SWEEP,),
+        (WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "results-hold-back-the-record",
@@ -322,19 +326,19 @@ MUTANTS = (
         "two-charges-on-a-connector",
         "a start does not end the charge that was open on its connector",
         "I3",
-        (CRASH_SWEEP,),
+        (WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "held-connector-given-again",
         "a connector that is held for a start is promised to another one as well",
         "I3",
-        (CHARGES,),
+        (WORLDS, CHARGES),
     ),
     Mutant(
         "unknown-stop-dropped",
         "a stop of a charge that is not known is answered and forgotten",
         "I1, I5",
-        (CRASH_SWEEP,),
+        (WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "final-state-forgotten",
@@ -364,13 +368,13 @@ MUTANTS = (
         "head-not-written",
         "where the journal ends is not remembered, so that a cut end is not noticed",
         "I8",
-        (STORE,),
+        (WORLDS, STORE),
     ),
     Mutant(
         "checksums-not-verified",
         "rows are loaded without being compared with their checksums",
         "I9",
-        (STORE,),
+        (WORLDS, STORE),
     ),
     Mutant(
         "answer-with-anothers-id",
@@ -394,6 +398,6 @@ MUTANTS = (
         "garbage-is-an-answer",
         "an answer that does not satisfy the schema counts as one",
         "I1",
-        (PARTNERS,),
+        (WORLDS, PARTNERS),
     ),
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.mutants.planting import DoesNotApply, house_with
 from tests.mutants.table import Mutant
-from tests.mutants.workloads import CannotRun, Verdict, Workload
+from tests.mutants.workloads import CannotRun, Verdict, Workload, Worlds
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Trial:
     """What came of one bug. `tries` has an entry per seed, None where nothing objected."""
 
     mutant: Mutant
-    by: Workload | None = None
+    by: Workload | Worlds | None = None
     tries: list[int | None] = field(default_factory=list)
     objection: str = ""
     trouble: str = ""
@@ -90,13 +90,13 @@ def _try_in(folder: Path, trial: Trial, seeds: tuple[int, ...]) -> None:
             return
 
 
-def _verdicts(workload: Workload, folder: Path, seeds: tuple[int, ...]) -> Iterator[Verdict]:
+def _verdicts(workload: Workload | Worlds, folder: Path, seeds: tuple[int, ...]) -> Iterator[Verdict]:
     """One per seed; of a suite, which would say the same each time, one in all."""
     for seed in seeds if workload.is_random else seeds[:1]:
         yield workload.run(folder, seed)
 
 
-def unsound(workloads: Iterable[Workload], seed: int) -> Iterator[str]:
+def unsound(workloads: Iterable[Workload | Worlds], seed: int) -> Iterator[str]:
     """The objections to a house without a bug: there must be none, or what is found means nothing."""
     with house_with(None) as folder:
         for workload in workloads:
