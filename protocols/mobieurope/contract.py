@@ -40,6 +40,9 @@ class Contract(NamedTuple):
     schema: etree.XMLSchema
     operations: dict[str, type[RoamingRequest]]
 
+    def __hash__(self) -> int:
+        return hash(self.path)
+
     def check(self, content: etree._Element) -> str | None:
         """Why this request or answer does not satisfy the schema; None if it does."""
         return check(content, self.schema)

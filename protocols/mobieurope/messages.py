@@ -10,6 +10,7 @@ own schema would refuse legal requests). Its models therefore declare no more th
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from protocols.mobieurope import envelope
@@ -204,7 +205,9 @@ def _declared(request: type[RoamingRequest]) -> Any:
     )(declaration)
 
 
+@cache
 def _endpoint(contract: Contract, protocol: Any) -> _Endpoint:
+    """spyne's reading of a contract, once per process: it takes milliseconds, and knows nothing of whose it is."""
     operations = {name: _declared(request) for name, request in contract.operations.items()}
     service = type(Service)("PmsServerService", (Service,), operations)
     # xsi:type would let the sender choose the class

@@ -6,14 +6,34 @@ import os
 import subprocess
 import sys
 
+from protocols.mobieurope.client import _document
+from protocols.mobieurope.contract import destination_contract, source_contract
+from protocols.mobieurope.messages import _endpoint
+from protocols.ocpp.schemas import payload
 from tests.support.sizes import ROOT
+from tests.world.disk import empty_image
+from tests.world.faults import Exchange, ExchangeFate, Faults, Frame, FrameFate, Point
 from tests.world.history import ChargeSeen
 from tests.world.plan import drawn
 from tests.world.world import play
 
 
+class Deadly(Faults):
+    """Nodes die here and there; requests and messages come late, twice or not at all."""
+
+    def at(self, point: Point) -> bool:
+        return self.random.random() < 0.005
+
+    def of_exchange(self, exchange: Exchange) -> ExchangeFate:
+        return ExchangeFate(lost=self.random.random() < 0.02, delay_s=5 * self.random.random())
+
+    def of_frame(self, frame: Frame) -> FrameFate:
+        return FrameFate(arrives_after_s=(0.0, 2.0) if self.random.random() < 0.05 else (self.random.random(),))
+
+
 def digest_of(seed: int) -> str:
-    return play(drawn(seed, roaming=2, local=2)).history.digest()
+    """The hash of a world in which much goes wrong."""
+    return play(drawn(seed, roaming=2, local=2), Deadly(seed)).history.digest()
 
 
 def digest_elsewhere(seed: int, hash_seed: str) -> str:
@@ -33,6 +53,14 @@ def test_worlds_of_different_seeds_differ_and_one_leaves_nothing_behind_for_the_
     first, second = digest_of(7), digest_of(8)
     assert first != second
     assert (digest_of(7), digest_of(8)) == (first, second)
+
+
+def test_worlds_share_what_takes_long_to_make() -> None:
+    made = [_document, _endpoint, destination_contract, source_contract, payload, empty_image]
+    play(drawn(1, roaming=1, local=1))
+    before = [each.cache_info().misses for each in made]
+    play(drawn(2, roaming=1, local=1))
+    assert [each.cache_info().misses for each in made] == before
 
 
 def test_in_a_peaceful_world_every_charge_comes_to_its_record() -> None:
