@@ -92,11 +92,11 @@ class DiesSoon(Faults):
     """Each of the first lives ends at a step of its tasks, wherever that is."""
 
     def dies_at_step(self, node: str, life: int) -> int | None:
-        return {1: 150, 2: 200}.get(life)
+        return {1: 150, 2: 100}.get(life)
 
 
 def test_a_node_that_dies_in_the_middle_of_anything_finds_its_station_again() -> None:
     outcome = play(PLAN, DiesSoon())
     assert outcome.failures == () and outcome.drained and locals_of(outcome) == ["Settled"]
-    assert [sight.point for sight in outcome.history.of(NodeCrashed)] == ["step 150", "step 200"]
+    assert [sight.point for sight in outcome.history.of(NodeCrashed)] == ["step 150", "step 100"]
     assert len([*outcome.history.of(LineOpened)]) > 1
