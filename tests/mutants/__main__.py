@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.mutants.table import MUTANTS
+from tests.mutants.table import MUTANTS, Mutant
 from tests.mutants.trial import Trial, scorecard, try_all, unsound
 
 
 def asked() -> Namespace:
     parser = ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help="this bug alone; may be given again")
+    parser.add_argument("--by", metavar="NAME", help="with this workload alone")
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds each random workload begins with")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1, help="how many bugs to try at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as data")
     parser.add_argument("--trust", action="store_true", help="do not try the workloads on a house without a bug first")
     return parser.parse_args()
+
+
+def only_by(name: str, mutant: Mutant) -> Mutant:
+    return replace(mutant, workloads=tuple(each for each in mutant.workloads if each.name == name))
 
 
 def tell(trial: Trial) -> None:
@@ -39,6 +45,8 @@ def summary(card: dict[str, Any]) -> str:
 def main() -> int:
     wanted = asked()
     chosen = [mutant for mutant in MUTANTS if not wanted.only or mutant.name in wanted.only]
+    if wanted.by:
+        chosen = [only_by(wanted.by, mutant) for mutant in chosen]
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
     if not chosen:
         sys.exit(f"there is no such bug: {', '.join(wanted.only)}")

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import trio
 
+from statecharts.directory import UserEntry
+from statecharts.station_vocabulary import AuthorizeIdTag, IdTagAnswer, IdTagInfo, IdTagStatus
 from tests.support.books import CARD, STRANGER, ago, book, going_on, local, locals_of, orphans, restarted
 from tests.support.crashes import Blade
 from tests.support.house import EPOCH, StationLine, open_house, place
 
 STUCK = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
+
+
+USERS = (
+    UserEntry(identifier="good", id_tags=("GOOD",), valid_until=EPOCH + timedelta(days=1)),
+    UserEntry(identifier="blocked", id_tags=("BLOCKED",), blocked=True),
+    UserEntry(identifier="expired", id_tags=("EXPIRED",), valid_until=EPOCH),
+    UserEntry(identifier="early", id_tags=("EARLY",), valid_from=EPOCH + timedelta(days=1)),
+)
+
+
+@pytest.mark.parametrize(
+    ("card", "verdict"),
+    [("good", "Accepted"), ("BLOCKED", "Blocked"), ("Expired", "Expired"), ("EARLY", "Invalid"), (STRANGER, "Invalid")],
+)
+async def test_a_card_is_taken_only_if_its_user_may_charge_now_whether_it_is_asked_for_or_starts(
+    card: str, verdict: str, autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    async with open_house("IE-001", nursery, users=USERS) as house:
+        line = StationLine(house, "CS01")
+        await line.come_online()
+        asked = await line.say(AuthorizeIdTag(id_tag=card))
+        assert asked == IdTagAnswer(id_tag_info=IdTagInfo(status=IdTagStatus(verdict)))
+        started = await line.start(card)
+        assert started.id_tag_info == IdTagInfo(status=IdTagStatus(verdict))
+        (view,) = await locals_of(house)
+        assert ("not-authorised" in view.flags) is (verdict != "Accepted")
 
 
 async def test_a_repeated_start_gets_the_same_number_and_verdict(autojump_clock: object, line: StationLine) -> None:
