@@ -1,7 +1,8 @@
 """The disk of one node: SQLite's own code on memory of this process, which outlives whoever writes it.
 
-What is written is durable once its transaction has committed. A node may die before that, and nothing was written; or
-after it, and nobody has heard of it. At rest the disk can be damaged: a bit, or its newest end.
+What is written is durable once its transaction has committed: SQLite syncs then. A node may die before that, and
+nothing was written; or after it, and nobody has heard of it. One that tells SQLite not to sync loses in a crash what it
+wrote in that life. At rest the disk can be damaged: a bit, or its newest end.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from tests.world.history import CommitFailed, Committed, RowDamaged, Rows, RowsL
 
 T = TypeVar("T")
 
+_FULL = 2
+"""`PRAGMA synchronous`: 0 OFF, 1 NORMAL, 2 FULL, 3 EXTRA."""
+
 _NEW_ROWS = "SELECT position, stream, seq, type, from_state, to_state, data FROM journal WHERE position > ? ORDER BY 1"
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM transactions WHERE final = 0),
@@ -49,6 +53,12 @@ class Memory:
         self.database = SqliteDatabase(f"sqlite:///file:{name}?vfs=memdb&uri=true")
         event.listen(self.database.writer, "do_execute", self._fail_if_told)
         event.listen(self.database.writer, "do_executemany", self._fail_if_told)
+
+    @property
+    def syncs(self) -> bool:
+        """Whether a commit is synced before it returns, as the node has told SQLite."""
+        with self.database.writer.connect() as connection:
+            return int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one()) >= _FULL
 
     @classmethod
     def taken(cls) -> Memory:
@@ -95,6 +105,8 @@ class Disk:
 
     def open(self, life: Life, **more: Any) -> AbstractAsyncContextManager[Journal]:
         """The node's journal on this disk, as long as this life lasts. `more` as for `open_journal`."""
+        if not self._memory.syncs:
+            life.cuts.append(partial(self._lose, life, self._connection.serialize()))
         writes, reads, head = _Writes(self, self._memory, life), partial(_read, life), _HeadOfLife(self, life)
         return open_journal(self._memory.database, head=head, run_sync=writes, read_sync=reads, **more)
 
@@ -156,10 +168,17 @@ class Disk:
             return False
         for _ in range(commits):
             self._images.pop()
-        self._memory.restore(self._images[-1])
-        self._seen = self._connection.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
+        self._go_back_to(self._images[-1])
         self._ground.saw(RowsLost, self._node, position=self._seen)
         return True
+
+    def _lose(self, life: Life, durable: bytes) -> None:
+        if life.crashed:
+            self._go_back_to(durable)
+
+    def _go_back_to(self, image: bytes) -> None:
+        self._memory.restore(image)
+        self._seen = self._connection.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
 
     @property
     def _connection(self) -> sqlite3.Connection:

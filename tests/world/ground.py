@@ -61,7 +61,7 @@ class Life:
 
     def __init__(self, ground: Ground, node: str, number: int) -> None:
         self.ground, self.node, self.number = ground, node, number
-        self.alive = True
+        self.alive, self.crashed = True, False
         self.scope = trio.CancelScope()
         self.over = trio.Event()
         self.cuts: list[Callable[[], None]] = []
@@ -72,6 +72,7 @@ class Life:
     def crash(self, point: str = "") -> None:
         """Ends it at once, at whatever await its tasks are."""
         if self.alive:
+            self.crashed = True
             self.ground.saw(NodeCrashed, self.node, life=self.number, point=point)
             self.end()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from actors.journal import Journal
 from actors.records import StoreUnavailable, StreamCorrupt
@@ -96,6 +96,24 @@ async def test_what_was_durable_when_the_node_died_is_there_and_nobody_has_heard
     assert await scene.live(write) is None
     assert await scene.facts() == [b'"a"']
     assert [sight.stream for sight in scene.ground.history.of(Committed)] == ["source/1"]
+
+
+async def test_a_node_that_does_not_let_its_disk_sync_loses_in_a_crash_what_it_was_told_to_be_durable(
+    scene: Scene,
+) -> None:
+    def lazily(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    async def write(journal: Journal) -> None:
+        await journal.append(append("source/1", 0, "a"))
+        scene.life.crash()
+        await trio.lowlevel.checkpoint()
+
+    writer = scene.disk._memory.database.writer
+    event.listen(writer, "connect", lazily)
+    assert await scene.live(write) is None
+    event.remove(writer, "connect", lazily)
+    assert await scene.facts() == []
 
 
 async def test_a_dead_node_neither_writes_nor_reads(scene: Scene) -> None:
