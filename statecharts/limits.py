@@ -260,9 +260,9 @@ ENVELOPE_SHOWN = Limit(
 )
 OVERSIZED = Limit(
     name="oversized",
-    limit=8 * 1024 * 1024,
+    limit=2 * 1024 * 1024,
     unit="bytes",
-    reason="what a partner is sent to see that it refuses it: a thousand times the longest sound request",
+    reason="what a partner is sent to see that it refuses it: four hundred times the longest sound request",
 )
 WRONG_GUESSES = Limit(
     name="wrong_guesses",

@@ -61,10 +61,13 @@ def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
         seed: Annotated[int, typer.Option(help="The same seed draws the same flows.")] = 0,
         time_limit: Annotated[float, typer.Option(min=1, help="Seconds for all.")] = 600,
         rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second, at most.")] = 10,
-        patience: Annotated[float, typer.Option(min=0.1, help="Seconds for anything the partner owes.")] = 10,
+        patience: Annotated[float, typer.Option(min=0.1, help="Seconds for anything the partner owes.")] = 20,
         tls_authorities: FileOption = None,
         client_certificate: FileOption = None,
         client_key: FileOption = None,
+        listen: Annotated[
+            str | None, typer.Option(help="Where we listen for it, if elsewhere: http://0.0.0.0:8080")
+        ] = None,
         own_certificate: FileOption = None,
         own_key: FileOption = None,
         json: Annotated[Path | None, typer.Option(help="Write the result there as JSON.")] = None,
@@ -91,7 +94,7 @@ def read_options(given: dict[str, Any], environ: Any) -> Options:
     if not password:
         raise WrongUse(f"what we present at the partner: set {PASSWORD}, or give --password-file")
     operations, kinds = _chosen(given["allow"] or (), given["skip"] or (), role, given["station_url"] is not None)
-    same = ("url", "own_url", "own_pms", "partner_pms", "service", "connector", "user", "incoming_username")
+    same = ("url", "own_url", "own_pms", "partner_pms", "service", "connector", "user", "incoming_username", "listen")
     return Options(
         **{name: given[name] for name in (*same, "flows", "seed", "rate")},
         role=role,
@@ -173,13 +176,13 @@ def _server_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
 
 def _run(starter: Starter, options: Options) -> Result:
     from protocols.verify.options import CannotVerify
-    from protocols.verify.session import verify
+    from protocols.verify.session import World, verify
 
     set_up_logs("console", "error")
-    world: dict[str, Any] = {"clock": starter.clock, "new_id": starter.new_id, "line": starter.line_of}
+    world = World(starter.clock, starter.new_id, starter.line_of)
     try:
         with _progress(options.flows) as tell:
-            return outcome_of(partial(verify, options, on_progress=tell, **world), reasons=(CannotVerify,))
+            return outcome_of(partial(verify, options, world, tell), reasons=(CannotVerify,))
     except CannotRun as error:
         raise WrongUse(str(error)) from error
 

@@ -15,6 +15,9 @@ from protocols.verify.steps import Malformed, Stranger
 from statecharts.limits import OVERSIZED, WRONG_GUESSES
 from statecharts.vocabulary import RoamingRequest
 
+LAST = {"Connection": "close"}
+"""Goes with every such message: whoever is sent one may hang up behind it, and that must not meet the next."""
+
 _DEPTH = 20_000
 
 
@@ -117,7 +120,8 @@ STRANGERS: dict[str, str] = {
 async def break_contract(step: Malformed, partner: Partner, talk: Conversation, request: RoamingRequest) -> None:
     """Sends the request broken in this way, and judges how that is taken."""
     message = MALFORMED[step.how](request)
-    reply = await partner.send(talk, f"we: {operation_of(type(request))}, {step.how}", message.body, message.headers)
+    what = f"we: {operation_of(type(request))}, {step.how}"
+    reply = await partner.send(talk, what, message.body, {**LAST, **message.headers})
     rule = _rule_of(step.how)
     if rule == "old-soap":
         if not _old_soap_taken(reply):
@@ -148,7 +152,7 @@ class Strangers:
         """Sends the request as a stranger, and judges that nothing is done for him."""
         body = request_envelope(request) if step.readable else b"<no XML"
         what = f"a stranger ({step.how}): {operation_of(type(request))}"
-        reply = await partner.send(talk, what, body, {"Authorization": self._credentials(step.how)})
+        reply = await partner.send(talk, what, body, {**LAST, "Authorization": self._credentials(step.how)})
         if reply.status not in (401, 403, 429):
             rule = "stranger-refused" if step.readable else "stranger-unread"
             talk.find(rule, f"a stranger ({step.how}) was answered {reply}")

@@ -17,7 +17,7 @@ import trio
 from protocols.verify import steps
 from protocols.verify.attacks import Strangers, break_contract
 from protocols.verify.conversation import Conversation
-from protocols.verify.destination_record import judge_reports
+from protocols.verify.destination_record import judge_commands, judge_reports
 from protocols.verify.destination_services import NO_STATION, ask_for_services
 from protocols.verify.options import Options
 from protocols.verify.partner import Partner, Reply
@@ -75,19 +75,26 @@ AUTHORIZATIONS: dict[str, tuple[str | None, dict[str, Any]]] = {
 @dataclass(slots=True)
 class DestinationScene:
     """What all flows of one verification share. `names` are all authorizationIdentifiers that were granted,
-    `asked_before` the requestIdentifiers of earlier flows.
+    `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows.
     """
 
-    options: Options
     partner: Partner
     reception: Reception
     station: Station | None
     clock: Clock
     new_id: Callable[[], str]
-    strangers: Strangers
+    strangers: Strangers = field(init=False)
     names: set[str] = field(default_factory=set)
+    ended: dict[str, EndTransaction] = field(default_factory=dict)
     asked_before: set[str] = field(default_factory=set)
     users: int = 0
+
+    def __post_init__(self) -> None:
+        self.strangers = Strangers(self.options.username)
+
+    @property
+    def options(self) -> Options:
+        return self.partner.options
 
     async def play(self, flow: Flow, talk: Conversation) -> None:
         """Plays the flow and judges it; all that was said stands in `talk`."""
@@ -234,7 +241,7 @@ class Life:
         if expected is not None:
             if not reply.refused:
                 self.astray = self.astray or own
-                self.talk.find(_rule_refusing(event, state, own), f"in {state} it should be refused, and was {reply}")
+                self.talk.find(_REFUSED_AS[expected.kind], f"in {state} it should be refused, and was {reply}")
         elif not reply.done:
             self.astray = True
             self.talk.find(f"takes-{_kind(event)}", f"in {state} it should be taken, and was answered {reply}")
@@ -341,6 +348,7 @@ class Life:
         if not self.astray:
             await self.scene.reception.until(lambda: not list(self._owed()), self._patience_s)
         await trio.sleep(self.scene.options.quiet_s)
+        judge_commands(self)
         if not self.astray:
             judge_reports(self)
 
@@ -363,16 +371,14 @@ def _kind(event: StartRequested | StopRequested) -> str:
     return "start" if isinstance(event, StartRequested) else "stop"
 
 
-def _rule_refusing(event: StartRequested | StopRequested, state: str, own: bool) -> str:
-    """The rule by which this is refused."""
-    if not own:
-        return "own-authorization"
-    if isinstance(event, StartRequested):
-        return "used-once" if state in OVER else "names-differ"
-    if state in OVER:
-        return "over-is-over"
-    return "names-differ" if state in UNDER_WAY else "stop-needs-charge"
-
+_REFUSED_AS = {
+    "unknown": "own-authorization",
+    "name-taken": "names-differ",
+    "authorization-used": "used-once",
+    "not-running": "stop-needs-charge",
+    "already-finished": "over-is-over",
+}
+"""The rule by which the chart's refusals, by their kind, are refusals of ours."""
 
 _TAKE: dict[type[Step], Callable[[Life, Any], Awaitable[None]]] = {
     steps.Authorize: Life.authorize,

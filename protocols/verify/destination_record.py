@@ -28,7 +28,6 @@ R = TypeVar("R", bound=RoamingRequest)
 
 def judge_reports(life: Life) -> None:
     """Notes every rule of reports that did not hold in this transaction."""
-    _judge_commands(life)
     _judge_results(life)
     _judge_progress(life)
     _judge_end(life)
@@ -41,7 +40,8 @@ def _heard(life: Life, kind: type[R]) -> list[R]:
 # -- what the station was told -----------------------------------------------------------------------------------------
 
 
-def _judge_commands(life: Life) -> None:
+def judge_commands(life: Life) -> None:
+    """Notes what the station was told that nobody asked for."""
     station = life.scene.station
     if station is None:
         return
@@ -62,12 +62,9 @@ def _judge_results(life: Life) -> None:
             continue
         name, expected = request.request_identifier, request.notified
         results = [each.request_success for each in heard if each.request_identifier == name]
-        if expected in results:
-            if results[-1] is not expected:
-                life.talk.find("result-true", f"the {request.kind}: told {results}, at the station it is {expected}")
-        elif results:
+        if results and (expected not in results or (expected and not results[-1])):
             life.talk.find("result-true", f"the {request.kind}: told {results}, at the station it is {expected}")
-        else:
+        elif not results:
             life.talk.find("result-told", f"the {request.kind} {name} was taken, and its result not told")
     known = {request.request_identifier for request in life.data.requests}
     for each in heard:
@@ -135,21 +132,21 @@ def _wrong_names(life: Life, content: TransactionData, outer: str) -> Iterable[s
 
 
 def _judge_end(life: Life) -> None:
-    ends = [
-        e for e in _heard(life, EndTransaction) if e.authorization_identifier not in life.scene.names - {life.data.id}
-    ]
-    if life.data.end is None:
-        if life.scene.station is not None and ends:
-            life.talk.find(
-                "end-of-charge", f"endTransaction of {ends[0].authorization_identifier}, which has not ended"
-            )
-        return
-    if not ends:
-        life.talk.find("end-sent", f"the charge of {life.data.id} is over, and no endTransaction came")
-        return
-    if any(each != ends[0] for each in ends):
-        life.talk.find("end-once", "two endTransactions of one charge differ")
-    _judge_record(life, ends[0], life.data.end)
+    heard, records = _heard(life, EndTransaction), life.scene.ended
+    if life.data.end is not None:
+        own = [each for each in heard if each.authorization_identifier == life.data.id]
+        if not own:
+            life.talk.find("end-sent", f"the charge of {life.data.id} is over, and no endTransaction came")
+            return
+        records[life.data.id] = own[0]
+        _judge_record(life, own[0], life.data.end)
+    # Those of earlier flows may come late, or again
+    for each in heard:
+        name = each.authorization_identifier
+        if name not in records and life.scene.station is not None:
+            life.talk.find("end-of-charge", f"endTransaction of {name}, which has not ended")
+        elif each != records.get(name, each):
+            life.talk.find("end-once", f"two endTransactions of {name} differ")
     _judge_repeats(life, EndTransaction)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from protocols.verify.attacks import MALFORMED, STRANGERS
-from protocols.verify.options import Options, Role
+from protocols.verify.options import KINDS, Options, Role
 from protocols.verify.steps import (
     App,
     Ask,
@@ -29,7 +29,7 @@ from protocols.verify.steps import (
     WeAnswer,
 )
 
-EXTRAS_MOST = 4
+EXTRAS_MOST = 6
 Extras = dict[str, tuple[Step, ...]]
 
 _ATTACKS: Extras = {
@@ -113,19 +113,23 @@ AT_SOURCE: Extras = {
 }
 
 
-def flows(options: Options) -> st.SearchStrategy[Flow]:
-    """What may be said to this partner: kinds and operations that are not allowed are left out."""
+def flows(options: Options) -> dict[str, st.SearchStrategy[Flow]]:
+    """What may be said to this partner, by its kind; what is not allowed is left out."""
     at_source = options.role is Role.SOURCE
     life, extras = (_source_lives(options), AT_SOURCE) if at_source else (_lives(options), AT_DESTINATION)
-    usable = {kind: tuple(step for step in extras[kind] if _allowed(step, options)) for kind in extras}
-    kinds = [kind for kind, found in usable.items() if kind in options.kinds and (found or kind == "happy")]
-    return st.one_of([_flow(kind, life, usable[kind]) for kind in kinds])
+    usable = {kind: tuple(step for step in extras[kind] if _allowed(step, options)) for kind in KINDS}
+    return {
+        kind: _flow(kind, life, steps)
+        for kind, steps in usable.items()
+        if kind in options.kinds and (steps or kind == "happy")
+    }
 
 
 @st.composite
 def _flow(draw: st.DrawFn, kind: str, life: st.SearchStrategy[Sequence[Step]], extras: Sequence[Step]) -> Flow:
     steps = list(draw(life))
-    steps = steps[: draw(st.integers(0, len(steps)))] if kind != "happy" else steps
+    part, whole = st.integers(0, len(steps)), st.just(len(steps))
+    steps = steps[: draw(part if kind != "happy" else st.one_of(part, whole, whole, whole))]
     if extras:
         least = 0 if kind == "happy" else 1
         placed = st.tuples(st.integers(0, len(steps)), st.sampled_from(extras))

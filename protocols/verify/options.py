@@ -47,7 +47,8 @@ class AppAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`url` is the partner's service, `own_url` ours, which the partner must have configured.
+    """`url` is the partner's service, `own_url` ours, which the partner must have configured;
+    `listen` is where we listen for it, if that is another address ("http://0.0.0.0:8080").
 
     `username` and `password` are what we present; `incoming_username` and `incoming_password` what the partner presents
     at `own_url` (no password: not checked). `service` and `connector` name the place where is charged. `patience_s`
@@ -57,6 +58,7 @@ class Options:
     role: Role
     url: str
     own_url: str
+    listen: str | None = None
     own_pms: str
     partner_pms: str
     username: str

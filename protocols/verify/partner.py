@@ -103,7 +103,8 @@ class Partner:
     """The partner's service. `contract` is what it must keep to."""
 
     def __init__(self, options: Options, contract: Contract, http: Http, pace: Pace, mask: Mask) -> None:
-        self._options, self._contract, self._http, self._pace, self._mask = options, contract, http, pace, mask
+        self.options, self.pace, self.mask = options, pace, mask
+        self._contract, self._http = contract, http
         self.credentials = basic(options.username, options.password)
 
     async def ask(self, talk: Conversation, request: RoamingRequest, what: str = "") -> Reply:
@@ -118,26 +119,26 @@ class Partner:
         """Sends these bytes; `headers` go over ours, those that are "" are left out. Says nothing of the answer."""
         ours = {"Content-Type": CONTENT_TYPE, "Authorization": self.credentials, **(headers or {})}
         sent = {name: value for name, value in ours.items() if value}
-        await self._pace.turn()
+        await self.pace.turn()
         reply = await self._sent(sent, body)
         answer = reply.http
         talk.say(
             what,
-            self._mask.message(f"POST {self._options.url}", sent, body),
-            self._mask.message(f"HTTP {answer.status}", answer.headers, answer.body or b"") if answer else str(reply),
+            self.mask.message(f"POST {self.options.url}", sent, body),
+            self.mask.message(f"HTTP {answer.status}", answer.headers, answer.body or b"") if answer else str(reply),
         )
         return reply
 
     async def _sent(self, headers: Mapping[str, str], body: bytes) -> Reply:
-        with trio.move_on_after(self._options.patience_s):
+        with trio.move_on_after(self.options.patience_s):
             try:
-                answer = await self._http.post(self._options.url, headers, body, ANY_STATUS)
+                answer = await self._http.post(self.options.url, headers, body, ANY_STATUS)
             except Unreachable as error:
-                raise CannotVerify(f"{self._options.url} cannot be reached: {error}") from error
+                raise CannotVerify(f"{self.options.url} cannot be reached: {error}") from error
             except NoExchange as error:
                 return Reply(None, trouble=str(error))
             return _read(answer)
-        return Reply(None, trouble=f"no answer within {self._options.patience_s:g} s")
+        return Reply(None, trouble=f"no answer within {self.options.patience_s:g} s")
 
 
 def basic(username: str, password: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,12 +14,13 @@ import trio
 from protocols.http import serve_http
 from protocols.mobieurope.contract import Contract, destination_contract, source_contract
 from protocols.mobieurope.wire import HttpConnections
-from protocols.verify.attacks import Strangers
+from protocols.verify.app import UserApp
 from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.destination import DestinationScene
-from protocols.verify.options import CannotVerify, Options, Role
+from protocols.verify.options import CannotVerify, Options, Role, host_of
 from protocols.verify.partner import Pace, Partner
 from protocols.verify.reception import Reception
+from protocols.verify.source import SourceScene
 from protocols.verify.station import Line, open_station
 from protocols.verify.verification import Progress, Result, Scene, Verification
 from protocols.verify.wsdl import differences
@@ -27,23 +28,26 @@ from statecharts.bounds import Watermarks
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import StationPlan
 
-Lines = Callable[[StationPlan], Line]
-"""How a station connects."""
+
+class World(NamedTuple):
+    """What is outside: the clock, identifiers that never repeat, and how a station connects."""
+
+    clock: Clock
+    new_id: Callable[[], str]
+    line_of: Callable[[StationPlan], Line]
 
 
-async def verify(
-    options: Options, *, clock: Clock, new_id: Callable[[], str], line: Lines, on_progress: Progress
-) -> Result:
-    """What a verification with these options finds. `new_id` gives identifiers that never repeat.
+async def verify(options: Options, world: World, on_progress: Progress) -> Result:
+    """What a verification with these options finds.
 
     Raises `CannotVerify` (perhaps in an exception group) for a host that is not allowed, for our own address where we
     cannot listen, and for a partner or station that cannot be reached.
     """
     options.check_hosts()
+    mask, pace = Mask(options.secrets), Pace(options.rate)
     theirs, ours = destination_contract(), source_contract()
     if options.role is Role.SOURCE:
         theirs, ours = ours, theirs
-    mask, pace = Mask(options.secrets), Pace(options.rate)
     reception = Reception(ours, mask, options.incoming_username or options.partner_pms, options.incoming_password)
     async with trio.open_nursery() as nursery:
         await _listen(nursery, reception, options)
@@ -51,8 +55,8 @@ async def verify(
             http = HttpConnections(Watermarks(), options.tls)
             stack.push_async_callback(http.aclose)
             partner = Partner(options, theirs, http, pace, mask)
-            scene = await _scene(stack, options, partner, reception, clock, new_id, line)
-            verification = Verification(options, scene, on_progress)
+            scene_of = _source_scene if options.role is Role.SOURCE else _destination_scene
+            verification = Verification(options, await scene_of(stack, partner, reception, world), on_progress)
             await _compare_wsdl(verification, options, theirs)
             result = await verification.run()
         nursery.cancel_scope.cancel()
@@ -79,32 +83,31 @@ async def _compare_wsdl(verification: Verification, options: Options, contract: 
         verification.note("wsdl-served", difference, talk)
 
 
-async def _scene(
-    stack: AsyncExitStack,
-    options: Options,
-    partner: Partner,
-    reception: Reception,
-    clock: Clock,
-    new_id: Callable[[], str],
-    line: Lines,
-) -> Scene:
-    station = None
-    if options.station is not None:
-        access = options.station
+async def _destination_scene(stack: AsyncExitStack, partner: Partner, reception: Reception, world: World) -> Scene:
+    station, access = None, partner.options.station
+    if access is not None:
         plan = StationPlan(identity=access.identity, url=access.url, password=access.password)
-        opened = open_station(line(plan), options.connector, clock, reception.tell)
+        opened = open_station(world.line_of(plan), partner.options.connector, world.clock, reception.tell)
         station = await stack.enter_async_context(opened)
-    return DestinationScene(options, partner, reception, station, clock, new_id, Strangers(options.username))
+    return DestinationScene(partner, reception, station, world.clock, world.new_id)
+
+
+async def _source_scene(stack: AsyncExitStack, partner: Partner, reception: Reception, world: World) -> Scene:
+    app, access = None, partner.options.app
+    if access is not None:
+        app = UserApp(partner.options, access, partner.pace, partner.mask)
+        stack.push_async_callback(app.aclose)
+    return SourceScene(partner, reception, app, world.clock, world.new_id)
 
 
 async def _listen(nursery: trio.Nursery, reception: Reception, options: Options) -> None:
     """Serves our own address until the nursery is cancelled."""
-    parts = urlsplit(options.own_url)
+    url = options.listen or options.own_url
+    host, parts = host_of(url), urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        listeners = await trio.open_tcp_listeners(port, host=parts.hostname)
+        listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
-        raise CannotVerify(f"our own address {options.own_url}: cannot listen there: {error.strerror}") from error
-
+        raise CannotVerify(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
     app: Any = reception
     await nursery.start(partial(serve_http, app, listeners, draining=trio.Event(), tls=options.own_tls))

@@ -67,6 +67,9 @@ class Result:
         return not self.failures
 
 
+BATCH = 6
+"""Flows of one kind before the next has its turn."""
+
 Progress = Callable[[Result], None]
 
 
@@ -78,6 +81,7 @@ class Verification:
         self._options, self._scene, self._on_progress = options, scene, on_progress
         self._told: dict[Flow, tuple[str, ...]] = {}
         self._hunted: str | None = None
+        self._unhunted: set[str | None] = set()
         self._shrinks_left = 0
         self._ends_at = 0.0
 
@@ -93,22 +97,33 @@ class Verification:
         """A rule that does not hold, found before any flow."""
         talk.find(rule, seen)
         self._keep(Flow(kind="contract", steps=()), talk)
+        self._unhunted.discard(rule)
 
     # -- in a thread of its own, where Hypothesis may block ------------------------------------------------------------
 
     def _search(self) -> None:
-        """Draws flows until all are played; each new rule that breaks is hunted down before the next."""
-        strategy = flows(self._options)
-        turn = 0
+        """Draws flows, some of each kind in turn, until all are played or there is nothing new to draw."""
+        strategies = list(flows(self._options).values())
+        turn = fruitless = 0
         try:
-            while (left := self._options.flows - self.result.flows) > 0:
+            while (left := self._options.flows - self.result.flows) > 0 and fruitless < len(strategies):
                 before = self.result.flows
-                self._hunt(strategy, left, self._options.seed + turn)
+                self._hunt_all(strategies[turn % len(strategies)], min(left, BATCH), self._options.seed + turn)
+                fruitless = 0 if self.result.flows > before else fruitless + 1
                 turn += 1
-                if self.result.flows == before or (self._options.first_only and self.result.failures):
+                if self._options.first_only and self.result.failures:
                     return
         except _Enough as enough:
             self.result.ended = str(enough)
+
+    def _hunt_all(self, strategy: st.SearchStrategy[Flow], flows_most: int, seed: int) -> None:
+        """One batch of flows; again from the same seed, for they are known by then, while rules are unhunted."""
+        hunting = -1
+        while hunting != len(self._unhunted):
+            hunting = len(self._unhunted)
+            self._hunt(strategy, flows_most, seed)
+            if not self._unhunted:
+                return
 
     def _hunt(self, strategy: st.SearchStrategy[Flow], flows_most: int, seed: int) -> None:
         """Draws so many flows, or until one breaks a rule that held so far, which Hypothesis then shrinks."""
@@ -138,13 +153,11 @@ class Verification:
         if broken is None:
             broken = self._told[flow] = self._played(flow)
         if self._hunted is None:
-            self._hunted = next((rule for rule in broken if self._is_new(rule)), None)
+            self._hunted = next((rule for rule in broken if rule in self._unhunted), None)
+            self._unhunted.discard(self._hunted)
             self._shrinks_left = self._options.shrinks
         if self._hunted is not None and self._hunted in broken:
             raise Broken(self._hunted)
-
-    def _is_new(self, rule: str) -> bool:
-        return self.result.failures[rule].found_in_flow == self.result.flows
 
     def _played(self, flow: Flow) -> tuple[str, ...]:
         if self._hunted is None:
@@ -167,13 +180,22 @@ class Verification:
         self._on_progress(self.result)
 
     def _keep(self, flow: Flow, talk: Conversation) -> None:
-        """Remembers the shortest conversation of each broken rule."""
+        """Remembers the shortest conversation of each broken rule.
+
+        What else breaks while one is hunted may be what that one has left behind: it counts when it is drawn by itself.
+        """
         for name in talk.broken:
             known = self.result.failures.get(name)
-            if known is None:
+            if known is None and self._hunted is None:
                 self.result.failures[name] = Failure(BY_ID[name], self.result.flows, flow, talk)
-            elif len(talk.exchanges) < len(known.talk.exchanges):
+                self._unhunted.add(name)
+            elif known is not None and _length(flow, talk) < _length(known.flow, known.talk):
                 known.flow, known.talk = flow, talk
+
+
+def _length(flow: Flow, talk: Conversation) -> tuple[int, int]:
+    """What is to be read of it, and then what it takes."""
+    return len(talk.exchanges), len(flow.steps)
 
 
 def _end(reason: str) -> NoReturn:

@@ -1,0 +1,303 @@
+"""One flow with a Source: we are the Destination, and the app of one of its users where we are allowed to be.
+
+Beside the partner runs its own chart, fed with the same events: which reports it takes, which it refuses, and what its
+user is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import trio
+
+from protocols.verify import steps
+from protocols.verify.app import AppReply, UserApp
+from protocols.verify.attacks import Strangers, break_contract
+from protocols.verify.conversation import Conversation
+from protocols.verify.options import Options
+from protocols.verify.partner import Partner
+from protocols.verify.reception import Reception
+from protocols.verify.source_reports import made
+from protocols.verify.steps import Flow, Step
+from statecharts.chart import Decision
+from statecharts.events import Event
+from statecharts.ports import AuthorizationRequest, Clock
+from statecharts.source_events import (
+    AuthorizationGranted,
+    AuthorizationRefused,
+    AuthorizationRequested,
+    RequestAccepted,
+    RequestDeclined,
+    S,
+    SourceDeadlines,
+    SourceTransaction,
+    StartRequested,
+    StopRequested,
+)
+from statecharts.transaction_source import CHART, NAMED
+from statecharts.vocabulary import (
+    Acknowledgement,
+    Authorize,
+    AuthorizeAnswer,
+    NotifyRequestResult,
+    Refusal,
+    RequestStartTransaction,
+    RequestStopTransaction,
+    RoamingAnswer,
+    RoamingRequest,
+    ServiceType,
+)
+
+UNAVAILABLE = 503
+REFUSED = Refusal(code=409, kind="refused", message="the Destination refuses this on purpose")
+SHOWN_AS = {S.SETTLED: S.TX_FINISHED}
+LOOK_AGAIN_S = 0.05
+
+Request = RequestStartTransaction | RequestStopTransaction
+
+
+@dataclass(slots=True)
+class SourceScene:
+    """What all flows of one verification share. `names` are all authorizationIdentifiers that we granted."""
+
+    partner: Partner
+    reception: Reception
+    app: UserApp | None
+    clock: Clock
+    new_id: Callable[[], str]
+    strangers: Strangers = field(init=False)
+    names: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.strangers = Strangers(self.options.username)
+
+    @property
+    def options(self) -> Options:
+        return self.partner.options
+
+    async def play(self, flow: Flow, talk: Conversation) -> None:
+        """Plays the flow and judges it; all that was said stands in `talk`."""
+        life = SourceLife(self, talk)
+        self.reception.begin(talk, life.respond)
+        try:
+            for step in flow.steps:
+                await _TAKE[type(step)](life, step)
+        finally:
+            life.over.set()
+        await life.close()
+
+
+class SourceLife:
+    """One transaction as we live it with the partner; `data` is what the partner must know of it.
+
+    `asked` are the starts and stops that it sent, `energy_wh` and `started_at` what we report of the charge.
+    """
+
+    def __init__(self, scene: SourceScene, talk: Conversation) -> None:
+        self.scene, self.talk = scene, talk
+        self.data = SourceTransaction()
+        self.over = trio.Event()
+        self.asked: list[Request] = []
+        self.energy_wh = 0
+        self.started_at: datetime = scene.clock.now()
+        self._how = {"authorize": "do", "start": "do", "stop": "do"}
+
+    def learn(self, event: Event) -> Decision[SourceTransaction]:
+        """Something happened that the partner knows too."""
+        decision = CHART.step(self.data, event)
+        self.data = decision.data
+        return decision
+
+    # -- what the partner asks of us -----------------------------------------------------------------------------------
+
+    async def respond(self, request: RoamingRequest) -> RoamingAnswer | Refusal | int:
+        match request:
+            case Authorize():
+                return await self._authorize(request)
+            case RequestStartTransaction() | RequestStopTransaction():
+                return await self._requested(request)
+            case _:
+                return REFUSED
+
+    async def _authorize(self, request: Authorize) -> RoamingAnswer | Refusal | int:
+        options = self.scene.options
+        asked = (request.pms_identifier, request.user_identifier, request.local_service_identifier)
+        wanted = (options.partner_pms, options.app.user if options.app else options.user, options.service)
+        if asked != wanted or request.service_type is not ServiceType.EV_CHARGING:
+            self.talk.find("asks-in-own-name", f"authorize names {asked} and {request.service_type}, not {wanted}")
+        now, how = self.scene.clock.now(), self._how["authorize"]
+        if how == "hang":
+            await self.over.wait()
+            return UNAVAILABLE
+        if how == "refuse":
+            self.learn(AuthorizationRefused(at=now, refusal=REFUSED))
+            return REFUSED
+        name = self.scene.new_id().replace("-", "")[:12].upper()
+        self.scene.names.add(name)
+        self.learn(AuthorizationGranted(at=now, authorization_identifier=name))
+        return AuthorizeAnswer(authorization_identifier=name)
+
+    async def _requested(self, request: Request) -> RoamingAnswer | Refusal | int:
+        if request.authorization_identifier != self.data.authorization_identifier:
+            if request.authorization_identifier not in self.scene.names:
+                self.talk.find("asks-in-own-name", f"{request.authorization_identifier} was never granted")
+            return REFUSED
+        kind = "start" if isinstance(request, RequestStartTransaction) else "stop"
+        identifier, now = request.request_identifier, self.scene.clock.now()
+        again = request in self.asked
+        if not again:
+            self.asked.append(request)
+            asked = StartRequested if kind == "start" else StopRequested
+            self.learn(asked(at=now, request_identifier=identifier))
+        how = self._how[kind]
+        if how == "refuse":
+            self.learn(RequestDeclined(at=now, request_identifier=identifier, refusal=REFUSED))
+            return REFUSED
+        if how == "lose" and not again:
+            return UNAVAILABLE
+        if how == "early" and not again:
+            await self.report(steps.Report(what="notify"), look=False)
+        self.learn(RequestAccepted(at=now, request_identifier=identifier))
+        return Acknowledgement()
+
+    # -- what the app asks of the partner ------------------------------------------------------------------------------
+
+    async def ask(self, step: steps.App) -> None:
+        app = self.scene.app
+        if app is None:
+            return
+        if step.what == "authorize":
+            if self.data.state == S.NEW:
+                await self._ask_authorization(app)
+        elif self.data.authorization_identifier is not None:
+            await self._ask(app, step.what, self.data.authorization_identifier)
+
+    async def _ask_authorization(self, app: UserApp) -> None:
+        options = self.scene.options
+        request = AuthorizationRequest(
+            user_identifier=options.app.user if options.app else options.user,
+            destination=options.own_pms,
+            local_service_identifier=options.service,
+            connector_identifier=str(options.connector),
+        )
+        self.learn(
+            AuthorizationRequested(
+                at=self.scene.clock.now(),
+                id="verify",
+                app="verify",
+                own_pms_identifier=options.partner_pms,
+                request=request,
+                deadlines=SourceDeadlines(),
+            )
+        )
+        reply = await app.authorize(self.talk)
+        self._check_answered(reply, "authorize")
+        if self.data.authorization_identifier is None:
+            if reply.ok or reply.authorization_identifier:
+                self.talk.find("refusal-reaches-app", f"nothing was granted, and the app was answered {reply}")
+        elif not reply.ok or reply.authorization_identifier != self.data.authorization_identifier:
+            granted = self.data.authorization_identifier
+            self.talk.find("grant-reaches-app", f"{granted} was granted, and the app was answered {reply}")
+
+    async def _ask(self, app: UserApp, what: str, name: str) -> None:
+        state, before = self.data.state, len(self.asked)
+        reply = await (app.start if what == "start" else app.stop)(self.talk, name)
+        self._check_answered(reply, what)
+        if state != (S.READY if what == "start" else S.TX_RUNNING):
+            return
+        if not await self.scene.reception.until(lambda: len(self.asked) > before, self._patience_s):
+            self.talk.find("asks-once-granted", f"the app asked in {state}, and no {what} reached us; answered {reply}")
+            return
+        await self._await_again(self.asked[before], what)
+        await self.check_state()
+
+    async def _await_again(self, request: Request, what: str) -> None:
+        """What we did not answer must come again."""
+        answered = self.scene.reception.answered
+        if not await self.scene.reception.until(lambda: request in answered, self._patience_s):
+            self.talk.find(
+                "asks-again", f"the {what} was answered HTTP {UNAVAILABLE}, and did not come again as it was"
+            )
+
+    def _check_answered(self, reply: AppReply, what: str) -> None:
+        if reply.status == 0 or reply.status >= 500:
+            self.talk.find("app-answered", f"the app asked to {what}, and was answered {reply}")
+
+    async def we_answer(self, step: steps.WeAnswer) -> None:
+        self._how[step.what] = step.how
+
+    # -- what we report to the partner ---------------------------------------------------------------------------------
+
+    async def report(self, step: steps.Report, *, look: bool = True) -> None:
+        """Reports, and holds the answer against that of the chart; then has a look as the app does."""
+        report = made(self, step)
+        if report is None:
+            return
+        before = self.data
+        refusal = self.learn(report.event).refusal if report.event is not None else REFUSED
+        reply = await self.scene.partner.ask(self.talk, report.message, f"{step.what} ({step.how})")
+        if refusal is not None:
+            if not reply.refused:
+                self.talk.find(_RULES.get(step.how, "same-parties"), f"it should be refused, and was answered {reply}")
+            return
+        if not reply.done:
+            rule = "repeat-is-harmless" if before is self.data else "takes-report"
+            self.talk.find(rule, f"in {before.state} {step.what} should be taken, and was answered {reply}")
+        elif look:
+            await self.check_state()
+
+    async def check_state(self) -> None:
+        """The app must be shown the state that the partner knows of by now."""
+        app, name = self.scene.app, self.data.authorization_identifier
+        if app is None or name is None:
+            return
+        shown, looked = "", Conversation()
+        with trio.move_on_after(self._patience_s):
+            while shown != self._expected:
+                looked = Conversation()  # of all looks, the last one is worth telling
+                shown = (await app.session(looked, name)).state
+                await trio.sleep(0 if shown == self._expected else LOOK_AGAIN_S)
+        self.talk.exchanges += looked.exchanges
+        if shown != self._expected:
+            self.talk.find("shows-state", f"the app is shown {shown or 'no state'}, and it is {self._expected}")
+
+    @property
+    def _expected(self) -> str:
+        state = S(self.data.state)
+        return SHOWN_AS.get(state, state)
+
+    # -- broken and hostile --------------------------------------------------------------------------------------------
+
+    def _nothing(self) -> NotifyRequestResult:
+        return NotifyRequestResult(request_identifier=self.scene.new_id(), request_success=True)
+
+    async def malformed(self, step: steps.Malformed) -> None:
+        await break_contract(step, self.scene.partner, self.talk, self._nothing())
+
+    async def stranger(self, step: steps.Stranger) -> None:
+        await self.scene.strangers.knock(step, self.scene.partner, self.talk, self._nothing())
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _patience_s(self) -> float:
+        return self.scene.options.patience_s
+
+    async def close(self) -> None:
+        """Leaves no transaction open at the partner."""
+        if self.data.state in NAMED and self.data.state != S.SETTLED and not self.talk.findings:
+            await self.report(steps.Report(what="end"))
+        await trio.sleep(self.scene.options.quiet_s)
+
+
+_RULES = {"unknown": "own-transactions-only", "changed": "first-record-stands"}
+_TAKE: dict[type[Step], Callable[[SourceLife, Any], Awaitable[None]]] = {
+    steps.App: SourceLife.ask,
+    steps.WeAnswer: SourceLife.we_answer,
+    steps.Report: SourceLife.report,
+    steps.Malformed: SourceLife.malformed,
+    steps.Stranger: SourceLife.stranger,
+}

@@ -1,0 +1,77 @@
+"""`node.py verify` against our own node: processes on loopback, as an operator would run it; both roles conform."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.live.operators import ROOT, Operator, free_ports, running
+from tests.support.long import of_length
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-verify")]
+
+OURS, THEIRS = "what we present to it", "what it presents to us"
+FLOWS = of_length(21, 200)
+END_S = 100.0
+
+
+def verify(
+    partner: Operator, own_port: int, role: str, *options: str, **secrets: str
+) -> subprocess.CompletedProcess[str]:
+    command = ["node.py", "verify", partner.service_url(role), "--role", role, "--partner-pms", partner.name]
+    own = ["--own-pms", "XX-VER", "--own-url", f"http://127.0.0.1:{own_port}/verify", "--service", "CS01"]
+    amount = ["--flows", str(FLOWS), "--rate", "500", "--time-limit", "90"]
+    environ = {**os.environ, "VERIFY_PASSWORD": OURS, "VERIFY_INCOMING_PASSWORD": THEIRS, **secrets}
+    return subprocess.run(
+        [sys.executable, *command, *own, *amount, *options],
+        cwd=ROOT, env=environ, capture_output=True, text=True, timeout=END_S, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own_port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def partner(tmp_path_factory: pytest.TempPathFactory, own_port: int) -> Iterator[Operator]:
+    """Our own node in both roles, with a station that nobody is yet, and one partner."""
+    operator = Operator("IE-001", tmp_path_factory.mktemp("partner"), stations={"CS01": 1})
+    for role in ("sources", "destinations"):
+        operator.partners.append((role, "XX-VER", f"http://127.0.0.1:{own_port}/verify", THEIRS, OURS))
+    operator.settings["source_deadlines"] = {"authorize_answer_s": 1}
+    with running(operator):
+        yield operator
+
+
+def test_our_own_destination_conforms(partner: Operator, own_port: int, tmp_path: Path) -> None:
+    found = tmp_path / "found.json", tmp_path / "found.xml"
+    station = ["--station-url", f"ws://127.0.0.1:{partner.ocpp_port}/ocpp"]
+    password = {"VERIFY_STATION_PASSWORD": partner.station_passwords["CS01"]}
+    files = ["--json", str(found[0]), "--junit", str(found[1])]
+    ended = verify(partner, own_port, "destination", *station, *files, **password)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = json.loads(found[0].read_text())
+    assert told["conforming"] and told["flows"] >= FLOWS - 3 and not told["ended"]
+    assert "broken" not in told["rules"].values() and "not tried" not in told["rules"].values()
+    suite = etree.fromstring(found[1].read_bytes())
+    assert suite.get("failures") == suite.get("skipped") == "0"
+    # At the other end every charge has its record, and it has arrived
+    charges = partner.transactions("destination")
+    assert {view["state"] for view in charges} <= {"Ready", "Settled"}
+    assert sum(view["state"] == "Settled" for view in charges) >= 5
+
+
+def test_our_own_source_conforms(partner: Operator, own_port: int) -> None:
+    app = ["--app-url", f"http://127.0.0.1:{partner.port}/rest/mobieurope/source/sv1", "--user", "anna"]
+    ended = verify(partner, own_port, "source", *app, VERIFY_APP_TOKEN=partner.app_token)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "IE-001 as source" in ended.stdout and ": conforming" in ended.stdout
+    assert partner.app_token not in ended.stdout + ended.stderr

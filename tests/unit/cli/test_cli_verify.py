@@ -1,0 +1,137 @@
+"""`node.py verify` as a person meets it: what it needs, how it ends, what it says meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from lxml import etree
+
+from tests.unit.cli.conftest import CommandLine, FakeStarter
+from tests.verify.verifying import WORLD, own_address
+from tests.verify.wrong_destination import OTHER_SECRET, OWN, SECRET, SOURCE, STATION, STATION_SECRET, open_destination
+
+NOBODY = "http://127.0.0.1:1/services/mobiEuropeDestinationService"
+READY_S = 20.0
+
+
+class Starter(FakeStarter):
+    """Hands in the real world, as node.py does."""
+
+    clock = WORLD.clock
+    new_id = staticmethod(WORLD.new_id)
+    line_of = staticmethod(WORLD.line_of)
+
+
+@pytest.fixture
+def starter() -> FakeStarter:
+    return Starter()
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_PASSWORD", SECRET)
+    monkeypatch.setenv("VERIFY_INCOMING_PASSWORD", OTHER_SECRET)
+    monkeypatch.setenv("VERIFY_STATION_PASSWORD", STATION_SECRET)
+
+
+def needed(own_url: str = "http://127.0.0.1:2/", role: str = "destination") -> list[str]:
+    names = ["--own-pms", SOURCE, "--partner-pms", OWN, "--service", STATION]
+    return ["--role", role, "--own-url", own_url, *names]
+
+
+@contextmanager
+def peer(own_url: str, *defects: str) -> Iterator[tuple[str, str]]:
+    """A Destination in a thread of its own: its address, and its stations'."""
+    places: list[tuple[str, str]] = []
+    ready, over = threading.Event(), trio.Event()
+    tokens: list[trio.lowlevel.TrioToken] = []
+
+    async def serve() -> None:
+        async with open_destination(own_url, frozenset(defects)) as opened:
+            places.append((opened.url, opened.station_url))
+            tokens.append(trio.lowlevel.current_trio_token())
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=trio.run, args=(serve,))
+    thread.start()
+    assert ready.wait(READY_S)
+    yield places[0]
+    tokens[0].run_sync_soon(over.set)
+    thread.join(READY_S)
+
+
+def quick(url: str, station_url: str, own_url: str) -> list[str]:
+    limits = ["--flows", "12", "--rate", "5000", "--patience", "5"]
+    return ["verify", url, *needed(own_url), "--station-url", station_url, *limits]
+
+
+def test_a_partner_that_conforms_is_status_0_and_one_that_does_not_is_1(cli: CommandLine, tmp_path: Path):
+    own = own_address()
+    with peer(own) as (url, station_url):
+        assert cli.call(*quick(url, station_url, own)) == 0
+    assert cli.out[0] == f"{OWN} as destination at {url}: conforming"
+    assert cli.err[-1] == "12 of 12 flows, 0 rules broken", "lines in the place of a bar, where there is no terminal"
+    files = ["--json", tmp_path / "a.json", "--junit", tmp_path / "a.xml"]
+    with peer(own, "D12") as (url, station_url):
+        assert cli.call(*quick(url, station_url, own), *files) == 1
+    assert "not conforming" in cli.out[0] and any(line.startswith("schema-request: ") for line in cli.out)
+    assert json.loads((tmp_path / "a.json").read_text())["rules"]["schema-request"] == "broken"
+    assert etree.fromstring((tmp_path / "a.xml").read_bytes()).get("failures") != "0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    (
+        (needed(role="judge"), "--role is destination or source, not judge"),
+        ([*needed(), "--allow", "everything"], "there is no everything among"),
+        ([*needed(), "--skip", "authorize", "--allow", "authorize"], "nothing is left that may be done"),
+        ([*needed(), "--flows", "0"], "'--flows': Input should be greater than or equal to 1"),
+        (needed(own_url="nowhere"), "'nowhere' is no address"),
+        (needed(), "cannot be reached"),
+    ),
+)
+def test_what_cannot_be_run_is_status_2_and_one_line(cli: CommandLine, arguments, said):
+    assert cli.call("verify", NOBODY, *arguments) == 2
+    assert cli.out == [] and said in cli.err[-1]
+
+
+def test_a_host_beyond_this_machine_is_not_spoken_to_before_it_is_named(cli: CommandLine):
+    assert cli.call("verify", "https://partner.example/a", *needed()) == 2
+    assert "partner.example is not this machine" in cli.err[-1] and "--allow-host partner.example" in cli.err[-1]
+
+
+@pytest.mark.parametrize(
+    ("variable", "options", "said"),
+    (
+        ("VERIFY_PASSWORD", (), "--password-file"),
+        ("VERIFY_STATION_PASSWORD", ("--station-url", "ws://127.0.0.1:1/ocpp"), "--station-password-file"),
+        ("VERIFY_APP_TOKEN", ("--app-url", "http://127.0.0.1:1/sv1"), "--app-token-file"),
+    ),
+)
+def test_a_secret_that_is_missing_is_asked_for(cli: CommandLine, monkeypatch, variable, options, said):
+    monkeypatch.delenv(variable, raising=False)
+    assert cli.call("verify", NOBODY, *needed(), *options) == 2
+    assert variable in cli.err[-1] and said in cli.err[-1]
+
+
+def test_an_address_of_ours_that_is_taken_cannot_be_used(cli: CommandLine):
+    own = own_address()
+    with peer(own) as (url, station_url):
+        taken = url.partition("/services")[0]
+        assert cli.call(*quick(url, station_url, taken)) == 2
+    assert "cannot listen at 127.0.0.1" in cli.err[-1]
+
+
+def test_a_station_that_is_not_let_in_cannot_be_played(cli: CommandLine, monkeypatch):
+    monkeypatch.setenv("VERIFY_STATION_PASSWORD", "another password")
+    own = own_address()
+    with peer(own) as (url, station_url):
+        assert cli.call(*quick(url, station_url, own)) == 2
+    assert "the station cannot connect: the central system answered HTTP 401" in cli.err[-1]

@@ -1,0 +1,190 @@
+"""What a verification promises beside its verdict: whom it speaks to, how fast, for how long, and what it tells."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+import trio
+from lxml import etree
+
+from protocols.mobieurope.contract import destination_contract, source_contract
+from protocols.verify.conversation import Mask
+from protocols.verify.options import CannotVerify, Options, Role
+from protocols.verify.partner import Pace
+from protocols.verify.report import as_json, as_junit, as_text
+from protocols.verify.rules import RULES
+from protocols.verify.steps import Authorize, Start
+from protocols.verify.verification import Result
+from protocols.verify.wsdl import differences
+from tests.support.sizes import ROOT
+from tests.verify import test_wrong_destinations, test_wrong_sources
+from tests.verify.verifying import at_destination, options, own_address, run
+from tests.verify.wrong_destination import OTHER_SECRET, SECRET, STATION_SECRET, open_destination
+
+GIVEN = {"own_url": "http://127.0.0.1:1/", "own_pms": "A", "partner_pms": "B", "username": "A", "password": "p"}
+
+
+def asked(url: str, **changes: object) -> Options:
+    return options(Role.DESTINATION, url=url, service="CS01", **{**GIVEN, **changes})
+
+
+async def of(defect: str, **changes: object) -> Result:
+    own = own_address()
+    async with open_destination(own, frozenset({defect})) as peer:
+        return await run(at_destination(peer, own, **changes))
+
+
+# -- careful by default ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ("http://127.0.0.1:80/a", "http://localhost/a", "https://[::1]:8443/a"))
+def test_this_machine_may_be_verified(url):
+    asked(url).check_hosts()
+
+
+@pytest.mark.parametrize("url", ("https://partner.example/a", "http://192.0.2.1/a", "http://127.0.0.1.example/a"))
+def test_any_other_host_must_be_allowed_by_name(url):
+    with pytest.raises(CannotVerify, match="--allow-host"):
+        asked(url).check_hosts()
+    named = asked(url, allowed_hosts=frozenset({"partner.example", "192.0.2.1", "127.0.0.1.example"}))
+    named.check_hosts()
+
+
+@pytest.mark.parametrize("url", ("partner", "ftp://127.0.0.1/a", "http://", "http://127.0.0.1:99999/", "http://[::1/"))
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(CannotVerify, match="is no address"):
+        asked(url).check_hosts()
+
+
+async def test_without_leave_to_start_nothing_is_started():
+    own = own_address()
+    async with open_destination(own, frozenset({"always-free"})) as peer:
+        leave = frozenset({"authorize", "stop", "status"})
+        result = await run(at_destination(peer, own, operations=leave, station=None, flows=30))
+    assert result.flows > 20 and result.conforming, as_text(result)
+    assert len(peer.sessions) > 10 and not any(session.requests for session in peer.sessions.values())
+
+
+async def test_requests_keep_the_pace(autojump_clock):
+    pace, begun = Pace(10), trio.current_time()
+    for _ in range(5):
+        await pace.turn()
+    assert trio.current_time() - begun == pytest.approx(0.4) and pace.requests == 5
+
+
+async def test_the_time_limit_ends_it_and_says_so():
+    result = await of("none", flows=10_000, time_limit_s=0.5)
+    assert result.ended == "the time limit of 0.5 s" and 0 < result.flows < 10_000
+    assert "ended early by the time limit of 0.5 s" in as_text(result)
+
+
+def test_the_example_of_a_secret_is_never_shown():
+    assert Mask(["secret", ""]).text("a secret b") == "a *** b"
+    shown = Mask([]).message("POST /", {"Authorization": "Basic c2VjcmV0", "Content-Type": "text/xml"}, b"<a/>")
+    assert "c2VjcmV0" not in shown and "text/xml" in shown
+
+
+# -- what it finds -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_is_shrunk_to_the_shortest_conversation():
+    result = await of("D6", shrinks=200, kinds=frozenset({"repeated"}))
+    steps = result.failures["used-once"].flow.steps
+    assert len(steps) == 4, "nothing is left that could be left out"
+    assert steps[:2] == (Authorize(), Start()) and isinstance(steps[3], Start)
+    assert 0 < result.shrunk <= 200
+
+
+async def test_the_same_seed_draws_the_same_flows():
+    first, again, other = [await of("D13", seed=seed, kinds=frozenset({"refused"})) for seed in (3, 3, 4)]
+    assert (first.flows, str(first.failures)) == (again.flows, str(again.failures)) or first.flows == again.flows
+    assert first.failures["no-parking"].flow == again.failures["no-parking"].flow
+    assert {"no-parking"} == set(other.failures)
+
+
+def test_every_rule_is_broken_by_one_of_the_wrong_partners():
+    tables = (
+        test_wrong_destinations.MOTOWN,
+        test_wrong_destinations.OTHERS,
+        test_wrong_sources.MOTOWN,
+        test_wrong_sources.OTHERS,
+    )
+    told = {rule for table in tables for rules, _ in table.values() for rule in rules}
+    assert {rule.id for rule in RULES} - told == set()
+
+
+def test_no_two_rules_have_one_name_and_all_say_something():
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(rule.sentence.endswith(".") and rule.source for rule in RULES)
+    assert {rule.role for rule in RULES} == {"both", "source", "destination"}
+
+
+def test_the_page_on_verifying_has_every_rule_as_it_is():
+    page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    rows = {line for line in page.splitlines() if line.startswith("| `")}
+    assert rows == {f"| `{rule.id}` | {rule.role} | {rule.sentence} | {rule.source} |" for rule in RULES}
+
+
+# -- what it tells -----------------------------------------------------------------------------------------------------
+
+
+async def test_text_json_and_junit_tell_the_same():
+    result = await of("D14", kinds=frozenset({"happy"}))
+    text, told, suite = as_text(result), msgspec.json.decode(as_json(result)), etree.fromstring(as_junit(result))
+    failed = {case.get("name") for case in suite.findall("testcase") if case.find("failure") is not None}
+    assert set(result.failures) == {each["rule"] for each in told["failures"]} == failed != set()
+    assert {name for name, held in told["rules"].items() if held == "broken"} == failed
+    assert {case.get("name") for case in suite.findall("testcase")} == set(told["rules"])
+    for name in failed:
+        assert re.search(rf"^{name}: ", text, re.MULTILINE)
+    assert told["conforming"] is False and "not conforming" in text
+
+
+async def test_a_failure_is_told_with_its_envelopes_and_without_secrets():
+    result = await of("D14", kinds=frozenset({"happy"}))
+    for shown in (as_text(result), as_json(result).decode(), as_junit(result).decode()):
+        assert "energyUnit" in shown and "endTransaction" in shown and "100000 Wh" in shown
+        assert not [secret for secret in (SECRET, OTHER_SECRET, STATION_SECRET) if secret in shown]
+
+
+async def test_what_was_not_given_is_told_as_not_tried():
+    result = await of("none", station=None, kinds=frozenset({"happy"}), flows=3)
+    told = msgspec.json.decode(as_json(result))
+    assert told["rules"]["end-energy"] == told["rules"]["doctype-refused"] == "not tried"
+    assert "end-energy (needs station)" in as_text(result)
+    skipped = etree.fromstring(as_junit(result)).findall("testcase/skipped")
+    assert {each.get("message") for each in skipped} == {"needs station", "needs malformed", "needs hostile"}
+
+
+# -- the WSDL ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contract", (destination_contract(), source_contract()), ids=("destination", "source"))
+def test_the_contract_agrees_with_itself_however_it_is_written(contract):
+    assert differences(contract.wsdl, contract) == []
+    other_prefix = contract.wsdl.replace(b"xs:", b"xsd:").replace(b"xmlns:xs=", b"xmlns:xsd=")
+    assert differences(other_prefix, contract) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    (
+        (b'name="errorCode" type="xs:string"', b'name="errorCode" type="xs:int"'),
+        (b'name="errorMsg"', b'name="errorText"'),
+        (b'ref="common:ResponseError" minOccurs="0"', b'ref="common:ResponseError"'),
+        (b'targetNamespace="http://webservice.common', b'elementFormDefault="qualified" targetNamespace="http://webservice.common'),
+        (b'value="PARKING"', b'value="SLEEPING"'),
+        (b'<wsdl:operation name="authorize"', b'<wsdl:operation name="authorise"'),
+        (b"http://schemas.xmlsoap.org/wsdl/soap12/", b"http://schemas.xmlsoap.org/wsdl/soap/"),
+    ),
+)  # fmt: skip
+def test_another_contract_is_told_from_it(change):
+    contract = destination_contract()
+    assert change[0] in contract.wsdl
+    assert differences(contract.wsdl.replace(*change), contract) != []
+
+
+def test_what_is_no_wsdl_is_told():
+    assert differences(b"<html>", destination_contract()) and differences(b"<html/>", destination_contract())

@@ -1,0 +1,77 @@
+"""A Source that is wrong in one way is found out, in no more than 200 flows; one that is right passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocols.verify.options import KINDS
+from protocols.verify.verification import Result
+from tests.support.long import of_length
+from tests.verify.verifying import FLOWS, Defects, at_source, own_address, run
+from tests.verify.wrong_source import open_source
+
+MOTOWN: Defects = {
+    "D7": ({"refusal-reaches-app"}, "refused"),
+    "D9": ({"shows-state"}, "refused"),
+    "D10": ({"shows-state"}, "happy"),
+    "D11": ({"takes-report"}, "happy"),
+    "D21": ({"no-fault", "takes-report"}, "late"),
+    "D22": ({"app-answered"}, "late"),
+}
+"""Motown's defects, as many as show at a Source, and what tells of them."""
+
+OTHERS: Defects = {
+    "fault500": ({"malformed-refused"}, "malformed"),
+    "open": ({"stranger-refused"}, "hostile"),
+    "other-name": ({"asks-in-own-name"}, "happy"),
+    "hides-grant": ({"grant-reaches-app"}, "happy"),
+    "no-request": ({"asks-once-granted"}, "happy"),
+    "no-retry": ({"asks-again"}, "late"),
+    "once": ({"repeat-is-harmless", "takes-report"}, "repeated"),
+    "second-end": ({"first-record-stands"}, "crossed"),
+    "anybody": ({"own-transactions-only"}, "hostile"),
+    "foreign": ({"same-parties"}, "hostile"),
+}
+"""Other defects, and what tells of each."""
+
+
+async def test_a_source_that_is_right_passes():
+    own = own_address()
+    async with open_source(own) as peer:
+        result = await run(at_source(peer, own, flows=of_length(42, FLOWS), patience_s=10))
+    assert result.conforming, [(name, failure.seen) for name, failure in result.failures.items()]
+    assert result.flows >= 30 and len(result.kinds) == 7
+
+
+async def test_without_its_app_a_source_is_still_tried_with_what_it_must_refuse():
+    own = own_address()
+    async with open_source(own, frozenset({"anybody"})) as peer:
+        result = await run(at_source(peer, own, app=None))
+    assert set(result.failures) == {"own-transactions-only"}
+
+
+async def failures(defect: str, rules: set[str], kinds: frozenset[str]) -> Result:
+    """What a verification finds of it; a busy machine gets a second chance, with more patience."""
+    for patience_s in (1.0, 8.0):
+        own = own_address()
+        async with open_source(own, frozenset({defect})) as peer:
+            result = await run(at_source(peer, own, kinds=kinds, patience_s=patience_s))
+        if rules & set(result.failures):
+            break
+    return result
+
+
+@pytest.mark.parametrize("defect", MOTOWN)
+async def test_motowns_defects_are_found_in_no_more_than_200_flows(defect, record_property):
+    rules, kind = MOTOWN[defect]
+    result = await failures(defect, rules, of_length(frozenset({kind}), frozenset(KINDS)))
+    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
+    assert result.flows <= FLOWS
+    record_property("flows", result.flows)
+
+
+@pytest.mark.parametrize("defect", OTHERS)
+async def test_every_other_way_to_be_wrong_is_found(defect):
+    rules, kind = OTHERS[defect]
+    result = await failures(defect, rules, frozenset({kind}))
+    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
