@@ -53,16 +53,20 @@ class SocketLine:
         """There is none."""
 
     async def receive(self, bytes_max: int) -> bytes:
-        try:
-            while True:
+        with suppress(*GONE):
+            while self.is_open:
                 await trio.lowlevel.wait_readable(self._sock)
                 with suppress(BlockingIOError):
                     return self._sock.recv(bytes_max)
-        except GONE:
-            return b""
+        return b""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether we have not closed it. Whoever waits for a socket that is closed raises ValueError."""
+        return self._sock.fileno() >= 0
 
     def interrupt(self) -> None:
-        if self._sock.fileno() >= 0:
+        if self.is_open:
             trio.lowlevel.notify_closing(self._sock)
 
     def send_now(self, data: bytes | bytearray) -> int:
@@ -103,8 +107,8 @@ class TlsLine(SocketLine):
                 await trio.lowlevel.wait_writable(self._tls)
 
     async def receive(self, bytes_max: int) -> bytes:
-        try:
-            while True:
+        with suppress(*GONE):
+            while self.is_open:
                 try:
                     # What was decrypted already is not seen by whoever asks the kernel.
                     return self._tls.recv(bytes_max)
@@ -112,8 +116,7 @@ class TlsLine(SocketLine):
                     await trio.lowlevel.wait_readable(self._tls)
                 except ssl.SSLWantWriteError:
                     await trio.lowlevel.wait_writable(self._tls)
-        except GONE:
-            return b""
+        return b""
 
     def send_now(self, data: bytes | bytearray) -> int:
         try:
@@ -122,8 +125,9 @@ class TlsLine(SocketLine):
             return 0
 
     async def send_eof(self) -> None:
-        with suppress(OSError):  # it says good-bye, and need not wait for the other side's
-            self._tls.unwrap()
+        if self.is_open:
+            with suppress(OSError):  # it says good-bye, and need not wait for the other side's
+                self._tls.unwrap()
 
 
 class StreamLine:

@@ -209,19 +209,18 @@ class StationServer:
         assert self._connections is not None, "there are connections only while it serves"
         address = _address(stream)
         socket = ServerWebSocket(line_over(stream, self._tls), limits=self._limits, spawn=self._connections.start_soon)
-        room = self._turnstile.enter(address)
+        serve = self._serve_socket if self._turnstile.enter(address) else self._turn_away
         try:
-            if room:
-                await self._serve_socket(socket, address)
-            else:
-                await self._turn_away(socket, address)
+            try:
+                await serve(socket, address)
+            finally:
+                await socket.finish()
         except OSError as broken:
             # Whoever looks for open ports breaks off so, in the middle of TLS.
             self._log.info("ocpp.connection_broken", address=address, reason=str(broken))
         except Exception as failure:
             self._log.error("ocpp.connection_failed", exc_info=failure)
         finally:
-            await socket.finish()
             self._turnstile.leave(address)
 
     async def _turn_away(self, socket: ServerWebSocket, address: str) -> None:

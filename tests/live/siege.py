@@ -29,7 +29,7 @@ T = TypeVar("T")
 METERED = 10
 LOOK_AGAIN_S = 0.05
 CHARGE_S = 60.0
-PLACE_S = 30.0
+PLACE_S = 60.0
 ATTACKERS_FILE = Path(__file__).with_name("attackers.py")
 HOSTILE = tuple(f"CS{60 + number}" for number in range(len(STATIONS)))
 
