@@ -170,10 +170,54 @@ def test_a_start_that_comes_after_its_stop_is_kept_once_and_accepted():
     assert (scene.data.end, scene.data.corrections, scene.data.charge.meter_start_wh) == (end, 1, 1000)
 
 
-def test_the_end_delivered_is_settled():
+@pytest.mark.parametrize(
+    ("after_s", "connector_id", "number", "taken"),
+    [
+        (0, 1, 9, True),
+        (-60, 1, 9, True),
+        (1, 1, 9, False),  # it began after the stop: another charge
+        (0, 2, 9, False),  # at a connector that we never asked for
+        (1, 2, -1, False),
+    ],
+)
+def test_a_start_after_its_stop_is_this_charges_if_time_and_place_fit(after_s, connector_id, number, taken):
+    scene = destination(S.START_TX_REQUESTED)
+    stop(scene, number=-1)
+    began = scene.data.charge.stop_timestamp + timedelta(seconds=after_s)
+    answered = start(scene, number, connector_id, timestamp=began).answer
+    assert answered == (IdTagStatus.ACCEPTED if taken else IdTagStatus.INVALID)
+    assert scene.data.flags == (("energy-unknown", "late-start") if taken else ("energy-unknown", "misuse"))
+
+
+def test_another_start_is_never_that_of_a_charge_whose_start_is_known():
     scene = destination(S.TX_FINISHED)
+    assert start(scene, 9, timestamp=scene.data.charge.start_timestamp).answer == IdTagStatus.INVALID
+    assert scene.data.flags == ("misuse",)
+
+
+def test_the_end_delivered_is_settled_and_acknowledged_then():
+    scene = destination(S.TX_FINISHED)
+    ended(scene, operation="NotifyRequestResult")
+    assert scene.data.acknowledged_at is None
     ended(scene)
-    assert scene.state == S.SETTLED
+    assert (scene.state, scene.data.acknowledged_at, scene.data.flags) == (S.SETTLED, scene.now, ())
+    acknowledged_at = scene.now
+    ended(scene)
+    assert scene.data.acknowledged_at == acknowledged_at
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        (lambda scene: scene.tell(ConnectorTaken, number=99), "another charge began on this connector"),
+        (lambda scene: scene.time_out(), "the station reported no end"),
+    ],
+)
+def test_a_charge_that_nobody_stopped_says_why_it_is_over(end, cause):
+    scene = destination(S.TX_RUNNING)
+    doubt(scene)
+    end(scene)
+    assert (scene.state, scene.data.cause) == (S.TX_FINISHED, cause)
 
 
 @pytest.mark.parametrize("status", ["parked", "lapsed"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from statecharts.charging import (
@@ -127,6 +128,20 @@ def test_a_remote_start_that_failed_is_ready_again_and_told_with_its_cause(verdi
     assert ReleaseConnector(station="CS01") in decision.effects
 
 
+@pytest.mark.parametrize(
+    ("verdict", "why", "cause"),
+    [
+        (CallVerdict.REJECTED, "", "the station refused to start"),
+        (CallVerdict.ERROR, "NotSupported", "the station could not start: NotSupported"),
+        (CallVerdict.NEVER_SENT, "", "the station cannot be reached"),
+    ],
+)
+def test_the_driver_is_told_what_went_wrong(verdict, why, cause):
+    scene = destination(S.START_TX_REQUESTED)
+    (message,) = delivered(answer(scene, "start", verdict, why))
+    assert message.cause == scene.data.cause == cause
+
+
 @pytest.mark.parametrize(("state", "purpose"), [(S.START_TX_REQUESTED, "start"), (S.STOP_TX_REQUESTED, "stop")])
 def test_an_unknown_outcome_decides_nothing(state, purpose):
     scene = destination(state)
@@ -181,6 +196,25 @@ def test_a_start_that_never_left_does_not_make_a_later_start_ours():
     answer(scene, "start", CallVerdict.NEVER_SENT)
     assert start(scene).answer == IdTagStatus.INVALID
     assert scene.state == S.READY
+
+
+def test_of_two_starts_the_one_that_never_left_is_taken_back():
+    scene = ready_after_start()
+    scene.tell(StartRequested, request_identifier="start-2", connector_id=2)
+    assert (scene.data.remote_starts, scene.data.connectors_tried) == (2, (1, 2))
+    answer(scene, "start", CallVerdict.NEVER_SENT)
+    assert (scene.data.remote_starts, scene.data.connectors_tried) == (1, (1,))
+    assert start(scene, 8, connector_id=2).answer == IdTagStatus.INVALID
+    assert start(scene).answer == IdTagStatus.ACCEPTED
+
+
+@pytest.mark.parametrize(("connector_asked", "answers"), [(None, "Accepted"), (2, "Accepted")])
+def test_a_connector_is_ours_if_it_was_tried_whatever_was_asked_for(connector_asked, answers):
+    scene = destination(S.READY)
+    scene.data = msgspec.structs.replace(scene.data, connector_asked=connector_asked)
+    ask_start(scene)
+    assert start(scene, 8, connector_id=2).answer == IdTagStatus.INVALID
+    assert start(scene, connector_id=1).answer == answers
 
 
 def test_a_start_known_only_late_never_to_have_left_does_not_make_a_later_start_ours():
@@ -249,3 +283,21 @@ def test_no_stop_by_the_deadline_is_running_again_and_told():
     scene = destination(S.STOP_TX_REQUESTED)
     assert told(scene.time_out()) == [("stop-1", False)]
     assert scene.state == S.TX_RUNNING
+
+
+def test_a_second_stop_request_puts_the_deadline_of_the_first_not_off():
+    scene = destination(S.STOP_TX_REQUESTED)
+    until = scene.data.stop_until
+    assert until == scene.now + timedelta(seconds=scene.data.deadlines.stop_s)
+    scene.pass_time(20)
+    ask_stop(scene, "stop-2")
+    assert (scene.data.stop_until, scene.data.requests[-1].at) == (until, scene.now)
+    assert told(scene.time_out()) == [("stop-1", False), ("stop-2", False)]
+
+
+def test_a_station_that_will_stop_is_not_waited_for_to_start():
+    scene = destination(S.STOP_TX_REQUESTED)
+    before = scene.data.start_until
+    scene.pass_time(20)
+    answer(scene, "stop", CallVerdict.ACCEPTED)
+    assert scene.data.start_until == before

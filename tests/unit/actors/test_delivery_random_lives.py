@@ -228,7 +228,7 @@ async def take(life: Life, step: tuple[str, Any]) -> None:
 
 SIDES = st.sampled_from(("there", "back"))
 STEPS = st.one_of(
-    st.tuples(st.just("wait"), st.sampled_from((0.5, 5, 40, 120))),
+    st.tuples(st.just("wait"), st.sampled_from((0.5, 5, 40, 120, 300))),
     st.tuples(st.sampled_from(("start", "stop", "charge_now", "obey", "end", "boot")), st.none()),
     st.tuples(st.just("meter"), st.integers(1, 3_000)),
     st.tuples(st.just("go"), st.booleans()),
@@ -241,6 +241,7 @@ BEGINNINGS = st.sampled_from(
     (
         (),
         (("start", None), ("wait", 0.5)),
+        (("down", "there"), ("start", None), ("wait", 300)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("wait", 0.5), ("meter", 137)),
         (("start", None), ("wait", 0.5), ("charge_now", None), ("down", "back"), ("end", None), ("wait", 40)),
