@@ -20,6 +20,7 @@ from tests.support.crashes import Blade, Journey, until_done
 from tests.support.house import EPOCH, StationLine, open_house
 from tests.support.roaming import two_operators
 
+SETTLES_WITHIN_S = 10_800
 STEPS_MAX = 60
 """More appends than this in one charge would mean that something is written again and again."""
 
@@ -44,7 +45,8 @@ def journey(who: str = "local", cut_at: int | None = None, *, written: bool = Fa
             travelling = Journey(roaming)
             async with trio.open_nursery() as helpers:
                 helpers.start_soon(travelling.revive, blades[who])
-                charge = await travelling.travel()
+                with trio.fail_after(SETTLES_WITHIN_S):
+                    charge = await travelling.travel()
                 helpers.cancel_scope.cancel()
             cdr = await roaming.same_cdr(charge)
             station = travelling.line
