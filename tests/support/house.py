@@ -114,15 +114,18 @@ async def gone_after(steps: int, ask: Callable[..., Awaitable[Any]], *args: Any)
 class LinkedClient:
     """A `PeerClient` that walks into the partner's doors. `script` answers first: an outcome each, None lets it pass.
 
-    `sent` is every request in its order, `sent_at` when each left. A partner that is `down` never
-    answers, one that is slow answers after `slow_s` seconds, and to requests that it is `deaf_to` it answers 503. With
-    `hangs_up_after` the client is gone when the partner has done that many steps: one entry per request.
+    `sent` is every request in its order, `sent_at` when each left; `done` is what the partner said to those that came
+    in, `heard` what was heard of it. A partner that is `down` never answers, one that is slow answers after `slow_s`
+    seconds, and to requests that it is `deaf_to` it answers 503. With `hangs_up_after` the client is gone when the
+    partner has done that many steps: one entry per request.
     """
 
     def __init__(self, own: str, destination: Any, source: Any) -> None:
         self.own, self.destination, self.source = own, destination, source
         self.sent: list[RoamingRequest] = []
         self.sent_at: list[float] = []
+        self.done: list[tuple[RoamingRequest, PeerOutcome]] = []
+        self.heard: list[tuple[RoamingRequest, PeerOutcome]] = []
         self.script: list[PeerOutcome | None] = []
         self.reply_lost: list[bool] = []
         self.hangs_up_after: list[int] = []
@@ -134,9 +137,11 @@ class LinkedClient:
         self.sent.append(request)
         self.sent_at.append(trio.current_time())
         await trio.lowlevel.checkpoint()
+        outcome: PeerOutcome = Unanswered(cause="timeout")
         with trio.move_on_after(timeout_s):
-            return await self._answered(request)
-        return Unanswered(cause="timeout")
+            outcome = await self._answered(request)
+        self.heard.append((request, outcome))
+        return outcome
 
     async def _answered(self, request: RoamingRequest) -> PeerOutcome:
         if self.down:
@@ -150,6 +155,7 @@ class LinkedClient:
             await gone_after(self.hangs_up_after.pop(0), self._walk_in, request)
             return Unanswered(cause="the connection broke")
         outcome = await self._walk_in(request)
+        self.done.append((request, outcome))
         await trio.sleep(self.slow_s)
         lost = self.reply_lost.pop(0) if self.reply_lost else False
         return Unanswered(cause="the reply was lost") if lost else outcome
@@ -288,9 +294,14 @@ class House:
         """Ends everything at once; only the journal is left, until `restart`."""
         self._scope.cancel()
 
+    @property
+    def dead(self) -> bool:
+        """Whether it was killed and has not been restarted."""
+        return self._scope.cancel_called
+
     def answer_the_door(self) -> None:
         """Raises `Refused` (503) while the node is not running, as a refused connection would end a call."""
-        if self._scope.cancel_called:
+        if self.dead:
             raise refused(503, "connection-refused", f"{self.name} is not running")
 
     async def restart(self, nursery: trio.Nursery) -> None:

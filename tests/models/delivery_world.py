@@ -1,0 +1,232 @@
+"""Two operators and a station whose cars, apps, links and nodes a rule machine has in its hand.
+
+Everything of the operators is real but the way between them: charts, actors, journals, outboxes, roles. The cars are
+the truth: what they charged is what both operators must have in the end, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import trio
+from sqlalchemy import Connection, select
+
+from actors import tables
+from actors.records import Delivery
+from actors.rows import delivery_of
+from statecharts.delivery import Parcel
+from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
+from statecharts.vocabulary import Declined, DestinationRequest, Refusal, Refused, RoamingRequest, Unanswered
+from tests.support.crashes import PATIENCE_S, Blade
+from tests.support.house import House, LinkedClient
+from tests.support.roaming import HOME, LOCAL, Charge, Roaming, two_operators
+
+LOST = Unanswered(cause="HTTP 503")
+NO = Declined(refusal=Refusal(code=400, kind="peer-refused", message="the partner has a bad day"))
+LAPSED_S = 1_500
+"""Longer than an authorisation, a start and a back-off to its cap take together."""
+
+Books = tuple[list[Delivery], list[tuple[str, str, Any]]]
+"""A whole outbox, and all facts of a journal: stream, type and what it says."""
+
+
+@dataclass
+class Car:
+    """A car at its connector: what it really charged, and what its station has still to tell of it."""
+
+    charge: Charge
+    connector_id: int
+    register_wh: int
+    start: tuple[datetime, int] | None = None
+    stop: tuple[datetime, int] | None = None
+    number: int | None = None
+    told: bool = False
+
+    @property
+    def charging(self) -> bool:
+        return self.start is not None and self.stop is None
+
+    @property
+    def energy_wh(self) -> int | None:
+        return self.stop[1] - self.start[1] if self.start and self.stop else None
+
+
+async def attempt(work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """What an app or a station gets for its asking: an answer, or None from a node that says no or is dying."""
+    with trio.move_on_after(PATIENCE_S):
+        try:
+            return await work(*args)
+        except (Refused, RuntimeError):
+            return None
+
+
+@dataclass
+class World:
+    roaming: Roaming
+    blades: dict[str, Blade] = field(init=False)
+    cars: list[Car] = field(default_factory=list)
+    online: bool = True
+    doomed: tuple[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.blades = {name: Blade(house) for name, house in self.houses.items()}
+
+    @property
+    def houses(self) -> dict[str, House]:
+        return {"home": self.roaming.home, "local": self.roaming.local}
+
+    @property
+    def links(self) -> dict[str, LinkedClient]:
+        return {"there": self.roaming.there, "back": self.roaming.back}
+
+    # -- apps ----------------------------------------------------------------------------------------------------------
+
+    async def authorize(self, connector_id: int) -> None:
+        charge = await attempt(self.roaming.ready, str(connector_id))
+        if charge is not None:
+            self.cars.append(Car(charge, connector_id, 1_000 * (len(self.cars) + 1)))
+
+    # -- cars ----------------------------------------------------------------------------------------------------------
+
+    async def begin(self, car: Car) -> None:
+        """Charges, once, if its station was asked to."""
+        asked = RemoteStartTransaction(id_tag=car.charge.name, connector_id=car.connector_id)
+        if asked in self.roaming.station.commands and car.start is None:
+            car.start = self.now(), car.register_wh
+            await self.tell(car)
+
+    async def meter(self, car: Car) -> None:
+        if car.charging:
+            car.register_wh += 137
+            if self.online and car.number is not None:
+                await attempt(lambda: self.roaming.station.meter(car.number, car.register_wh))
+
+    async def obey(self, car: Car) -> None:
+        """Does what a RemoteStop asked for."""
+        asked = car.number and RemoteStopTransaction(transaction_id=car.number) in self.roaming.station.commands
+        if asked:
+            await self.end(car)
+
+    async def end(self, car: Car) -> None:
+        if car.charging:
+            car.register_wh += 59
+            car.stop = self.now(), car.register_wh
+            await self.tell(car)
+
+    async def tell(self, car: Car) -> None:
+        """Says what happened until it is answered; the start is said again with the stop, as after a lost answer."""
+        if not self.online or car.start is None or car.told:
+            return
+        at, wh = car.start
+        station = self.roaming.station
+        answer = await attempt(
+            lambda: station.start(car.charge.name, connector_id=car.connector_id, meter_start_wh=wh, at=at)
+        )
+        if answer is None:
+            return
+        assert car.number in (None, answer.transaction_id), "a repeated start gets the same number"
+        car.number = answer.transaction_id
+        if car.stop is not None:
+            at, wh = car.stop
+            car.told = await attempt(lambda: station.stop(car.number, wh, at=at)) is not None
+
+    async def go(self, online: bool) -> None:
+        if online and not self.online:
+            await attempt(lambda: self.roaming.station.come_online(boot=False))
+        if not online and self.online:
+            await self.roaming.station.go_offline()
+        self.online = online
+        for car in self.cars:
+            await self.tell(car)
+
+    # -- links ---------------------------------------------------------------------------------------------------------
+
+    async def repeat(self, link: str, which: int) -> None:
+        """An old message comes once more, out of the blue."""
+        client = self.links[link]
+        if client.sent:
+            message = client.sent[which % len(client.sent)]
+            to_local = isinstance(message, DestinationRequest)
+            door = self.roaming.local.destination if to_local else self.roaming.home.source
+            await attempt(door, HOME if to_local else LOCAL, message)
+
+    # -- crashes -------------------------------------------------------------------------------------------------------
+
+    async def living(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Does something while a doomed node has its last moments, and brings back those that died."""
+        doomed, self.doomed = self.doomed, None
+        if doomed is not None:
+            self.roaming.nursery.start_soon(self._kill, self.houses[doomed[0]], doomed[1])
+        await work(*args)
+        await trio.testing.wait_all_tasks_blocked()
+        for name, house in self.houses.items():
+            if house.dead:
+                await self.revive(name)
+
+    async def _kill(self, house: House, moments: int) -> None:
+        for _ in range(moments):
+            await trio.lowlevel.checkpoint()
+        house.kill()
+
+    async def revive(self, name: str) -> None:
+        self.blades[name].cut_at = None
+        await self.houses[name].restart(self.roaming.nursery)
+        if name == "local" and self.online:
+            await attempt(lambda: self.roaming.station.come_online(boot=False))
+            for car in self.cars:
+                await self.tell(car)
+
+    # -- in the end ----------------------------------------------------------------------------------------------------
+
+    async def be_fair(self) -> None:
+        """Nobody dies, everybody answers, the cars leave, and the operators send again what lies parked."""
+        self.doomed = None
+        for blade in self.blades.values():
+            blade.cut_at = None
+        for client in self.links.values():
+            client.down, client.script, client.reply_lost = False, [], []
+        await self.go(True)
+        for car in self.cars:
+            await self.end(car)
+            await self.tell(car)
+        await trio.sleep(LAPSED_S)
+        await self.replay()
+        await trio.sleep(LAPSED_S)
+
+    async def replay(self) -> int:
+        """The operator of the stations sends again what the other has refused; how many there were."""
+        letters = (await self.roaming.local.operator.parked(HOME)).items
+        for letter in letters:
+            await attempt(self.roaming.local.operator.replay, HOME, letter.id)
+        return len(letters)
+
+    # -- what is there -------------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return self.roaming.local.clock.now()
+
+    async def look(self) -> tuple[datetime, Books, Books]:
+        """What time it is, and the books of both operators."""
+        home, local = [await house.journal.store.read(_look) for house in self.houses.values()]
+        return self.now(), home, local
+
+
+def message_of(owed: Delivery) -> RoamingRequest:
+    return msgspec.json.decode(owed.body, type=Parcel).message
+
+
+def _look(connection: Connection) -> Books:
+    owed = connection.execute(select(tables.deliveries)).mappings()
+    facts = connection.execute(select(tables.journal)).mappings()
+    return [delivery_of(row) for row in owed], [(f["stream"], f["type"], msgspec.json.decode(f["data"])) for f in facts]
+
+
+@asynccontextmanager
+async def opened(nursery: trio.Nursery) -> AsyncIterator[World]:
+    async with two_operators(nursery) as roaming:
+        yield World(roaming)
