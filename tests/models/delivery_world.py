@@ -198,12 +198,12 @@ class World:
         await self.replay()
         await trio.sleep(LAPSED_S)
 
-    async def replay(self) -> int:
-        """The operator of the stations sends again what the other has refused; how many there were."""
-        letters = (await self.roaming.local.operator.parked(HOME)).items
-        for letter in letters:
-            await attempt(self.roaming.local.operator.replay, HOME, letter.id)
-        return len(letters)
+    async def replay(self) -> None:
+        """The operator of the stations sends again what the other has refused."""
+        operator = self.roaming.local.operator
+        page = await attempt(lambda: operator.parked(HOME))
+        for letter in page.items if page else ():
+            await attempt(operator.replay, HOME, letter.id)
 
     # -- what is there -------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.records import Delivery, DeliveryStatus
+from statecharts.station_vocabulary import RemoteStartTransaction
 from statecharts.vocabulary import (
     Answered,
     Declined,
@@ -78,29 +79,27 @@ class Outbox:
         self.replayed = False
 
     def compare(self, rows: Sequence[Delivery], now: datetime) -> None:
-        """Each change has its reason in what was heard."""
+        """Nothing is forgotten, nothing is over without a reason, and what is over is not sent again."""
         assert self.status.keys() <= {row.message_id for row in rows}, "nothing that is owed is ever forgotten"
         for row in rows:
             message = message_of(row)
             before, sent = self.status.get(row.message_id, PENDING), self.link.sent.count(message)
-            if before is not PENDING and row.status is not PENDING:
+            if before is PENDING or (before is PARKED and self.replayed):
+                self.check_reason(row, self.outcomes(message), now)
+            else:
                 assert (row.status, sent) == (before, self.sent[row.message_id]), "what is over stays over, unsent"
-            elif before is not row.status:
-                self.check_reason(before, row, self.outcomes(message), now)
             self.status[row.message_id], self.sent[row.message_id] = row.status, sent
         self.replayed = False
 
-    def check_reason(
-        self, before: DeliveryStatus, row: Delivery, outcomes: list[type[PeerOutcome]], now: datetime
-    ) -> None:
-        if before is not PENDING:
-            assert (before, row.status, self.replayed) == (PARKED, PENDING, True)
-        elif row.status is DONE:
-            assert Answered in outcomes or (Declined in outcomes and row.expires_at is not None)
+    def check_reason(self, row: Delivery, outcomes: list[type[PeerOutcome]], now: datetime) -> None:
+        """That a message is over has its reason in what was heard, or in the time."""
+        is_command = row.expires_at is not None
+        if row.status is DONE:
+            assert Answered in outcomes or (Declined in outcomes and is_command)
         elif row.status is PARKED:
-            assert Declined in outcomes and row.expires_at is None
-        else:
-            assert row.expires_at is not None and row.expires_at <= now
+            assert Declined in outcomes and not is_command
+        elif row.status is LAPSED:
+            assert is_command and row.expires_at <= now
 
     def outcomes(self, message: RoamingRequest) -> list[type[PeerOutcome]]:
         return [type(outcome) for heard, outcome in self.link.heard if heard == message]
@@ -237,6 +236,14 @@ class DeliveryLife(RuleBasedStateMachine):
             self.outboxes[name].check_commands(owed)
         self.check_inbox(self.world.links["there"], local[1])
         self.check_inbox(self.world.links["back"], home[1])
+        self.check_station(local[1])
+
+    def check_station(self, facts: Facts) -> None:
+        """No start is commanded for a request that is not in the journal, nor twice for one, also over a restart."""
+        commands = [c for c in self.world.roaming.station.commands if isinstance(c, RemoteStartTransaction)]
+        commanded = Counter(f"destination/{command.id_tag}" for command in commands)
+        requested = Counter(stream for stream, kind, _ in facts if kind == "StartRequested")
+        assert commanded <= requested
 
     def check_inbox(self, link: LinkedClient, facts: Facts) -> None:
         effects = Counter(key for _, kind, said in facts if (key := key_of(kind, said)))
