@@ -23,7 +23,7 @@ from statecharts.delivery import Parcel
 from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import Declined, DestinationRequest, Refusal, Refused, RoamingRequest, Unanswered
 from tests.support.crashes import PATIENCE_S, Blade
-from tests.support.house import House, LinkedClient
+from tests.support.house import House, LinkedClient, resting_after
 from tests.support.roaming import HOME, LOCAL, Charge, Roaming, two_operators
 
 LOST = Unanswered(cause="HTTP 503")
@@ -227,6 +227,7 @@ def _look(connection: Connection) -> Books:
 
 
 @asynccontextmanager
-async def opened(nursery: trio.Nursery) -> AsyncIterator[World]:
-    async with two_operators(nursery) as roaming:
+async def opened(rest_after_s: float, nursery: trio.Nursery) -> AsyncIterator[World]:
+    """Idle actors leave memory after that long."""
+    async with two_operators(nursery, policies=resting_after(rest_after_s)) as roaming:
         yield World(roaming)

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import trio
@@ -114,10 +115,12 @@ class Outbox:
 
 
 class DeliveryLife(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.stage = Stage(opened)
-        self.world: World = self.stage.world
+    stage: Stage[World]
+    world: World
+
+    def open(self, rest_after_s: float) -> None:
+        self.stage = Stage(partial(opened, rest_after_s))
+        self.world = self.stage.world
         self.outboxes = {name: Outbox(self.world.links[link]) for name, link in SENDERS.items()}
 
     def act(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
@@ -130,9 +133,13 @@ class DeliveryLife(RuleBasedStateMachine):
 
     # -- apps ----------------------------------------------------------------------------------------------------------
 
-    @initialize(how_far=st.sampled_from(("authorised", "asked", "charging", "charging", "stopping")))
-    def beginning(self, how_far: str) -> None:
+    @initialize(
+        how_far=st.sampled_from(("authorised", "asked", "charging", "charging", "stopping")),
+        rest_after_s=st.sampled_from((0.1, 20, 300)),
+    )
+    def beginning(self, how_far: str, rest_after_s: float) -> None:
         """Most lives begin with a charge under way that the Source has heard of."""
+        self.open(rest_after_s)
         self.a_user_comes()
         if how_far != "authorised":
             self.the_app_starts(which=0)
@@ -195,6 +202,14 @@ class DeliveryLife(RuleBasedStateMachine):
     @rule(link=LINKS)
     def a_link_goes_down_or_up(self, link: str) -> None:
         self.world.links[link].down ^= True
+
+    @precondition(lambda self: self.world.cars)
+    @rule(which=WHICH, what=st.sampled_from(("start", "stop")), seconds=st.sampled_from((5, 250, 1_000)))
+    def the_app_asks_while_the_other_operator_is_away(self, which: int, what: str, seconds: int) -> None:
+        self.world.links["there"].down = True
+        self.the_app_starts(which) if what == "start" else self.the_app_stops(which)
+        self.time_passes(seconds)
+        self.world.links["there"].down = False
 
     @rule(link=LINKS, which=st.integers(0, 9))
     def an_old_message_comes_again(self, link: str, which: int) -> None:
@@ -279,4 +294,4 @@ class DeliveryLife(RuleBasedStateMachine):
 
 
 TestDeliveryLife = DeliveryLife.TestCase
-TestDeliveryLife.settings = effort(lives=60, steps=25)
+TestDeliveryLife.settings = effort(lives=40, steps=25)
