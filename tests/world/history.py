@@ -326,8 +326,9 @@ def line_of(sight: Sight) -> str:
     return f"{clock}  {sight.who:<10} {type(sight).__name__:<14} {sight.words()}"
 
 
-_BODY = re.compile(r"<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)")
-_NAMED = re.compile(r"<(?:\w+:)?(authorizationIdentifier|requestIdentifier|requestSuccess|errorCode|value)>([^<]*)<")
+_BODY = re.compile(r"<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)")
+_NAMES = "authorizationIdentifier|requestIdentifier|requestSuccess|errorCode|value"
+_NAMED = re.compile(rf"<(?:[\w-]+:)?({_NAMES})>([^<]*)<")
 
 
 def soap_names(body: str) -> str:

@@ -145,7 +145,7 @@ class Service:
     def take(self, number: int, talk: Conversation) -> None:
         """Lets the app answer this request."""
         self._life.ground.saw(RequestArrived, self._life.node, exchange=number)
-        talk.leaving = partial(self._life.passes, "answering", talk.scope["path"])
+        talk.leaving = partial(self._life.passes, "answering", _named(talk))
         talk.left = partial(self._answered, number, talk)
         self._nursery.start_soon(self._serve, talk)
 
@@ -164,7 +164,11 @@ class Service:
             body = talk.said.decode(errors="replace")
             self._life.ground.saw(AnswerSent, self._life.node, exchange=number, status=talk.status, body=body)
         if talk.whole:
-            self._life.passes("answered", talk.scope["path"])
+            self._life.passes("answered", _named(talk))
+
+
+def _named(talk: Conversation) -> str:
+    return f"{talk.asked.method} {talk.scope['path']}"
 
 
 @asynccontextmanager

@@ -125,7 +125,8 @@ class Operator:
             self._lives += 1
             self.life = Life(self._ground, self.name, self._lives)
             self._serving = trio.Event()
-            self._ground.nursery.start_soon(self._live, self.life, self._serving)
+            self.node = Node(self.config, self._edges(self.life))
+            self._ground.nursery.start_soon(self._live, self.life, self.node, self._serving)
 
     async def serving(self) -> None:
         """Returns once the life that is under way serves."""
@@ -169,9 +170,9 @@ class Operator:
         known = {actor.key: getattr(actor, "data", None) for actor in system}
         return {key: msgspec.json.encode(data).decode() for key, data in sorted(known.items()) if data is not None}
 
-    async def _live(self, life: Life, serving: trio.Event) -> None:
+    def _edges(self, life: Life) -> Edges:
         ids = SeededIds(self._ground.chance("ids", self.name, life.number))
-        edges = Edges(
+        return Edges(
             clock=self.clock,
             ids=ids,
             fresh_bytes=ids.fresh_bytes,
@@ -179,11 +180,12 @@ class Operator:
             http=lambda _peer, _watermarks: MemoryHttp(self._network, life),
             front=self._network.front(life),
         )
+
+    async def _live(self, life: Life, node: Node, serving: trio.Event) -> None:
         self._ground.saw(NodeStarted, self.name, life=life.number)
-        self.node = Node(self.config, edges)
         try:
             with life.scope, self._counted_steps(life):
-                await self.node.run(_Started(serving))
+                await node.run(_Started(serving))
         except Exception as error:
             if life.alive:
                 self._ground.failures.append(f"{self.name} ended with {error!r}")

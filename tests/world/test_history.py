@@ -19,6 +19,7 @@ from tests.world.history import (
     WorldBegan,
     WorldEnded,
     read_tables,
+    soap_names,
 )
 
 BEGAN = WorldBegan(
@@ -106,3 +107,8 @@ def test_tables_are_read_as_plain_values_in_the_order_of_their_keys() -> None:
     connection.close()
     assert read["journal"] == ({"id": 1, "body": None, "name": "a"}, {"id": 2, "body": b"\x00\xff", "name": "b"})
     assert set(read) == set(TABLES)
+
+
+def test_the_operation_of_an_envelope_is_read_whatever_its_namespaces_are_called() -> None:
+    body = "<soap-env:Envelope><soap-env:Body><ns0:endTransactionRequest><ns0:value>X</ns0:value>"
+    assert soap_names(body) == soap_names(body.replace("soap-env:", "").replace("ns0:", "m:")) != ""

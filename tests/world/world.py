@@ -103,7 +103,7 @@ class World:
         for operator in self.operators.values():
             operator.start()
         for look in range(int(DRAINS_WITHIN_S / LOOKS_EVERY_S)):
-            if self._is_quiet():
+            if self.is_quiet():
                 break
             for station in self.stations.values():
                 await station.send_home()
@@ -111,9 +111,10 @@ class World:
                 for room in self.rooms.values():
                     await room.replay_parked()
             await trio.sleep(LOOKS_EVERY_S)
-        return self._is_quiet()
+        return self.is_quiet()
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way, owed or unsaid any more."""
         return all(operator.disk.unsettled == (0, 0) for operator in self.operators.values()) and all(
             station.is_idle for station in self.stations.values()
         )

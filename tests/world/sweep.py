@@ -1,0 +1,212 @@
+"""The crash sweep: each scenario again and again, cut once at each of its points, and judged by what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+
+import msgspec
+
+from tests.world.checker import check
+from tests.world.checker.wire import frame
+from tests.world.harms import AWAY_S, Crash, CrashInStep, HangUp, Harm, Run, WriteFails, played
+from tests.world.history import AnswerSent, ChargeSeen, FrameArrived, RequestArrived, RequestSent
+from tests.world.scenarios import SCENARIOS, Ending, Scenario
+from tests.world.world import Outcome
+
+FLAGS = frozenset({"estimated", "misuse", "late-stop", "superseded"})
+TOUCHES = 6
+"""How often an app receives and sends in one exchange, at most."""
+
+STEPS_LEFT_OUT = 97
+COMMANDS = ("RemoteStartTransaction", "RemoteStopTransaction")
+
+
+# -- what a run came to ------------------------------------------------------------------------------------------------
+
+
+def ending_of(outcome: Outcome) -> Ending:
+    """What this world came to."""
+    views: dict[str, list[str]] = {"source": [], "destination": [], "local": []}
+    records: list[str] = []
+    left: list[str] = []
+    for finals in outcome.finals.values():
+        for row in finals.rows("transactions"):
+            view = msgspec.json.decode(row["document"])
+            flags = sorted(FLAGS & set(view.get("flags", ())))
+            views[row["stream"].partition("/")[0]].append("/".join([view["state"], *flags]))
+        documents = (msgspec.json.decode(r["document"]) for r in finals.rows("ledger") if r["role"] == "source")
+        records += [_measured(outcome, document) for document in documents]
+        left += [f"orphan {row['kind']}" for row in finals.rows("orphans")]
+        left += [f"parked {row['operation']}" for row in finals.rows("deliveries") if row["status"] == "parked"]
+        left += [f"quarantine {row['actor']}" for row in finals.rows("quarantine")]
+    return Ending(
+        **{role: _listed(states) for role, states in views.items()},
+        records=_listed(records),
+        asked=_listed(list(_asked(outcome))),
+        left=_listed(left),
+    )
+
+
+def _measured(outcome: Outcome, record: dict[str, object]) -> str:
+    truth = {_energy(seen) for seen in outcome.history.of(ChargeSeen) if seen.meter_stop_wh is not None}
+    return "metered" if record.get("energy_wh") in truth else f"{record.get('energy_wh')}-Wh"
+
+
+def _energy(seen: ChargeSeen) -> int:
+    assert seen.meter_stop_wh is not None
+    return seen.meter_stop_wh - seen.meter_start_wh
+
+
+def _asked(outcome: Outcome) -> Iterator[str]:
+    for sight in outcome.history.of(FrameArrived):
+        said = frame(sight.text)
+        if said is not None and said.kind == 2 and said.action in COMMANDS:
+            yield said.action.removeprefix("Remote").removesuffix("Transaction")
+
+
+def _listed(words: list[str]) -> str:
+    return " ".join(sorted(words))
+
+
+# -- what is wrong with it ---------------------------------------------------------------------------------------------
+
+
+def objections(scenario: Scenario, run: Run, harms: int) -> tuple[str, ...]:
+    """All that may not be, in words: none where the run came to one of the scenario's endings, and in order."""
+    outcome = run.outcome
+    found = [*outcome.failures, *map(str, check(outcome.history, outcome.finals).violations), *_told_otherwise(outcome)]
+    if not outcome.drained:
+        found.append("it did not come to rest")
+    ending = ending_of(outcome)
+    if ending not in scenario.endings(harms):
+        found.append(f"it came to {ending}")
+    return tuple(found)
+
+
+def _told_otherwise(outcome: Outcome) -> Iterator[str]:
+    """An app that repeats a request under its key gets the answer that was made of it first."""
+    keys = {sent.exchange: (sent.who, sent.path, sent.key) for sent in outcome.history.of(RequestSent) if sent.key}
+    first: dict[tuple[str, str, str], AnswerSent] = {}
+    for answer in outcome.history.of(AnswerSent):
+        key = keys.get(answer.exchange)
+        if key is None or answer.status >= 500 or "request-under-way" in answer.body:
+            continue
+        known = first.setdefault(key, answer)
+        if _promised(known) != _promised(answer):
+            yield f"{key} was answered {known.status} {known.body}, then {answer.status} {answer.body}"
+
+
+def _promised(answer: AnswerSent) -> tuple[int, object]:
+    """What an answer commits to: which transaction it speaks of. Its state goes on meanwhile."""
+    body = msgspec.json.decode(answer.body)
+    return answer.status, body.get("transaction_id", body.get("type"))
+
+
+# -- where harm can be done --------------------------------------------------------------------------------------------
+
+
+def crashes(scenario: Scenario, run: Run, *, all_of_them: bool = False) -> Iterator[Crash]:
+    """Where each node may die in a run like this.
+
+    Two points between which a node has neither written nor said anything are one to it: what it was told and had not
+    written is lost either way. With `all_of_them` they are two, since the others may have gone on.
+    """
+    for node in scenario.operators:
+        seen: set[int] = set()
+        for at, mark in enumerate(run.seen.marks, 1):
+            face = mark.faces.get(node)
+            if face is not None and (all_of_them or face not in seen):
+                seen.add(face)
+                yield Crash(node, at)
+
+
+def steps(scenario: Scenario, run: Run, *, every: int = 1) -> Iterator[CrashInStep]:
+    """Each node dying at every so many of its tasks' steps: at whatever awaits these are."""
+    for node in scenario.operators:
+        for at in run.seen.steps.get(node, ())[::every]:
+            yield CrashInStep(node, at)
+
+
+def hang_ups(scenario: Scenario, run: Run) -> Iterator[HangUp]:
+    """Each client that wants something going away: whenever the app receives or sends, and while anything is written.
+
+    A write takes a millisecond until it is durable and another until it is told: between each two of these, once.
+    """
+    history = run.outcome.history
+    arrived = {sight.exchange: sight.at for sight in history.of(RequestArrived)}
+    answered = {sight.exchange: sight.at for sight in history.of(AnswerSent)}
+    for sent in history.of(RequestSent):
+        if sent.method == "GET" or sent.exchange not in answered:
+            continue
+        yield from (HangUp(sent.exchange, touch=touch) for touch in range(1, TOUCHES + 1))
+        took_ms = round(1_000 * (answered[sent.exchange] - arrived[sent.exchange]))
+        yield from (HangUp(sent.exchange, after_s=(ms + 0.5) / 1_000) for ms in range(took_ms))
+
+
+def failing_writes(scenario: Scenario, run: Run) -> Iterator[WriteFails]:
+    """Each write failing once, and each being the first of those that a full disk refuses."""
+    for node in scenario.operators:
+        for at in range(1, run.seen.writes[node] + 1):
+            yield WriteFails(node, at, "broken")
+            yield WriteFails(node, at, "full")
+
+
+# -- the sweeps --------------------------------------------------------------------------------------------------------
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A run that came to no good end: with which harm, and what is wrong."""
+
+    scenario: str
+    harms: tuple[Harm, ...]
+    wrong: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n    ".join([f"{self.scenario} with {', '.join(map(str, self.harms))}:", *self.wrong])
+
+
+class Swept(msgspec.Struct):
+    """How much harm of a kind was done, and what of it was not survived."""
+
+    tried: int = 0
+    failed: list[Failed] = []
+
+    def __add__(self, other: Swept) -> Swept:
+        return Swept(self.tried + other.tried, self.failed + other.failed)
+
+    def judge(self, name: str, run: Run, *harms: Harm) -> None:
+        self.tried += 1
+        wrong = objections(SCENARIOS[name], run, len(harms))
+        if wrong:
+            self.failed.append(Failed(name, harms, wrong))
+
+
+HARMS: Mapping[str, Callable[[Scenario, Run], Iterator[Harm]]] = {
+    "crashes": crashes,
+    "all crashes": partial(crashes, all_of_them=True),
+    "crashes in steps": steps,
+    "some crashes in steps": partial(steps, every=STEPS_LEFT_OUT),
+    "hang-ups": hang_ups,
+    "failing writes": failing_writes,
+}
+"""What a sweep may do to a scenario, once each."""
+
+
+def sweep(name: str, kind: str, part: int = 0, parts: int = 1, *, away_s: float = AWAY_S) -> Swept:
+    """Plays a scenario once with each harm of this kind; only with every `parts`-th of them where that is given."""
+    scenario, swept = SCENARIOS[name], Swept()
+    harms = HARMS[kind](scenario, played(scenario, count_steps="steps" in kind))
+    for harm in islice(harms, part, None, parts):
+        swept.judge(name, played(scenario, harm, away_s=away_s), harm)
+    return swept
+
+
+def sweep_pairs(name: str, first: Crash) -> Swept:
+    """Plays a scenario with this crash and each that may come after it."""
+    scenario, swept = SCENARIOS[name], Swept()
+    for second in crashes(scenario, played(scenario, first)):
+        if second.at > first.at:
+            swept.judge(name, played(scenario, first, second), first, second)
+    return swept
