@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from statecharts.ports import AuthorizationRequest, TransactionView
+from statecharts.ports import AuthorizationRequest, Principal, TransactionView
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
 from statecharts.vocabulary import Authorize, Location, Refused, RequestStartTransaction
 from tests.support.house import APP, place
@@ -59,6 +59,17 @@ async def test_one_key_may_be_used_for_a_whole_charge_and_stops_what_it_started(
     await roaming.home.until(f"source/{view.transaction_id}", "TxRunning")
     assert (await source.start(APP, view.transaction_id, "key-1")).state == "TxRunning"
     assert (await source.stop(APP, view.transaction_id, "key-1")).state == "StopTxRequested"
+
+
+async def test_a_key_is_of_the_app_that_uses_it_and_stands_for_nothing_of_anothers(roaming: Roaming) -> None:
+    source, other = roaming.home.source, Principal(name="another app", users=frozenset({"anna"}))
+    first = await source.authorize(APP, ASKED)
+    second = await source.authorize(other, ASKED)
+    assert first.transaction_id != second.transaction_id
+    elsewhere = msgspec.structs.replace(ASKED, connector_identifier="2", idempotency_key="key-2")
+    third = await source.authorize(APP, elsewhere)
+    assert (await source.start(APP, third.transaction_id, "key-3")).state == "StartTxRequested"
+    assert (await source.start(other, second.transaction_id, "key-3")).state == "StartTxRequested"
 
 
 async def test_a_key_that_stood_for_another_transactions_start_is_refused(roaming: Roaming) -> None:
