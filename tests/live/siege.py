@@ -10,7 +10,7 @@ import base64
 import json
 import ssl
 from collections.abc import Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -193,8 +193,8 @@ def _memory(pid: int, what: str) -> int:
 class Visitor:
     """An app at the Source and a station at the Destination, which do the same plan again and again."""
 
-    def __init__(self, home: Operator, local: Operator, app: Http, nursery: trio.Nursery) -> None:
-        self.home, self.local, self._app, self._nursery = home, local, app, nursery
+    def __init__(self, home: Operator, local: Operator, app: Http) -> None:
+        self.home, self.local, self._app = home, local, app
         self._asked: dict[str, trio.Event] = {}
         self._stop = trio.Event()
         self._meter_wh = 0
@@ -286,11 +286,11 @@ class Visitor:
 
 @asynccontextmanager
 async def _visitor(home: Operator, local: Operator, trust: ssl.SSLContext) -> Any:
-    async with trio.open_nursery() as nursery:
-        app = await Http.open(home.port, home.app_token)
-        visitor = Visitor(home, local, app, nursery)
-        plain = await trio.open_tcp_stream("127.0.0.1", local.ocpp_port)
+    plain = await trio.open_tcp_stream("127.0.0.1", local.ocpp_port)
+    app = await Http.open(home.port, home.app_token)
+    async with plain, aclosing(app), trio.open_nursery() as nursery:
         stream: Any = trio.SSLStream(plain, trust, server_hostname="localhost", https_compatible=True)
+        visitor = Visitor(home, local, app)
         visitor.station = Station(stream, visitor.asked)
         await visitor.station.open("CS01", local.station_passwords["CS01"])
         nursery.start_soon(visitor.station.run)
