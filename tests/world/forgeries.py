@@ -4,112 +4,43 @@ must object. They know nothing of where the world came from: a story told by han
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
-
 import msgspec
 
-from tests.world.checker.evidence import Call, Charge, Evidence
 from tests.world.checker.i02_doubled import remote_starts
 from tests.world.checker.i04_ends import FINAL
-from tests.world.checker.i11_answered import gave_up_at
-from tests.world.checker.wire import soap
+from tests.world.checker.wire import document, soap
+from tests.world.forgeries_of_answers import (
+    accepted_by_nobody,
+    answered_first,
+    answered_late,
+    answered_twice,
+    answered_with_other_id,
+    bound_exceeded,
+    delivered_on_garbage,
+    grant_from_nowhere,
+    other_memory,
+    other_snapshot,
+    other_view,
+    problem_found,
+    request_answered_twice,
+    request_unanswered,
+    row_altered,
+    row_gone,
+    shown_too_soon,
+    station_answered_first,
+    station_never_said,
+    told_too_soon,
+    unanswered,
+)
+from tests.world.forging import Forgery, World
 from tests.world.history import (
-    AnswerSent,
-    AnySight,
-    BoundSeen,
     Committed,
-    Finals,
     FrameArrived,
     FrameSent,
-    History,
     PeerBlocked,
-    Row,
     UserBlocked,
     WorldEnded,
 )
-
-T = TypeVar("T")
-
-
-class NothingToForge(Exception):
-    """This world has nothing that the forgery could break."""
-
-
-class World:
-    """What a world left behind, open to changes; `pick` chooses one of several things to break."""
-
-    def __init__(self, history: History, finals: dict[str, Finals], pick: Callable[[Sequence[Any]], Any]) -> None:
-        self.sights: list[AnySight] = list(history)
-        self.finals = {node: msgspec.structs.replace(each, tables=dict(each.tables)) for node, each in finals.items()}
-        self.evidence = Evidence(history, finals)
-        self._pick = pick
-
-    @property
-    def history(self) -> History:
-        return History(self.sights)
-
-    def one(self, things: Iterable[T]) -> T:
-        """One of these. Raises `NothingToForge` if there is none."""
-        found = list(things)
-        if not found:
-            raise NothingToForge
-        chosen: T = self._pick(found)
-        return chosen
-
-    def of(self, *kinds: type[Any]) -> list[Any]:
-        return [sight for sight in self.sights if isinstance(sight, kinds)]
-
-    def swap(self, old: AnySight, new: AnySight) -> None:
-        self.sights[self.place(old)] = new
-
-    def place(self, sight: AnySight) -> int:
-        return next(index for index, each in enumerate(self.sights) if each is sight)
-
-    def drop(self, *sights: AnySight) -> None:
-        gone = {id(sight) for sight in sights}
-        self.sights = [sight for sight in self.sights if id(sight) not in gone]
-
-    def insert_after(self, sight: AnySight, *new: AnySight) -> None:
-        place = self.place(sight) + 1
-        self.sights[place:place] = new
-
-    def set_rows(self, node: str, table: str, rows: Iterable[Row]) -> None:
-        self.finals[node].tables[table] = tuple(rows)
-
-    def change_row(self, node: str, table: str, row: Row, **columns: Any) -> None:
-        self.set_rows(node, table, [{**each, **columns} if each is row else each for each in self.rows(node, table)])
-
-    def change_document(self, node: str, table: str, row: Row, **fields: Any) -> None:
-        document = {**msgspec.json.decode(row["document"]), **fields}
-        self.change_row(node, table, row, document=msgspec.json.encode(document))
-
-    def rows(self, node: str, table: str) -> tuple[Row, ...]:
-        return self.finals[node].rows(table)
-
-    def all_rows(self, table: str) -> list[tuple[str, Row]]:
-        return [(node, row) for node in self.finals for row in self.rows(node, table)]
-
-    def record(self) -> tuple[str, Row]:
-        """A Source and a charge record that it holds."""
-        return self.one((node, row) for node, row in self.all_rows("ledger") if row["role"] == "source")
-
-    def commits(self, *types: str, role: str = "") -> list[Committed]:
-        rows = self.of(Committed)
-        return [row for row in rows if row.type in types and row.stream.startswith(role)]
-
-    def charges(self) -> list[Charge]:
-        """Charges whose start and stop were answered."""
-        return [each for each in self.evidence.charges if each.stop is not None and each.number is not None]
-
-    def station_calls(self) -> list[Call]:
-        calls = self.evidence.calls
-        return [call for call in calls if len(call.replies) == len(call.arrivals) == 1 and not self.is_nodes(call)]
-
-    def is_nodes(self, call: Call) -> bool:
-        return self.evidence.is_node(call.caller)
-
 
 # -- I1, I2: records ---------------------------------------------------------------------------------------------------
 
@@ -172,6 +103,19 @@ def remote_start_twice(world: World) -> None:
         world.insert_after(call.sight, msgspec.structs.replace(call.sight, text=text))
 
 
+def key_made_two(world: World) -> None:
+    """A request repeated under its Idempotency-Key makes a second transaction."""
+    keyed = [e for e in world.evidence.exchanges.values() if e.request.key and b"transaction_id" in world.made(e)]
+    each = world.one(keyed)
+    again = msgspec.structs.replace(each.request, exchange=1_000_000)
+    answer = each.answers[0].sight
+    view = document(answer.body)
+    transaction = view.get("transaction", view)
+    transaction["transaction_id"] = "another"
+    body = msgspec.json.encode(view).decode()
+    world.insert_after(answer, again, msgspec.structs.replace(answer, exchange=1_000_000, body=body))
+
+
 # -- I3, I4: lives -----------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +165,17 @@ def one_wh_less_metered(world: World) -> None:
     truth = world.one(charges).truth
     assert truth is not None and truth.meter_stop_wh is not None
     world.swap(truth, msgspec.structs.replace(truth, meter_stop_wh=truth.meter_stop_wh - 1))
+
+
+def progress_beyond(world: World) -> None:
+    """A progress update tells more than the charge took in the end."""
+    told = [e for e in world.evidence.soap_calls("transactionProgressUpdate") if e.said and e.said.energy_wh]
+    newest = {each.said.name: each for each in told if each.said}
+    sent = world.one(newest.values())
+    assert sent.said is not None
+    text = sent.said.inner["energyConsumed"]
+    body = sent.request.body.replace(f">{text}<", f">{float(text) + 1_000_000}<")
+    world.swap(sent.request, msgspec.structs.replace(sent.request, body=body))
 
 
 def charge_nowhere(world: World) -> None:
@@ -297,132 +252,26 @@ def misuse_billed(world: World) -> None:
             world.swap(placed.sight, msgspec.structs.replace(placed.sight, text=text))
 
 
-# -- I8, I9: the journal -----------------------------------------------------------------------------------------------
-
-
-def answered_first(world: World) -> None:
-    """A partner is answered before the row that its request caused was durable."""
-    kinds = ("AuthorizationIssued", "TransactionEnded", "ResultNotified")
-    row = world.one(s for s in world.commits(*kinds) if s.from_state != s.to_state)
-    world.drop(row)
-    world.sights.insert(len(world.sights) - 1, row)
-
-
-def station_answered_first(world: World) -> None:
-    charge = world.one(world.charges())
-    assert charge.stop is not None
-    said = charge.stop.said.payload["meterStop"]
-    rows = [s for s in world.commits("TransactionStopped", "ChargeClosed", "StopKept") if str(said) in s.data]
-    world.drop(*rows)
-    world.sights[-1:-1] = rows
-
-
-def row_gone(world: World) -> None:
-    node, row = world.one(world.all_rows("journal"))
-    world.set_rows(node, "journal", [each for each in world.rows(node, "journal") if each is not row])
-
-
-def row_altered(world: World) -> None:
-    node, row = world.one(world.all_rows("journal"))
-    world.change_row(node, "journal", row, data=bytes(row["data"]).replace(b"0", b"1", 1) + b" ")
-
-
-def other_memory(world: World) -> None:
-    """An actor knows something that its journal does not; a partner's is no judge, which counts failures for itself."""
-    streams = [(node, stream) for node, each in world.finals.items() for stream in sorted(each.live)]
-    node, stream = world.one((node, stream) for node, stream in streams if not stream.startswith("peer/"))
-    live = dict(world.finals[node].live)
-    live[stream] = msgspec.json.encode({**msgspec.json.decode(live[stream]), "cause": "forged"}).decode()
-    world.finals[node] = msgspec.structs.replace(world.finals[node], live=live)
-
-
-def other_view(world: World) -> None:
-    node, row = world.one(world.all_rows("transactions"))
-    world.change_document(node, "transactions", row, version=1_000)
-
-
-def other_snapshot(world: World) -> None:
-    row = world.one(world.commits("AuthorizationIssued", "AuthorizationRequested"))
-    snapshot = {"stream": row.stream, "seq": 1, "data": b'{"data": {"state": "Settled"}}'}
-    world.set_rows(row.who, "snapshots", [*world.rows(row.who, "snapshots"), snapshot])
-
-
-def problem_found(world: World) -> None:
-    node = world.one(node for node in world.finals if not world.evidence.damaged.get(node))
-    world.finals[node] = msgspec.structs.replace(world.finals[node], problems=("journal stream x, seq 1: altered",))
-
-
-# -- I10, I11 ----------------------------------------------------------------------------------------------------------
-
-
-def bound_exceeded(world: World) -> None:
-    node = world.one(world.finals)
-    bounds = (BoundSeen(name="actor_mailbox", highest=257, limit=256),)
-    world.finals[node] = msgspec.structs.replace(world.finals[node], bounds=bounds)
-
-
-def unanswered(world: World) -> None:
-    """A call got no reply, though its line held for long enough."""
-    world.sights[-1] = msgspec.structs.replace(world.sights[-1], at=world.sights[-1].at + 3_600)
-    lasting = Evidence(world.history, world.finals)
-    calls = [call for call in lasting.calls if call.arrivals and len(call.replies) == 1 and not world.is_nodes(call)]
-    call = world.one(call for call in calls if gave_up_at(lasting, call) > call.arrivals[0].sight.at + 31)
-    world.drop(call.replies[0][0].sight)
-
-
-def answered_twice(world: World) -> None:
-    call = world.one(world.station_calls())
-    sight = call.replies[0][0].sight
-    world.insert_after(sight, sight)
-
-
-def answered_with_other_id(world: World) -> None:
-    call = world.one(world.station_calls())
-    sight = call.replies[0][0].sight
-    world.swap(sight, msgspec.structs.replace(sight, text=sight.text.replace(call.said.id, "another")))
-
-
-def answered_late(world: World) -> None:
-    call = world.one(world.station_calls())
-    sight = call.replies[0][0].sight
-    world.swap(sight, msgspec.structs.replace(sight, at=sight.at + 31))
-
-
-def request_answered_twice(world: World) -> None:
-    sight = world.one(world.of(AnswerSent))
-    copies = sum(1 for each in world.evidence.exchanges[sight.exchange].arrivals)
-    world.insert_after(sight, *[sight] * copies)
-
-
-@dataclass(frozen=True)
-class Forgery:
-    """One way to break a good world, and the invariant that must be named."""
-
-    invariant: str
-    forge: Callable[[World], None]
-
-    @property
-    def name(self) -> str:
-        return self.forge.__name__
-
-
 FORGERIES: tuple[Forgery, ...] = tuple(
     Forgery(invariant, forge)
     for invariant, forges in {
         "I1": (record_lost, record_at_somebody_else),
-        "I2": (record_doubled, end_changed, charge_counted_twice, second_number, remote_start_twice),
+        "I2": (record_doubled, end_changed, charge_counted_twice, second_number, remote_start_twice, key_made_two),
         "I3": (second_active, never_closed),
         "I4": (stuck, not_drained),
-        "I5": (one_wh_more, one_wh_less_metered, charge_nowhere),
+        "I5": (one_wh_more, one_wh_less_metered, charge_nowhere, progress_beyond),
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (
             forged_and_done, asked_by_another, remote_start_unasked, blocked_and_served, blocked_partner_served,
             misuse_billed,
         ),
-        "I8": (answered_first, station_answered_first, row_gone, row_altered),
+        "I8": (answered_first, station_answered_first, told_too_soon, shown_too_soon, row_gone, row_altered),
         "I9": (other_memory, other_view, other_snapshot, problem_found),
         "I10": (bound_exceeded,),
-        "I11": (unanswered, answered_twice, answered_with_other_id, answered_late, request_answered_twice),
+        "I11": (
+            unanswered, answered_twice, answered_with_other_id, answered_late, request_answered_twice,
+            request_unanswered, grant_from_nowhere, delivered_on_garbage, accepted_by_nobody, station_never_said,
+        ),
     }.items()
     for forge in forges
 )  # fmt: skip

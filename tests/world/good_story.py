@@ -83,6 +83,8 @@ def authorises(story: Story) -> None:
     story.answer(authorize, "authorize", element("authorizationIdentifier", NAME))
     story.commit("HOME", HOME, source.AuthorizationGranted(at=story.now, authorization_identifier=NAME))
     story.alias("HOME", "source-authorization/AWAY", NAME, HOME)
+    for _ in range(2):
+        story.rest("HOME", "/api/v1/authorizations", HOME, key="charge-1")
 
 
 def requested(story: Story, operation: str, request: str, at_home: Any, away: Any) -> None:

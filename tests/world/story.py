@@ -162,6 +162,17 @@ class Story:
         self.see(AnswerSent, sent.to, exchange=exchange, status=200, body=body)
         self.see(AnswerArrived, sent.who, exchange=exchange, status=200, body=body)
 
+    def rest(self, to: str, path: str, stream: str, key: str = "") -> None:
+        """An app's POST, answered with this transaction as it is now."""
+        self.exchanges += 1
+        sent = {"protocol": "rest", "to": to, "method": "POST", "path": path, "key": key}
+        self.see(RequestSent, "app", exchange=self.exchanges, **sent)
+        self.see(RequestArrived, to, exchange=self.exchanges)
+        row = next(row for row in self.rows[to]["transactions"] if row["stream"] == stream)
+        body = row["document"].decode()
+        self.see(AnswerSent, to, exchange=self.exchanges, status=201, body=body)
+        self.see(AnswerArrived, "app", exchange=self.exchanges, status=201, body=body)
+
     def frame(self, who: str, to: str, *parts: Any) -> None:
         text = json.dumps(parts, default=lambda time: time.isoformat())
         self.see(FrameSent, who, connection=1, text=text)

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.world.checker import check
-from tests.world.forgeries import FORGERIES, Forgery, NothingToForge, World
+from tests.world.forgeries import FORGERIES
+from tests.world.forging import Forgery, NothingToForge, World
 from tests.world.plan import drawn
 from tests.world.world import Outcome, play
 
@@ -26,7 +27,7 @@ def test_a_world_without_faults_passes_every_checker() -> None:
     assert all(figure.n > 0 for figure in verdict.figures if figure.name in ("CDRs lost", "CDRs doubled"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(FORGERIES), st.randoms(use_true_random=False))
 def test_whatever_is_forged_in_a_world_that_was_run_is_objected_to_by_name(forgery: Forgery, chance: Random) -> None:
     world = World(outcome().history, dict(outcome().finals), chance.choice)

@@ -25,6 +25,7 @@ from tests.world.checker import (
     i09_replay,
     i10_bounded,
     i11_answered,
+    i11_heard,
 )
 from tests.world.checker.evidence import Evidence
 from tests.world.checker.probes import counted
@@ -43,6 +44,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding]] = {
     "I9": i09_replay.check,
     "I10": i10_bounded.check,
     "I11": i11_answered.check,
+    "I11, heard": i11_heard.check,
 }
 """Every invariant of one world; I12 compares two (`i12_blast.check`)."""
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from tests.world.checker.evidence import Call, Evidence, Exchange
 from tests.world.checker.verdict import Finding, Notes
+from tests.world.checker.wire import document
 
 
 def check(evidence: Evidence) -> Finding:
     notes = Notes("I2")
-    for judge in (_records, _ends_taken, _contents, _charges, _starts, _numbers, _remote_starts):
+    for judge in (_records, _ends_taken, _contents, _charges, _starts, _numbers, _remote_starts, _keys):
         judge(evidence, notes)
     notes.count("CDRs doubled", len(notes.violations), sum(map(len, evidence.cdrs.values())))
     return notes.finding()
@@ -81,6 +82,31 @@ def remote_starts(evidence: Evidence) -> Iterator[Call]:
     """Every RemoteStartTransaction that a node sent."""
     calls = (call for call in evidence.calls if call.said.action == "RemoteStartTransaction")
     return (call for call in calls if evidence.is_node(call.caller))
+
+
+def _keys(evidence: Evidence, notes: Notes) -> None:
+    """A request that an app repeats under its Idempotency-Key is answered with the same transaction and operation."""
+    made: dict[tuple[str, ...], tuple[Any, Any]] = {}
+    for each in evidence.exchanges.values():
+        asked = each.request
+        for answer in each.answers if asked.key else ():
+            result = _made(answer.sight)
+            key = asked.who, asked.to, asked.path, asked.key, asked.body
+            if result is None:
+                continue
+            first, shown = made.setdefault(key, (result, answer.sight))
+            if result != first:
+                what = f"{asked.who} repeated {asked.path} under {asked.key} and got {result} after {first}"
+                notes.object(what, shown, asked, answer.sight)
+
+
+def _made(sight: Any) -> tuple[str, str] | None:
+    """The transaction, and the operation if it names one, in an answer that something was done."""
+    made = document(sight.body) if 200 <= sight.status < 300 else None
+    if not isinstance(made, dict):
+        return None
+    transaction, operation = made.get("transaction", made), made.get("operation") or {}
+    return transaction.get("transaction_id", ""), operation.get("request_identifier", "")
 
 
 def _remote_starts(evidence: Evidence, notes: Notes) -> None:

@@ -31,6 +31,8 @@ def check(evidence: Evidence) -> Finding:
             notes.object_unless(_excuse(evidence, node, stream), what, last)
         elif last.to_state in ENDINGS and stream.startswith(("destination/", "local/")):
             _has_reason(evidence, notes, node, stream)
+        elif last.to_state == "Refused" and not evidence.views.get((node, stream), {"cause": "?"}).get("cause"):
+            notes.object(f"{stream} of {node} was refused, and nobody says why", last)
     stuck = len(notes.violations)
     _owed(evidence, notes)
     going_on = [charge for charge in evidence.charges if charge.goes_on]

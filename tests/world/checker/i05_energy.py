@@ -171,3 +171,7 @@ def _progress(evidence: Evidence, notes: Notes) -> None:
         if key in said and energy < said[key].said.energy_wh:
             notes.object(f"progress of {each.said.name} fell to {energy} Wh", said[key].request, each.request)
         said[key] = each
+    for (destination, name), each in said.items():
+        mine = [c for c in evidence.charges if c.node == destination and evidence.is_of(c, f"destination/{name}")]
+        if mine and each.said.energy_wh > max(map(_metered, mine)):
+            notes.object(f"progress told {each.said.energy_wh} Wh of {name}, more than was metered", each.request)

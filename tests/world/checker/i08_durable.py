@@ -12,9 +12,12 @@ from typing import Any
 
 from tests.world.checker.evidence import Call, Evidence, Exchange, Fact, Placed
 from tests.world.checker.verdict import Finding, Notes
-from tests.world.checker.wire import moment, soap
+from tests.world.checker.wire import document, moment, soap
 
 Key = tuple[Any, ...]
+
+FAILING = ("StationAnswered", "DeadlineReached", "ConnectorTaken")
+"""What makes a request fail at its Destination."""
 
 
 def check(evidence: Evidence) -> Finding:
@@ -22,6 +25,7 @@ def check(evidence: Evidence) -> Finding:
     acks = sum(_acknowledged(evidence, notes, written, each) for each in evidence.exchanges.values())
     acks += sum(_answered(evidence, notes, written, call) for call in evidence.calls)
     said = sum(_said(notes, written, each) for each in evidence.exchanges.values())
+    said += sum(_shown(notes, written, each) for each in evidence.exchanges.values())
     missing = len(notes.violations)
     kept = _all_kept(evidence, notes)
     notes.count("acknowledged and not durable, or said too soon", missing, acks + said)
@@ -35,9 +39,11 @@ class Written:
     def __init__(self, evidence: Evidence) -> None:
         self.first: dict[Key, int] = {}
         self.statuses: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
+        self._requests: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for node in evidence.nodes:
             for placed in evidence.ever[node]:
-                for key in _keys(node, placed, evidence.fact(placed)):
+                fact = evidence.fact(placed)
+                for key in (*_keys(node, placed, fact), *self._results(node, placed, fact)):
                     self.first.setdefault(key, placed.index)
                 if placed.sight.type == "StatusReported":
                     fact = evidence.fact(placed)
@@ -47,6 +53,22 @@ class Written:
     def before(self, index: int, *keys: Key) -> bool:
         """Whether any of these was durable before this place in the history."""
         return any(self.first.get(key, index) < index for key in keys)
+
+    def _results(self, node: str, placed: Placed, fact: Fact) -> Iterator[Key]:
+        """What a Destination may tell of its requests from this row on: yes once it charges, no after a failure."""
+        sight = placed.sight
+        if not sight.stream.startswith("destination/"):
+            return
+        requests = self._requests[node, sight.stream]
+        if sight.type in ("StartRequested", "StopRequested"):
+            requests.append(fact["request_identifier"])
+        succeeded = sight.to_state in ("TxRunning", "StopTxRequested", "TxFinished", "Settled")
+        failed = sight.from_state in ("StartTxRequested", "StopTxRequested") and sight.type in FAILING
+        for request in requests:
+            if succeeded:
+                yield node, "result", request, True
+            if failed:
+                yield node, "result", request, False
 
     def statuses_between(self, first: int, last: int, *where: Any) -> set[str]:
         """What the connector's status was, as it was written down, from one place in the history to another."""
@@ -58,6 +80,7 @@ class Written:
 def _keys(node: str, placed: Placed, fact: Fact) -> Iterator[Key]:
     """What a row makes true, as the keys that acknowledgements ask for."""
     role, _, name = placed.sight.stream.partition("/")
+    yield node, placed.sight.stream, placed.sight.seq, placed.sight.to_state
     says = _SAYS.get(placed.sight.type)
     for key in says(fact, role, name) if says else ():
         yield node, *key
@@ -155,15 +178,44 @@ def _said(notes: Notes, written: Written, each: Exchange) -> int:
     """A request that left a node says only what its journal said already."""
     if each.said is None or each.request.forged:
         return 0
-    who, name = each.request.who, each.said.name
+    who, success = each.request.who, each.said.fields.get("requestSuccess") in ("true", "1")
     needed: dict[str, Key] = {
         "requestStartTransaction": (who, "StartRequested", "source", each.said.request),
-        "endTransaction": (who, "ended", name),
+        "endTransaction": (who, "ended", each.said.name),
+        "notifyRequestResult": (who, "result", each.said.request, success),
     }
     key = needed.get(each.said.operation)
     if key is not None and not written.before(each.index, key):
         notes.object(f"{who} sent {each.said.operation} before its journal had the reason", each.request)
     return key is not None
+
+
+# -- what apps were shown ----------------------------------------------------------------------------------------------
+
+
+def _shown(notes: Notes, written: Written, each: Exchange) -> int:
+    """A transaction that an app or an operator was shown is as the journal had it: `version` is its newest row."""
+    shown = 0
+    for answer in each.answers if each.request.protocol == "rest" else ():
+        for view in _transactions(document(answer.sight.body)):
+            shown += 1
+            row = (answer.sight.who, f"{view['role']}/{view['transaction_id']}", view["version"], view["state"])
+            if not written.before(answer.index, row):
+                what = f"{row[0]} showed {row[1]} as {row[3]} in version {row[2]}, which was not written down"
+                notes.object(what, each.request, answer.sight)
+    return shown
+
+
+def _transactions(shown: Any) -> Iterator[dict[str, Any]]:
+    """Every transaction in an answer: alone, beside its operation, or in a list."""
+    match shown:
+        case {"transaction_id": _, "version": _, "role": _, "state": _}:
+            yield shown
+        case {"transaction": dict(inner)}:
+            yield from _transactions(inner)
+        case {"items": list(items)}:
+            for item in items:
+                yield from _transactions(item)
 
 
 # -- what stations were answered ---------------------------------------------------------------------------------------
@@ -206,21 +258,12 @@ def _proves_status(evidence: Evidence, written: Written, call: Call, placed: Pla
 
 def _proves_meter(evidence: Evidence, written: Written, call: Call, placed: Placed, _: Any) -> bool:
     """Readings stand in a transaction, or, being nobody's, in the tables beside the journal at the end."""
-    values = [
-        (each["timestamp"], sample["value"])
-        for each in call.said.payload["meterValue"]
-        for sample in each["sampledValue"]
-    ]
-    node = placed.sight.who
-    inside = all(written.before(placed.index, (node, "meter", moment(at), value)) for at, value in values)
-    return inside or _is_idle(evidence, node, call.caller)
-
-
-def _is_idle(evidence: Evidence, node: str, station: str) -> bool:
-    tables = (evidence.rows(node, table) for table in ("meter_values", "orphans", "archive"))
-    return any(
-        station in (row.get("station"), row.get("stream", "").rpartition("/")[2]) for rows in tables for row in rows
-    )
+    node, station = placed.sight.who, call.caller
+    sampled = ((each["timestamp"], each["sampledValue"]) for each in call.said.payload["meterValue"])
+    values = [(moment(at), sample["value"]) for at, samples in sampled for sample in samples]
+    beside = evidence.beside.get((node, station), set())
+    inside = all(written.before(placed.index, (node, "meter", *value)) or value in beside for value in values)
+    return inside or any(str(row["stream"]).endswith(f"/{station}") for row in evidence.rows(node, "archive"))
 
 
 _REPORTS: dict[str, Callable[[Evidence, Written, Call, Placed, Any], bool]] = {

@@ -13,6 +13,8 @@ from tests.world.checker.evidence import Call, Evidence, Exchange
 from tests.world.checker.verdict import Finding, Notes, quantile
 
 ANSWER_S = 30.0
+REQUEST_S = 60.0
+"""How long a request by HTTP may be under way at a node: longer than any deadline of what it waits for."""
 
 
 def check(evidence: Evidence) -> Finding:
@@ -25,6 +27,7 @@ def check(evidence: Evidence) -> Finding:
             notes.object(f"{placed.sight.who} replied to a call that was never made", placed.sight)
     for each in evidence.exchanges.values():
         _once(notes, each)
+        _ever(evidence, notes, each)
     notes.count("calls unanswered or answered twice", len(notes.violations), len(calls) + len(evidence.exchanges))
     times = [took for call in calls for took in _times(call)]
     notes.count("p99 time to answer a station, s", quantile(times, 0.99), len(times), worst=True)
@@ -61,6 +64,17 @@ def gave_up_at(evidence: Evidence, call: Call) -> float:
 def _times(call: Call) -> Iterator[float]:
     if call.replies:
         yield call.replies[0][0].sight.at - call.arrivals[0].sight.at
+
+
+def _ever(evidence: Evidence, notes: Notes, each: Exchange) -> None:
+    """A request whose sender waited is answered, but by a node that died; a stream of events is answered for long."""
+    if each.answers or not each.arrivals or each.request.path.endswith("/events"):
+        return
+    arrived = each.arrivals[0]
+    died = any(crash.index > arrived.index for crash in evidence.crashes[each.request.to])
+    heard_at = each.outcome.at if each.outcome is not None else evidence.end_at
+    if not died and heard_at > arrived.sight.at + REQUEST_S:
+        notes.object(f"request {each.request.exchange} was never answered", each.request, arrived.sight)
 
 
 def _once(notes: Notes, each: Exchange) -> None:

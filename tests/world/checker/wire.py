@@ -107,6 +107,14 @@ def frame(text: str) -> Frame | None:
     return None
 
 
+def document(body: str) -> Any:
+    """What stands in a JSON body; None for one that is none, or broke off."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+
+
 @lru_cache(maxsize=4096)
 def moment(text: str) -> datetime:
     """A time as XML and JSON write it, in UTC; without a zone it is taken as UTC."""
