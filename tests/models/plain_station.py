@@ -1,0 +1,77 @@
+"""A station's connectors and its book of charges in plain words: what its actor is judged by.
+
+A connector is what its station says it is; OCPP 1.6 section 4.9 says which change is to be expected. At most one charge
+goes on at a connector: whoever starts there ends what went on before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.charts.test_evse_rows import LETTERS, SPECIFIED
+
+FOLLOWS = {LETTERS[before]: {LETTERS[after] for after in letters} for before, letters in SPECIFIED.items()}
+CARD = "CARD0001"
+
+
+@dataclass
+class PlainConnector:
+    status: str = "Available"
+    surprises: int = 0
+
+    def say(self, status: str) -> None:
+        if status != self.status:
+            self.surprises += status not in FOLLOWS[self.status]
+            self.status = status
+
+
+@dataclass
+class PlainCharge:
+    connector_id: int
+    id_tag: str
+    start_wh: int
+    began_at: float
+    last_wh: int
+    open: bool = True
+    stop_wh: int | None = None
+    energy_wh: int | None = None
+
+    def end(self, wh: int) -> None:
+        """The first end stands; what comes later is a correction."""
+        self.open = False
+        if self.energy_wh is None:
+            self.energy_wh = wh - self.start_wh
+
+
+@dataclass
+class PlainStation:
+    connectors: dict[int, PlainConnector] = field(default_factory=lambda: {n: PlainConnector() for n in (1, 2)})
+    charges: dict[int, PlainCharge] = field(default_factory=dict)
+    orphans: int = 0
+
+    def started(self, number: int, connector_id: int, id_tag: str, wh: int, at: float) -> None:
+        for charge in self.charges.values():
+            if charge.open and charge.connector_id == connector_id:
+                charge.end(charge.last_wh)
+        self.charges[number] = PlainCharge(connector_id, id_tag, wh, at, wh)
+
+    def metered(self, number: int, wh: int) -> None:
+        charge = self.charges[number]
+        charge.last_wh = max(charge.last_wh, wh) if charge.energy_wh is None else charge.last_wh
+
+    def stopped(self, number: int, wh: int) -> None:
+        charge = self.charges[number]
+        charge.stop_wh = wh
+        charge.end(wh)
+
+    def meant(self, id_tag: str) -> int | None:
+        """The charge that a stop without a number means: the only one that it can mean."""
+        unstopped = [n for n, c in self.charges.items() if c.stop_wh is None and c.id_tag == id_tag]
+        found = [n for n in unstopped if self.charges[n].open] or unstopped
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        busy = {charge.connector_id for charge in self.charges.values() if charge.open}
+        ready = (n for n, connector in self.connectors.items() if connector.status in ("Available", "Preparing"))
+        return tuple(n for n in ready if n not in busy)
