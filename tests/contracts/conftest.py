@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,9 @@ class Backend:
         """The same for one more test."""
         return self if self.url else replace(self, url=postgres_url())
 
+    def close(self) -> None:
+        """The test is over."""
+
     def open(self, folder: Path, clock: StoppedClock | None = None) -> AbstractAsyncContextManager[Journal]:
         url = self.url.format(folder=folder)
         return open_journal(url, clock=clock or StoppedClock(), run_sync=self.run_sync)
@@ -50,6 +53,9 @@ class OnSimulatedDisk(Backend):
 
     def fresh(self, postgres_url: Callable[[], str]) -> Backend:
         return replace(self, disks=[Disk(_ground(), "NL-MOT")])
+
+    def close(self) -> None:
+        self.disks[0].close()
 
     def open(self, folder: Path, clock: StoppedClock | None = None) -> AbstractAsyncContextManager[Journal]:
         return self.disks[0].open(Life(_ground(), "NL-MOT", 1), clock=clock or StoppedClock())
@@ -70,9 +76,11 @@ BACKENDS = (
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
-def backend(request: pytest.FixtureRequest) -> Backend:
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     backend: Backend = request.param
-    return backend.fresh(lambda: str(request.getfixturevalue("postgres_url")))
+    fresh = backend.fresh(lambda: str(request.getfixturevalue("postgres_url")))
+    yield fresh
+    fresh.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -71,8 +71,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scene() -> Iterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.disk.close()
 
 
 async def test_what_was_not_durable_when_the_node_died_is_not_there(scene: Scene) -> None:
