@@ -30,6 +30,7 @@ from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.promises import Promise
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
+from statecharts.vocabulary import Refused
 
 DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16,)}
 _SPOKEN_WITHOUT_SAYING = V16.subprotocol
@@ -218,6 +219,10 @@ class StationServer:
         except OSError as broken:
             # Whoever looks for open ports breaks off so, in the middle of TLS.
             self._log.info("ocpp.connection_broken", address=address, reason=str(broken))
+        except (
+            Refused
+        ) as no:  # as with a store that is away: known, and told where it happened; the station comes again
+            self._log.warning("ocpp.connection_refused", address=address, cause=str(no))
         except Exception as failure:
             self._log.error("ocpp.connection_failed", exc_info=failure)
         finally:

@@ -35,6 +35,7 @@ from statecharts.station_vocabulary import (
     StationReport,
     StopTransaction,
 )
+from statecharts.vocabulary import refused
 
 START = StartTransaction(connector_id=1, id_tag="0A1B2C3D4E5F", meter_start_wh=100, timestamp=NOW)
 
@@ -267,17 +268,28 @@ async def test_a_drain_closes_every_connection_with_1012_and_accepts_no_more() -
             await trio.open_tcp_stream("127.0.0.1", world.port)
 
 
-async def test_a_door_that_fails_ends_its_connection_and_not_the_server() -> None:
+@pytest.mark.parametrize(
+    "failure, said",
+    [(RuntimeError("no actor"), "ocpp.connection_failed"), (refused(503, "away", "later"), "ocpp.connection_refused")],
+)
+async def test_a_door_that_fails_ends_its_connection_and_not_the_server(failure: Exception, said: str) -> None:
     class BrokenDoor(Door):
         def connected(self, identity: str, connection: Any) -> Promise[None]:
             if self.events:
                 return super().connected(identity, connection)
             self.events.append(("failed", identity))
             failed: Promise[None] = Promise()
-            failed.fail(RuntimeError("no actor"))
+            failed.fail(failure)
             return failed
 
-    async with central_system(BrokenDoor()) as world:
+    with capture_logs() as logs:
+        await _is_turned_away(BrokenDoor())
+    assert [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")] == [said]
+
+
+async def _is_turned_away(door: Door) -> None:
+    """The first station that comes to this door is sent off, the next one served."""
+    async with central_system(door) as world:
         station = await raw_station(world)
         await station.open()
         event = await station.event()
