@@ -60,7 +60,7 @@ class Workload:
         command += [f"--tries={self.tries}", f"--tries-report={report}", "--timeout=0"]
         output = finished([*command, f"--hypothesis-seed={seed}", *self.tests], folder)
         if output is None:
-            return Verdict(None, self.tries)
+            return Verdict(f"it came to no end within {CPU_LIMIT_S} s of CPU time", self.tries)
         if not report.exists():
             raise CannotRun(f"{self.name} cannot be run: {output.strip()[-300:]}")
         found: dict[str, Any] = json.loads(report.read_text())
