@@ -38,9 +38,10 @@ class Told:
 
     async def body(self) -> bytes | None:
         """All of it; None where it broke off."""
-        body = await self._talk.body()
-        self.close()
-        return body
+        try:
+            return await self._talk.body()
+        finally:
+            self.close()
 
     async def piece(self) -> bytes | None:
         """The next part; none at the end, None where it broke off."""
@@ -101,15 +102,10 @@ class Network:
         talk = Conversation(asked, f"{node}:{parts.port or 80}", self._address(sender), fate)
         try:
             return await self._answered(exchange, talk, seen)
-        except NoAnswer as none:
-            seen(cause=str(none))
+        except BaseException as failure:
+            talk.hang_up()
+            seen(cause=str(failure) if isinstance(failure, NoAnswer) else "given up")
             raise
-        except trio.Cancelled:
-            seen(cause="given up")
-            raise
-        finally:
-            if talk.status is None:
-                talk.hang_up()
 
     def _noted(self, protocol: str, sender: str, to: str, asked: Asked, forged: str) -> Exchange:
         body = asked.body.decode(errors="replace")
