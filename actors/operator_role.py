@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -268,7 +269,8 @@ def _case_key(case: Case) -> tuple[int, str]:
 
 
 def _delivery_shown(delivery: Delivery) -> DeliveryView:
-    parcel = msgspec.json.decode(delivery.body, type=Parcel)
+    # There is nothing to read of one that was altered on the disk.
+    message: Any = msgspec.json.decode(delivery.body, type=Parcel).message if delivery.body else {}
     return DeliveryView(
         id=delivery.id,
         operation=delivery.operation,
@@ -276,7 +278,7 @@ def _delivery_shown(delivery: Delivery) -> DeliveryView:
         created_at=delivery.created_at,
         attempts=delivery.attempts,
         error=delivery.last_error,
-        message=msgspec.to_builtins(parcel.message),
+        message=msgspec.to_builtins(message),
     )
 
 

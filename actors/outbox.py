@@ -16,11 +16,13 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_,
 from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
 from actors.records import Delivery, DeliveryStatus
-from actors.rows import delivery_of, intact, micros, raw
+from actors.rows import delivery_of, instant, intact, micros, raw
 from actors.store import Store
 from statecharts.ports import Page
 
 log = structlog.get_logger(__name__)
+
+ALTERED = "this delivery does not match its checksum: it was altered on the disk"
 
 _OWED = tables.deliveries.c
 _PENDING = _OWED.status == DeliveryStatus.PENDING.value
@@ -43,7 +45,7 @@ class Outbox:
         for row in rows:
             if not intact(tables.deliveries, row):
                 log.error("outbox.damaged", delivery=row["id"], peer=peer)
-                await self.park(row["id"], "this delivery does not match its checksum: it was altered on the disk")
+                await self.park(row["id"], ALTERED)
         return tuple(delivery_of(row) for row in rows if intact(tables.deliveries, row))
 
     async def record_attempt(self, delivery_id: int, attempts: int, next_at: datetime, error: str | None) -> bool:
@@ -84,6 +86,7 @@ class Outbox:
     async def parked(self, peer: str, *, cursor: str | None = None, limit: int) -> Page[Delivery]:
         """A page of the dead letters of a peer, oldest first, for an operator to read and replay.
 
+        One that was altered on the disk is there with its id and without anything of what it says.
         Raises `Refused` (400) for a cursor that is not ours.
         """
         listed = f"parked/{peer}"
@@ -126,4 +129,22 @@ def _deliveries() -> Select[*tuple[Any, ...]]:
 
 def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[Delivery]:
     for row in connection.execute(query).mappings():
-        yield delivery_of(row)
+        yield delivery_of(row) if intact(tables.deliveries, row) else _altered(row)
+
+
+def _altered(row: RowMapping) -> Delivery:
+    """What can be said of a delivery that is not what was written: which one it is, and that."""
+    return Delivery(
+        id=row["id"],
+        message_id="",
+        peer="",
+        operation="",
+        transaction="",
+        body=b"",
+        created_at=instant(0),
+        expires_at=None,
+        next_at=instant(0),
+        attempts=0,
+        status=DeliveryStatus.PARKED,
+        last_error=ALTERED,
+    )

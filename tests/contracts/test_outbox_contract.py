@@ -106,6 +106,7 @@ async def test_an_altered_delivery_is_parked_and_holds_back_no_other(journal: Jo
     assert ids(await outbox.pending(IE, 9, NOON)) == ["good"]
     (parked,) = (await outbox.parked(IE, limit=9)).items
     assert "altered on the disk" in str(parked.last_error)
+    assert (parked.transaction, parked.message_id, parked.body) == ("", "", b"")
     assert [finding.stream for finding in await journal.check()] == [f"deliveries/{parked.id}"]
 
 

@@ -26,7 +26,7 @@ from tests.live.chaos_books import Books, Charge, Verdict, judged
 from tests.live.charging import Pair, owed
 from tests.live.operators import ROOT, Operator, Process, Record, Station, broken, make_partners, running
 
-CHARGE_S = 180.0
+CHARGE_S = 400.0
 """Within this time a charge is over, from its authorisation to its record, however often nodes are killed."""
 
 DRAIN_S = 60.0
@@ -159,9 +159,10 @@ class Chaos:
         with ThreadPoolExecutor(len(drivers) + 1) as pool:
             killing = pool.submit(self._kill_again_and_again)
             work = [pool.submit(self._drive, driver) for driver in drivers]
-            wait(work, return_when=FIRST_EXCEPTION)
+            done, _ = wait([*work, killing] if killing.done() else work, return_when=FIRST_EXCEPTION)
             self.over.set()
-        killing.result()
+        for over in (*done, killing):
+            over.result()  # whoever gave up first says why
         return [view for future in work for view in future.result()]
 
     def _drivers(self) -> Iterator[Driver]:

@@ -18,6 +18,7 @@ LONG = Plan(
     simulated={f"CS{n}": 2 for n in range(11, 17)},
     simulated_each=8,
     kills_max=1_000,
+    lines_between=(20, 300),
 )
 KILLS_MIN = 3
 

@@ -141,3 +141,16 @@ async def test_charge_records_are_shown_as_each_role_holds_them(autojump_clock: 
     (received,), (made,) = await roaming.cdrs()
     assert (received.pms_identifier, received.status) == (LOCAL, "received")
     assert (made.pms_identifier, made.status) == (HOME, "acknowledged")
+
+
+async def test_a_dead_letter_that_was_altered_on_the_disk_is_listed_without_what_it_says(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.running()
+    await roaming.station.stop(charge.number, 5_000)
+    await roaming.settled(charge)
+    alter = "UPDATE deliveries SET status = 'parked', body = CAST('{' AS BLOB) WHERE operation = 'EndTransaction'"
+    await roaming.local.context.journal.store.write(lambda connection: connection.exec_driver_sql(alter))
+    (shown,) = (await roaming.local.operator.parked(HOME, limit=9)).items
+    assert (shown.operation, shown.transaction, shown.message) == ("", "", {})
+    assert "altered on the disk" in str(shown.error)
