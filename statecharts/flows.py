@@ -19,7 +19,8 @@ a charge record, let it live through such flows:
             my_billing.take(decision.effects)
 
 The transaction is always the same one: user ada of PT-HOME at station CS01 of ES-LOCAL, authorised as 0A1B2C3D4E5F,
-with OCPP transactionId 7. Needs the package `hypothesis`, which the running node never imports.
+with OCPP transactionId 7. Flows with something in them that must be refused are in `invalid_flows`. Needs the package
+`hypothesis`, which the running node never imports. docs/testing.md shows how to use them.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,14 @@ from statecharts.flows import (
     local_flows,
     source_events,
     source_flows,
+)
+from statecharts.invalid_flows import (
+    AT_DESTINATION,
+    AT_SOURCE,
+    LOCALLY,
+    invalid_destination_flows,
+    invalid_local_flows,
+    invalid_source_flows,
 )
 from statecharts.source_events import SourceTransaction
 from statecharts.transaction_local import LocalTransaction
@@ -81,3 +90,48 @@ def test_flows_reach_every_state(name):
 
     explore()
     assert not missing
+
+
+INVALID: dict[str, tuple[Any, Any]] = {
+    "source": (invalid_source_flows(), AT_SOURCE),
+    "destination": (invalid_destination_flows(), AT_DESTINATION),
+    "local": (invalid_local_flows(), LOCALLY),
+}
+
+
+@every_life
+@few
+@given(data=st.data())
+def test_in_an_invalid_flow_one_event_is_refused_and_all_else_goes_on_as_if_it_had_never_come(name, data):
+    chart, blank, _, _ = LIVES[name]
+    trespass = data.draw(INVALID[name][0])
+    scene, undisturbed = Scene(chart, blank), Scene(chart, blank)
+    for place, event in enumerate(trespass.flow):
+        decision = scene.step(event)
+        if place == trespass.place:
+            assert decision.refusal is not None, f"{event} must be refused"
+            assert (decision.refusal.code, decision.effects) == (trespass.code, ())
+        else:
+            assert decision.refusal is None
+            undisturbed.step(event)
+    assert without_flags(scene.data) == without_flags(undisturbed.data)
+    assert chart.is_final(scene.data)
+
+
+def without_flags(data: Any) -> Any:
+    """What people are shown of it is all that a refused event may change."""
+    return msgspec.structs.replace(data, flags=())
+
+
+@every_life
+def test_invalid_flows_know_what_every_state_refuses(name):
+    chart = LIVES[name][0]
+    asked = {type(event) for refused in INVALID[name][1].values() for event, _ in refused}
+    for state in chart.states:
+        if state.name == chart.initial and name != "local":
+            continue
+        refusing = {type(event) for event, _ in INVALID[name][1].get(state.name, ())}
+        for event in asked:
+            rows = chart.table[state.name].get(event, ())
+            always_refused = not rows or (rows[-1].refusal is not None and not any(row.target for row in rows))
+            assert event in refusing or not always_refused, (state.name, event)
