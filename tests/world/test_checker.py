@@ -10,7 +10,7 @@ import pytest
 
 from statecharts import peer
 from tests.world.checker import CHECKS, Verdict, check, i12_blast
-from tests.world.checker.coverage import counted_steps, covered
+from tests.world.checker.coverage import counted_steps, covered, covered_moves
 from tests.world.checker.evidence import Evidence
 from tests.world.checker.probes import PROBES, never_met
 from tests.world.checker.verdict import Figure, summed
@@ -114,6 +114,13 @@ def test_figures_of_many_worlds_add_up_and_the_worst_stays_the_worst() -> None:
         Figure(name="lost", value=1, n=7),
         Figure(name="p99", value=4.0, n=6, worst=True),
     )
+
+
+def test_moves_in_journals_are_held_against_those_that_are_declared() -> None:
+    found = {each.chart: each for each in covered_moves(check(*good()).moves)}
+    assert (found["peer"].met, found["local transaction"].met) == (0, 3)
+    assert ("New", "TransactionStarted", "TxRunning") not in found["local transaction"].missed
+    assert ("TxRunning", "StopAsked", "StopTxRequested") in found["local transaction"].missed
 
 
 def test_steps_of_charts_are_counted_only_while_somebody_counts() -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from tests.support.sizes import ROOT
 from tests.world.checker import Verdict, check
-from tests.world.checker.coverage import TRANSACTIONS, Steps, counted_steps, covered
+from tests.world.checker.coverage import TRANSACTIONS, Steps, counted_steps, covered, covered_moves
 from tests.world.checker.probes import never_met
 from tests.world.checker.verdict import Figure, summed
 from tests.world.history import History
@@ -42,6 +42,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     figures: tuple[Figure, ...] = ()
     probes: dict[str, int] = {}
+    moves: dict[str, int] = {}
     excused: int = 0
     steps: tuple[tuple[str, str, str, int], ...] = ()
     charges: int = 0
@@ -76,6 +77,7 @@ def _judged(plan: Plan, outcome: Outcome, steps: Steps, began: float) -> Trial:
         digest=outcome.history.digest(),
         figures=verdict.figures,
         probes=verdict.probes,
+        moves=verdict.moves,
         excused=len(verdict.excuses),
         steps=tuple((*pair, count) for pair, count in sorted(steps.pairs.items())),
         charges=plan.charges,
@@ -133,10 +135,12 @@ def card(trials: Iterable[Trial], wall_s: float) -> dict[str, Any]:
     trials = list(trials)
     pairs: Counter[tuple[str, str, str]] = Counter()
     probes: Counter[str] = Counter()
+    moves: Counter[str] = Counter()
     calls: Counter[str] = Counter()
     for trial in trials:
         pairs.update({(chart, state, event): count for chart, state, event, count in trial.steps})
         probes.update(trial.probes)
+        moves.update(trial.moves)
         calls.update(trial.calls)
     return {
         "commit": commit(),
@@ -151,6 +155,9 @@ def card(trials: Iterable[Trial], wall_s: float) -> dict[str, Any]:
         "probes": dict(probes),
         "probes_never_met": never_met(trial.probes for trial in trials),
         "pairs": {c.chart: {"met": c.met, "of": c.pairs, "missed": c.missed} for c in covered(pairs, TRANSACTIONS)},
+        "moves": {
+            c.chart: {"met": c.met, "of": c.pairs, "missed": c.missed} for c in covered_moves(moves, TRANSACTIONS)
+        },
         "calls": dict(calls),
         "wall_s": round(wall_s, 1),
         "cpu_s": round(sum(trial.cpu_s for trial in trials), 1),

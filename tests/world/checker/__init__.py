@@ -56,6 +56,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     excuses: tuple[Excuse, ...]
     figures: tuple[Figure, ...]
     probes: dict[str, int]
+    moves: dict[str, int]
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.violations)) or "nothing to object to"
@@ -75,4 +76,5 @@ def check(history: History, finals: AllFinals) -> Verdict:
         excuses=tuple(each for finding in findings for each in finding.excuses),
         figures=tuple(each for finding in findings for each in finding.figures),
         probes=counted(evidence),
+        moves=i06_declared.moves(evidence),
     )

@@ -1,4 +1,4 @@
-"""How much of the charts a run of worlds has met: the share of state x event pairs, and of rows that move or stay.
+"""How much of the charts a run of worlds has met: the share of state x event pairs, and of moves in the journals.
 
 Journals show what is written down; repeats and most refusals leave no trace. So while worlds run, each step of a chart
 is counted as well, which decides nothing and is part of no history.
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from statecharts.chart import Chart
-from tests.world.checker.i06_declared import declared
+from tests.world.checker.i06_declared import declared, named
 
 Step = tuple[str, str, str]
 """Chart, state, event."""
@@ -59,12 +59,12 @@ def counted_steps() -> Iterator[Steps]:
 
 
 class Covered(msgspec.Struct, frozen=True):
-    """How much of one chart was met: `missed` are the pairs that were not, for whoever wants to reach them."""
+    """How much of one chart was met: `missed` are the pairs, or moves, that were not, for whoever would reach them."""
 
     chart: str
     met: int
     pairs: int
-    missed: tuple[tuple[str, str], ...]
+    missed: tuple[tuple[str, ...], ...]
 
     @property
     def percent(self) -> float:
@@ -72,6 +72,16 @@ class Covered(msgspec.Struct, frozen=True):
 
 
 TRANSACTIONS = ("source transaction", "destination transaction", "local transaction", "peer")
+
+
+def covered_moves(met: Mapping[str, int], charts: tuple[str, ...] = TRANSACTIONS) -> tuple[Covered, ...]:
+    """The coverage of each of these charts by declared moves and stays, as `Verdict.moves` has them of each world."""
+    found = []
+    for name in charts:
+        wanted = declared()[name].moves
+        missed = tuple(sorted(move for move in wanted if not met.get(named(name, move))))
+        found.append(Covered(name, len(wanted) - len(missed), len(wanted), missed))
+    return tuple(found)
 
 
 def covered(pairs: Mapping[Step, int], charts: tuple[str, ...] = TRANSACTIONS) -> tuple[Covered, ...]:

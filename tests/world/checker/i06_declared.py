@@ -134,14 +134,20 @@ def _follows(notes: Notes, rows: list[Committed]) -> None:
         if row.from_state != state:
             notes.object(f"{chart}: a row begins in {row.from_state} where {state} was reached", row)
         if (row.from_state, row.type, row.to_state) not in moves:
-            notes.object(f"{chart}: {row.from_state} -{row.type}-> {row.to_state} is not declared", row)
+            notes.object(f"{named(chart, (row.from_state, row.type, row.to_state))} is not declared", row)
         state = row.to_state
 
 
-def transitions(evidence: Evidence) -> Counter[tuple[str, Move]]:
-    """How often each declared or undeclared transition stands in the journals, by chart."""
-    found: Counter[tuple[str, Move]] = Counter()
+def named(chart: str, move: Move) -> str:
+    """A move as people read it."""
+    source, event, target = move
+    return f"{chart}: {source} -{event}-> {target}"
+
+
+def moves(evidence: Evidence) -> dict[str, int]:
+    """How often each move or stay stands in the journals, by its name."""
+    found: Counter[str] = Counter()
     for (_, stream), placed in evidence.streams.items():
         for (chart, _), rows in _regions(evidence, stream, placed).items():
-            found.update((chart, (row.from_state, row.type, row.to_state)) for row in rows)
-    return found
+            found.update(named(chart, (row.from_state, row.type, row.to_state)) for row in rows)
+    return dict(found)
