@@ -140,6 +140,7 @@ async def test_a_client_that_goes_away_cancels_its_handler_wherever_it_is(scene:
 async def test_a_client_can_hang_up_at_whatever_the_app_receives(scene: Scene, autojump_clock: Clock) -> None:
     scene.faults.fate = ExchangeFate(hang_up_at=2)
     assert await scene.asked("/slow") == "ReadError"
+    await trio.testing.wait_all_tasks_blocked()
     assert scene.did in ([], ["begun", "cancelled"])
 
 
