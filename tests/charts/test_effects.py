@@ -200,10 +200,10 @@ def notify(result: bool, cause: str | None = None, name: str = "start-1") -> Del
 
 
 @pytest.mark.parametrize(
-    ("scene", "step", "effects"),
+    ("state", "step", "effects"),
     [
         (
-            destination(de.S.READY),
+            de.S.READY,
             ask_start,
             (
                 CommandStation(
@@ -212,29 +212,29 @@ def notify(result: bool, cause: str | None = None, name: str = "start-1") -> Del
             ),
         ),
         (
-            destination(de.S.TX_RUNNING),
+            de.S.TX_RUNNING,
             ask_stop,
             (CommandStation(station="CS01", command=RemoteStopTransaction(transaction_id=7), purpose="stop"),),
         ),
-        (destination(de.S.START_TX_REQUESTED), start, (notify(True), ReleaseConnector(station="CS01"))),
+        (de.S.START_TX_REQUESTED, start, (notify(True), ReleaseConnector(station="CS01"))),
         (
-            destination(de.S.START_TX_REQUESTED),
+            de.S.START_TX_REQUESTED,
             lambda scene: scene.tell(ConnectorTaken, number=99),
             (notify(False, "another charge began on this connector"), ReleaseConnector(station="CS01")),
         ),
         (
-            destination(de.S.START_TX_REQUESTED),
+            de.S.START_TX_REQUESTED,
             Scene.time_out,
             (notify(False, de.NEVER_STARTED), ReleaseConnector(station="CS01")),
         ),
-        (destination(de.S.STOP_TX_REQUESTED), Scene.time_out, (notify(False, de.NEVER_STOPPED, "stop-1"),)),
+        (de.S.STOP_TX_REQUESTED, Scene.time_out, (notify(False, de.NEVER_STOPPED, "stop-1"),)),
     ],
     ids=["start", "stop", "started", "taken", "never started", "never stopped"],
 )
 def test_what_a_destination_wants_goes_where_it_belongs(
-    scene: Scene, step: Callable[[Scene], Decision[Any]], effects: tuple[Any, ...]
+    state: de.S, step: Callable[[Scene], Decision[Any]], effects: tuple[Any, ...]
 ) -> None:
-    assert step(scene).effects == effects
+    assert step(destination(state)).effects == effects
 
 
 def test_progress_says_what_goes_on_and_that_it_goes_on():

@@ -18,7 +18,8 @@ SOURCE = Workload("the Source's chart", ("tests/models/test_model_source.py",))
 DESTINATION = Workload("the Destination's chart", ("tests/models/test_model_destination.py",))
 TWO_SIDES = Workload("both charts", ("tests/models/test_model_two_sides.py",))
 RPC = Workload("a station's calls", ("tests/models/test_model_rpc.py",))
-JOURNAL = Workload("the journal", ("tests/unit/store/test_store_model.py",), tries=60)
+DELIVERIES = Workload("outbox and inbox", ("tests/models/test_model_delivery.py",), tries=150)
+STATION = Workload("a station's book", ("tests/models/test_model_station.py",), tries=150)
 FRAMES = Workload(
     "OCPP frames", ("tests/unit/ocpp/test_ocpp_frames.py", "tests/unit/ocpp/test_ocpp_websocket_frames.py")
 )
@@ -48,7 +49,6 @@ CHARGES = _suite(
 )
 DELIVERY = _suite("delivery", "tests/unit/actors/test_delivery_facts.py", "tests/unit/actors/test_delivery_commands.py")
 ACTORS = _suite("actors", "tests/unit/actors/test_actor_turns.py", "tests/unit/actors/test_system_failures.py")
-SNAPSHOTS = _suite("snapshots", "tests/unit/actors/test_snapshots.py")
 APPS = _suite("apps", "tests/unit/actors/test_source_role_apps.py", "tests/unit/actors/test_app_counter.py")
 TRUST = _suite("trust", "tests/unit/actors/test_trust_peers.py")
 STORE = _suite("a store that fails", "tests/unit/store/test_store_crash.py", "tests/unit/store/test_store_damage.py")
@@ -85,7 +85,7 @@ MUTANTS = (
         "m02-refused-starts-share-a-stream",
         "all starts whose idTag was refused are kept as one and the same transaction",
         "I1, I5",
-        (WORLDS, CHARGES),
+        (STATION, WORLDS, CHARGES),
         seen="M2: maeve",
     ),
     Mutant(
@@ -127,7 +127,7 @@ MUTANTS = (
         "m07-end-written-in-two",
         "the fact and what it owes to the partner are written one after the other",
         "I1",
-        (WORLDS, CRASH_SWEEP),
+        (DELIVERIES, WORLDS, CRASH_SWEEP),
         seen="M7: CitrineOS",
     ),
     Mutant(
@@ -199,13 +199,13 @@ MUTANTS = (
         "acknowledged-before-written",
         "a StopTransaction is answered while it is still being made durable",
         "I8",
-        (WORLDS, CRASH_SWEEP),
+        (DELIVERIES, WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "acted-before-written",
         "a command leaves before the fact that justifies it is on disk",
         "I8",
-        (WORLDS, CRASH_SWEEP),
+        (DELIVERIES, WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "failed-batch-acknowledged",
@@ -217,7 +217,7 @@ MUTANTS = (
         "cancelled-write-swallowed",
         "a write that was cancelled counts as done",
         "I8",
-        (WORLDS, CRASH_SWEEP),
+        (DELIVERIES, WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "only-the-newest-request-is-known",
@@ -272,7 +272,7 @@ MUTANTS = (
         "start-sent-again-after-restart",
         "a RemoteStart is sent once more when its node comes back",
         "I2",
-        (WORLDS, CRASH_SWEEP),
+        (DELIVERIES, WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "results-hold-back-the-record",
@@ -326,19 +326,19 @@ MUTANTS = (
         "two-charges-on-a-connector",
         "a start does not end the charge that was open on its connector",
         "I3",
-        (WORLDS, CRASH_SWEEP),
+        (STATION, WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "held-connector-given-again",
         "a connector that is held for a start is promised to another one as well",
         "I3",
-        (WORLDS, CHARGES),
+        (STATION, WORLDS, CHARGES),
     ),
     Mutant(
         "unknown-stop-dropped",
         "a stop of a charge that is not known is answered and forgotten",
         "I1, I5",
-        (WORLDS, CRASH_SWEEP),
+        (STATION, WORLDS, CRASH_SWEEP),
     ),
     Mutant(
         "final-state-forgotten",
