@@ -129,16 +129,23 @@ def flows(options: Options) -> dict[str, st.SearchStrategy[Flow]]:
 def _flow(draw: st.DrawFn, kind: str, life: st.SearchStrategy[Sequence[Step]], extras: Sequence[Step]) -> Flow:
     steps = list(draw(life))
     part, whole = st.integers(0, len(steps)), st.just(len(steps))
-    steps = steps[: draw(part if kind != "happy" else st.one_of(part, whole, whole, whole))]
+    steps = steps[: draw(st.one_of(part, whole, whole))]
     if extras:
         least = 0 if kind == "happy" else 1
-        placed = st.tuples(st.integers(0, len(steps)), st.sampled_from(extras))
+        placed = st.sampled_from(extras).flatmap(lambda extra: st.tuples(_places(extra, len(steps)), st.just(extra)))
         # From the end on, so that each place means what it did when it was drawn
         for place, extra in sorted(
             draw(st.lists(placed, min_size=least, max_size=EXTRAS_MOST)), key=_place, reverse=True
         ):
             steps.insert(place, extra)
     return Flow(kind=kind, steps=tuple(steps))
+
+
+def _places(extra: Step, length: int) -> st.SearchStrategy[int]:
+    """Where in a life it means something: how others will answer, from the beginning on; the rest once it has begun."""
+    if isinstance(extra, StationAnswers | WeAnswer):
+        return st.integers(0, max(0, length - 1))
+    return st.integers(min(1, length), length)
 
 
 def _place(placed: tuple[int, Step]) -> int:

@@ -106,6 +106,7 @@ class Partner:
         self.options, self.pace, self.mask = options, pace, mask
         self._contract, self._http = contract, http
         self.credentials = basic(options.username, options.password)
+        self._reached = False
 
     async def ask(self, talk: Conversation, request: RoamingRequest, what: str = "") -> Reply:
         """Sends a sound request, and judges its answer as far as the contract alone tells."""
@@ -134,9 +135,12 @@ class Partner:
             try:
                 answer = await self._http.post(self.options.url, headers, body, ANY_STATUS)
             except Unreachable as error:
+                if self._reached:  # it was there before: whatever we said since may be why it is gone
+                    return Reply(None, trouble=f"it cannot be reached any more: {error}")
                 raise CannotVerify(f"{self.options.url} cannot be reached: {error}") from error
             except NoExchange as error:
                 return Reply(None, trouble=str(error))
+            self._reached = True
             return _read(answer)
         return Reply(None, trouble=f"no answer within {self.options.patience_s:g} s")
 

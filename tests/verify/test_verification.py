@@ -10,14 +10,16 @@ import trio
 from lxml import etree
 
 from protocols.mobieurope.contract import destination_contract, source_contract
-from protocols.verify.conversation import Mask
+from protocols.mobieurope.wire import HttpAnswer, Unreachable
+from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.options import CannotVerify, Options, Role
-from protocols.verify.partner import Pace
+from protocols.verify.partner import Pace, Partner
 from protocols.verify.report import as_json, as_junit, as_text
 from protocols.verify.rules import RULES
 from protocols.verify.steps import Authorize, Start
 from protocols.verify.verification import Result
 from protocols.verify.wsdl import differences
+from statecharts.vocabulary import GetLocalServiceStatus
 from tests.support.sizes import ROOT
 from tests.verify import test_wrong_destinations, test_wrong_sources
 from tests.verify.verifying import at_destination, options, own_address, run
@@ -84,6 +86,34 @@ def test_the_example_of_a_secret_is_never_shown():
     assert Mask(["secret", ""]).text("a secret b") == "a *** b"
     shown = Mask([]).message("POST /", {"Authorization": "Basic c2VjcmV0", "Content-Type": "text/xml"}, b"<a/>")
     assert "c2VjcmV0" not in shown and "text/xml" in shown
+
+
+class GoneAfter:
+    """A way to a partner that is there for so many requests."""
+
+    def __init__(self, requests: int) -> None:
+        self.left = requests
+
+    async def post(self, *_: object) -> HttpAnswer:
+        if self.left == 0:
+            raise Unreachable("no connection could be made")
+        self.left -= 1
+        return HttpAnswer(401, {}, b"")
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.mark.parametrize("requests", (0, 1))
+async def test_a_partner_that_goes_away_under_our_hands_is_a_finding_and_one_that_never_was_there_is_none(requests):
+    talk, request = Conversation(), GetLocalServiceStatus(local_service_identifier="CS01")
+    partner = Partner(asked("http://127.0.0.1:1/"), destination_contract(), GoneAfter(requests), Pace(1000), Mask([]))
+    if requests == 0:
+        with pytest.raises(CannotVerify, match="cannot be reached"):
+            await partner.ask(talk, request)
+    else:
+        await partner.ask(talk, request)
+        await partner.ask(talk, request)
+        assert "answered" in talk.broken and "any more" in talk.exchanges[-1].answer
 
 
 # -- what it finds -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ MOTOWN: Defects = {
     "D16": ({"end-of-charge"}, "crossed"),
     "D17": ({"station-served"}, "crossed"),
     "D18": ({"stop-needs-charge"}, "crossed"),
-    "D20": ({"takes-stop", "end-sent", "result-told"}, "late"),
+    "D20": ({"takes-stop", "end-sent", "result-told", "reaches-station"}, "late"),
     "D24": ({"one-remote-start"}, "repeated"),
 }
 """Motown's defects, as many as show at a Destination, and what tells of them.
