@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import statecharts
 from statecharts import transaction_destination, transaction_local, transaction_source
 from statecharts.chart import Outcome
 from statecharts.destination_events import DestinationTransaction
@@ -90,6 +92,24 @@ def test_flows_reach_every_state(name):
 
     explore()
     assert not missing
+
+
+COMMON = {**vars(statecharts.vocabulary), **vars(statecharts.station_vocabulary), **vars(statecharts.events)}
+NAMES: dict[str, dict[str, Any]] = {
+    "source": {**COMMON, **vars(statecharts.ports), **vars(statecharts.source_events)},
+    "destination": {**COMMON, **vars(statecharts.charging), **vars(statecharts.destination_events)},
+    "local": {**COMMON, **vars(statecharts.charging), **vars(transaction_local)},
+}
+"""What the events of a flow are made of."""
+
+
+@every_life
+@few
+@given(data=st.data())
+def test_a_flow_is_printed_as_code_that_makes_it_again(name, data):
+    _, _, flows, others = LIVES[name]
+    flow = data.draw(disordered(flows, others))
+    assert eval(repr(flow), {**NAMES[name], "datetime": datetime}) == flow
 
 
 INVALID: dict[str, tuple[Any, Any]] = {
