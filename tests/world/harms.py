@@ -91,6 +91,11 @@ class Done(Faults):
         self._full_until: dict[str, float] = {}
         self._world: World | None = None
 
+    @property
+    def writes_failed(self) -> bool:
+        """Whether the node may say that its store is away."""
+        return bool(self._failures)
+
     async def script(self, world: World) -> None:
         """The scenario, seen from its beginning or, where `whole`, from that of the world."""
         if not self._scenario.whole:

@@ -1,10 +1,23 @@
-"""The crash sweep: each scenario again and again, cut once at each of its points, and judged by what it comes to."""
+"""The crash sweep: each scenario again and again, harmed once at each of its points, and judged by what it comes to.
+
+`python -m tests.world.sweep --pairs --minutes 30 --jobs 2` does all of it, then pairs of crashes for as long as it may.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+import random
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from functools import partial
-from itertools import islice
+from itertools import islice, product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,7 +32,6 @@ FLAGS = frozenset({"estimated", "misuse", "late-stop", "superseded"})
 TOUCHES = 6
 """How often an app receives and sends in one exchange, at most."""
 
-STEPS_LEFT_OUT = 97
 COMMANDS = ("RemoteStartTransaction", "RemoteStopTransaction")
 
 
@@ -77,6 +89,7 @@ def objections(scenario: Scenario, run: Run, harms: int) -> tuple[str, ...]:
     """All that may not be, in words: none where the run came to one of the scenario's endings, and in order."""
     outcome = run.outcome
     found = [*outcome.failures, *map(str, check(outcome.history, outcome.finals).violations), *_told_otherwise(outcome)]
+    found += [line for line in outcome.logged if "store.unavailable" not in line or not run.seen.writes_failed]
     if not outcome.drained:
         found.append("it did not come to rest")
     ending = ending_of(outcome)
@@ -91,7 +104,7 @@ def _told_otherwise(outcome: Outcome) -> Iterator[str]:
     first: dict[tuple[str, str, str], AnswerSent] = {}
     for answer in outcome.history.of(AnswerSent):
         key = keys.get(answer.exchange)
-        if key is None or answer.status >= 500 or "request-under-way" in answer.body:
+        if key is None or answer.status >= 500 or not answer.body or "request-under-way" in answer.body:
             continue
         known = first.setdefault(key, answer)
         if _promised(known) != _promised(answer):
@@ -185,9 +198,9 @@ class Swept(msgspec.Struct):
 
 HARMS: Mapping[str, Callable[[Scenario, Run], Iterator[Harm]]] = {
     "crashes": crashes,
-    "all crashes": partial(crashes, all_of_them=True),
-    "crashes in steps": steps,
-    "some crashes in steps": partial(steps, every=STEPS_LEFT_OUT),
+    "crashes at all points": partial(crashes, all_of_them=True),
+    "crashes at steps": partial(steps, every=13),
+    "crashes at some steps": partial(steps, every=97),
     "hang-ups": hang_ups,
     "failing writes": failing_writes,
 }
@@ -210,3 +223,98 @@ def sweep_pairs(name: str, first: Crash) -> Swept:
         if second.at > first.at:
             swept.judge(name, played(scenario, first, second), first, second)
     return swept
+
+
+# -- all of it ---------------------------------------------------------------------------------------------------------
+
+PARTS = 4
+LONG_KINDS = ("crashes at all points", "crashes at steps", "hang-ups", "failing writes")
+PAIRS = "pairs of crashes"
+
+
+class Share(NamedTuple):
+    """A part of the work, for one process: harms of a kind, or all pairs that begin with `first`."""
+
+    kind: str
+    name: str
+    part: int = 0
+    first: Crash | None = None
+
+    def done(self) -> Swept:
+        if self.first is not None:
+            return sweep_pairs(self.name, self.first)
+        return sweep(self.name, self.kind, self.part, PARTS)
+
+
+def shares(names: Sequence[str], kinds: Sequence[str], *, pairs: bool) -> Iterator[Share]:
+    """All the work there is: the pairs last, in an order by chance that is always the same."""
+    for kind, name in product(kinds, names):
+        yield from (Share(kind, name, part) for part in range(PARTS))
+    if pairs:
+        firsts = [Share(PAIRS, name, first=crash) for name in names for crash in _crashes_of(name)]
+        random.Random(0).shuffle(firsts)
+        yield from firsts
+
+
+def _crashes_of(name: str) -> Iterator[Crash]:
+    return crashes(SCENARIOS[name], played(SCENARIOS[name]))
+
+
+def asked() -> Namespace:
+    parser = ArgumentParser(prog="python -m tests.world.sweep", description=__doc__)
+    parser.add_argument("--only", action="append", choices=SCENARIOS, help="this scenario; may be given again")
+    parser.add_argument("--kind", action="append", choices=HARMS, help="this harm alone; may be given again")
+    parser.add_argument("--pairs", action="store_true", help="pairs of crashes as well, as many as there is time for")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing new after so many")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what it adds up to there")
+    return parser.parse_args()
+
+
+def main() -> int:
+    wanted = asked()
+    work = list(shares(wanted.only or [*SCENARIOS], wanted.kind or LONG_KINDS, pairs=wanted.pairs))
+    until = time.monotonic() + wanted.minutes * 60
+    found: defaultdict[str, Swept] = defaultdict(Swept)
+    begun: Counter[str] = Counter()
+    with ProcessPoolExecutor(wanted.jobs, mp_context=get_context("spawn")) as pool:
+        for share, swept in _all_done(pool, work, wanted.jobs, until):
+            begun[share.kind] += 1
+            found[share.kind] += swept
+            for failed in swept.failed:
+                print(failed, flush=True)
+    card = {kind: _row(swept, begun[kind], sum(share.kind == kind for share in work)) for kind, swept in found.items()}
+    for kind, row in card.items():
+        print(f"{kind:24} {row['survived']} of {row['tried']} survived; {row['share']:.0%} of all there are")
+    if wanted.json:
+        wanted.json.write_text(json.dumps(card, indent=1))
+    return 1 if any(swept.failed for swept in found.values()) else 0
+
+
+def _all_done(
+    pool: ProcessPoolExecutor, work: Sequence[Share], jobs: int, until: float
+) -> Iterator[tuple[Share, Swept]]:
+    """What each share came to, as they end; none begins after `until` (of time.monotonic)."""
+    left = iter(work)
+    running = {pool.submit(Share.done, share): share for share in islice(left, jobs + 1)}
+    while running:
+        for each in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(each), each.result()
+            if time.monotonic() < until:
+                running |= {pool.submit(Share.done, share): share for share in islice(left, 1)}
+
+
+def _row(swept: Swept, begun: int, shares: int) -> dict[str, Any]:
+    """For the scorecard. `share`: how much of this work was done, by its parts."""
+    return {
+        "tried": swept.tried,
+        "survived": swept.tried - len(swept.failed),
+        "share": begun / shares,
+        "failed": [str(failed) for failed in swept.failed],
+    }
+
+
+if __name__ == "__main__":
+    from tests.world import sweep as myself  # by the name under which other processes know its classes
+
+    sys.exit(myself.main())

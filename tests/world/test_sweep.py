@@ -6,10 +6,10 @@ import pytest
 
 from tests.world.harms import played
 from tests.world.scenarios import SCENARIOS
-from tests.world.sweep import ending_of, objections, sweep
+from tests.world.sweep import PAIRS, PARTS, Swept, crashes, ending_of, objections, shares, sweep
 
-CRASHES = [(name, part) for name, scenario in SCENARIOS.items() for part in range(len(scenario.operators))]
-"""Each scenario in as many parts as it has operators, so that they can be shared out evenly."""
+EACH_PART = [(name, part) for name in SCENARIOS for part in range(PARTS)]
+"""Each scenario in some parts, so that they are shared out evenly, and none takes long."""
 
 
 def test_every_scenario_comes_to_its_ending_when_nothing_disturbs_it() -> None:
@@ -19,7 +19,43 @@ def test_every_scenario_comes_to_its_ending_when_nothing_disturbs_it() -> None:
         assert objections(scenario, run, 0) == ()
 
 
-@pytest.mark.parametrize(("name", "part"), CRASHES)
+@pytest.mark.parametrize(("name", "part"), EACH_PART)
 def test_whichever_point_a_node_dies_at_the_scenario_comes_to_a_legal_end(name: str, part: int) -> None:
-    swept = sweep(name, "crashes", part, len(SCENARIOS[name].operators))
-    assert swept.tried and not swept.failed, "\n".join(map(str, swept.failed))
+    all_survived(sweep(name, "crashes", part, PARTS))
+
+
+@pytest.mark.parametrize("name", ["roaming", "card"])
+def test_whatever_its_tasks_wait_for_when_a_node_dies_the_scenario_comes_to_a_legal_end(name: str) -> None:
+    all_survived(sweep(name, "crashes at some steps"))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("name", ["roaming", "start-rejected"])
+def test_whenever_a_client_hangs_up_the_effect_is_whole_or_absent_and_a_retry_gets_its_answer(
+    name: str, part: int
+) -> None:
+    all_survived(sweep(name, "hang-ups", part, PARTS))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("name", ["roaming", "card"])
+def test_whichever_write_fails_or_finds_the_disk_full_the_scenario_comes_to_a_legal_end(name: str, part: int) -> None:
+    all_survived(sweep(name, "failing writes", part, PARTS))
+
+
+def test_what_comes_to_another_end_than_is_declared_is_objected_to() -> None:
+    run = played(SCENARIOS["card"])
+    (objection,) = objections(SCENARIOS["misuse"], run, 1)
+    assert objection.startswith("it came to")
+
+
+def test_all_that_a_long_run_does_is_shared_out_once() -> None:
+    work = list(shares(["card", "blocked-user"], ["hang-ups"], pairs=True))
+    firsts = [share.first for share in work if share.name == "card" and share.kind == PAIRS]
+    assert firsts and set(firsts) == set(crashes(SCENARIOS["card"], played(SCENARIOS["card"])))
+    assert sum(share.kind == "hang-ups" for share in work) == 2 * PARTS
+    assert len(set(work)) == len(work)
+
+
+def all_survived(swept: Swept) -> None:
+    assert not swept.failed, "\n".join(map(str, swept.failed))
