@@ -22,12 +22,13 @@ from actors.rows import delivery_of
 from statecharts.delivery import Parcel
 from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import Declined, DestinationRequest, Refusal, Refused, RoamingRequest, Unanswered
-from tests.support.crashes import PATIENCE_S, Blade
+from tests.support.crashes import Blade
 from tests.support.house import House, LinkedClient, resting_after
 from tests.support.roaming import HOME, LOCAL, Charge, Roaming, two_operators
 
 LOST = Unanswered(cause="HTTP 503")
 NO = Declined(refusal=Refusal(code=400, kind="peer-refused", message="the partner has a bad day"))
+PATIENCE_S = 30.0
 LAPSED_S = 1_500
 """Longer than an authorisation, a start and a back-off to its cap take together."""
 

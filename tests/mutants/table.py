@@ -39,7 +39,7 @@ def _suite(name: str, *tests: str) -> Workload:
     return Workload(name, tests, is_random=False)
 
 
-CRASH_SWEEP = _suite("crash sweep", "tests/unit/actors/test_charges_crash.py")
+CRASH_SWEEP = _suite("crash sweep", "tests/world/test_sweep.py")
 CHARGES = _suite(
     "charges of a station",
     "tests/unit/actors/test_charges_start.py",

@@ -244,6 +244,18 @@ async def _is_taken(_: World, station: ScriptedStation) -> None:
     await station.end(second, (await station.begin(second)).transaction_id)
 
 
+async def _stops_late(_: World, station: ScriptedStation) -> None:
+    """The end of the first charge is told only when the second has taken its connector."""
+    first = Tale(id_tag=CARD, began=station.ago(900), ended=station.ago(500))
+    second = Tale(
+        id_tag=OTHER_CARD, began=station.ago(400), ended=station.ago(0), meter_start_wh=4_000, meter_stop_wh=6_000
+    )
+    await station.begin(first)
+    number = (await station.begin(second)).transaction_id
+    await station.end(first)
+    await station.end(second, number)
+
+
 async def _is_misused(world: World, station: ScriptedStation) -> None:
     """Somebody has learned an authorizationIdentifier, and charges with it before its user ever asked to."""
     patron = _patron(world)
@@ -281,6 +293,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "connector-taken": Scenario(
         act=_told(_is_taken), operators=(LOCAL,), scripted=True, ending=Ending(local="Settled Settled/estimated")
+    ),
+    "late-stop": Scenario(
+        act=_told(_stops_late),
+        operators=(LOCAL,),
+        scripted=True,
+        ending=Ending(local="Settled Settled/estimated/late-stop"),
     ),
     "misuse": Scenario(
         act=_told(_is_misused),

@@ -12,11 +12,12 @@ EACH_PART = [(name, part) for name in SCENARIOS for part in range(PARTS)]
 """Each scenario in some parts, so that they are shared out evenly, and none takes long."""
 
 
-def test_every_scenario_comes_to_its_ending_when_nothing_disturbs_it() -> None:
+def test_every_scenario_comes_to_its_ending_when_nothing_disturbs_it_and_can_be_cut() -> None:
     for scenario in SCENARIOS.values():
         run = played(scenario)
         assert ending_of(run.outcome) == scenario.ending
         assert objections(scenario, run, 0) == ()
+        assert any(True for _ in crashes(scenario, run))
 
 
 @pytest.mark.parametrize(("name", "part"), EACH_PART)
