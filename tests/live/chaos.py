@@ -47,6 +47,7 @@ class Plan:
     A simulated driver takes his time to plug in and to leave: each charges `simulated_each` times at most.
     There are `kills_max` kills at most. A node is killed once it has logged as many more lines as `lines_between` says,
     or `moment_s` later at most, so that it is mostly in the middle of something; it stays away for `away_s` at most.
+    Then there is peace for `peace` times as long as all of that took: a slow machine, too, gets something done.
     """
 
     seed: int
@@ -58,6 +59,7 @@ class Plan:
     lines_between: tuple[int, int] = (10, 120)
     moment_s: float = 0.05
     away_s: float = 1.0
+    peace: float = 0.3
 
     def __str__(self) -> str:
         connectors = sum(self.foreign.values()) + sum(self.simulated.values())
@@ -200,15 +202,18 @@ class Chaos:
             self.over.wait(chance.uniform(0, self.plan.moment_s))
             away_s = chance.uniform(0, self.plan.away_s)
             if not self.over.is_set():
-                self._kill(victims, away_s)
+                self.over.wait(self._kill(victims, away_s) * self.plan.peace)
 
-    def _kill(self, victims: Sequence[Operator], away_s: float) -> None:
+    def _kill(self, victims: Sequence[Operator], away_s: float) -> float:
+        """Kills these and starts them again; how long that has taken (s)."""
+        begun = time.monotonic()
         for victim in victims:
             victim.kill()
             self.kills[victim.name] += 1
         self.over.wait(away_s)
         for victim in victims:
             victim.start()
+        return time.monotonic() - begun
 
 
 class Driver:

@@ -19,6 +19,7 @@ LONG = Plan(
     simulated_each=8,
     kills_max=1_000,
     lines_between=(20, 300),
+    peace=2.0,
 )
 KILLS_MIN = 3
 
