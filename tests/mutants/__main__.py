@@ -31,7 +31,7 @@ def only_by(name: str, mutant: Mutant) -> Mutant:
 
 def tell(trial: Trial) -> None:
     by = trial.by.name if trial.by else "nothing"
-    soon = f"{trial.median:g} tries of {trial.tries}" if trial.by and trial.by.is_random else ""
+    soon = f"{trial.median:g} tries of {trial.tries}" if trial.is_random else ""
     found = "found " if trial.is_found else "MISSED"
     print(f"{found} {trial.mutant.name:42} by {by:24} {trial.seconds:5.0f} s  {soon}", flush=True)
     print(f"       {trial.trouble or trial.objection:.180}", flush=True)

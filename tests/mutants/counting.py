@@ -15,7 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.statistics import collector
 
-TRIED: list[int] = []
+TRIED: dict[str, int] = {}
+"""How many examples each random test has tried, by its name."""
+
 OBJECTIONS: list[tuple[str, str]] = []
 
 
@@ -51,12 +53,11 @@ def _let_try(item: Any, tries: int) -> None:
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    with collector.with_value(_count):  # type: ignore[no-untyped-call]
+    def count(statistics: Any) -> None:
+        TRIED[item.nodeid] = len(statistics.get("generate-phase", {}).get("test-cases", ()))
+
+    with collector.with_value(count):  # type: ignore[no-untyped-call]
         yield
-
-
-def _count(statistics: Any) -> None:
-    TRIED.append(len(statistics.get("generate-phase", {}).get("test-cases", ())))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -71,5 +72,5 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    found = {"tries": sum(TRIED), "objections": OBJECTIONS}
+    found = {"tried": TRIED, "objections": OBJECTIONS}
     session.config.getoption("--tries-report").write_text(json.dumps(found))

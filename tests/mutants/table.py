@@ -21,14 +21,23 @@ RPC = Workload("a station's calls", ("tests/models/test_model_rpc.py",))
 DELIVERIES = Workload("outbox and inbox", ("tests/models/test_model_delivery.py",), tries=150)
 STATION = Workload("a station's book", ("tests/models/test_model_station.py",), tries=150)
 FRAMES = Workload(
-    "OCPP frames", ("tests/unit/ocpp/test_ocpp_frames.py", "tests/unit/ocpp/test_ocpp_websocket_frames.py")
+    "OCPP frames",
+    (
+        "tests/unit/ocpp/test_ocpp_frames.py::test_no_bytes_make_decoding_raise",
+        "tests/unit/ocpp/test_ocpp_websocket_frames.py::"
+        "test_a_message_is_refused_if_it_is_too_long_in_however_many_frames",
+    ),
 )
 SOAP = Workload(
     "SOAP codecs",
-    (
-        "tests/unit/mobieurope/test_mobieurope_values.py",
-        "tests/unit/mobieurope/test_mobieurope_round_trips.py",
-        "tests/unit/mobieurope/test_mobieurope_bad_input.py",
+    tuple(
+        f"tests/unit/mobieurope/test_mobieurope_{test}"
+        for test in (
+            "values.py::test_energy_is_written_exactly_and_read_back",
+            "round_trips.py",
+            "bad_input.py::test_a_document_with_a_type_is_refused_whatever_the_type_says",
+            "bad_input.py::test_a_damaged_document_is_read_or_refused_and_nothing_else",
+        )
     ),
 )
 

@@ -36,6 +36,11 @@ class Trial:
     def is_found(self) -> bool:
         return not math.isinf(self.median)
 
+    @property
+    def is_random(self) -> bool:
+        """Whether a random test or world found it, and not one that always does the same."""
+        return self.is_found and any(self.tries)
+
     def as_data(self) -> dict[str, Any]:
         return {
             "name": self.mutant.name,
@@ -44,7 +49,7 @@ class Trial:
             "seen": self.mutant.seen,
             "found": self.is_found,
             "by": self.by.name if self.by else None,
-            "random": bool(self.by and self.by.is_random),
+            "random": self.is_random,
             "tries": self.tries,
             "median_tries": self.median if self.is_found else None,
             "objection": self.objection,
@@ -109,7 +114,7 @@ def scorecard(trials: Iterable[Trial]) -> dict[str, Any]:
     """All of it as data: found and planted, and the median of the random ones' medians."""
     every = list(trials)
     found = [trial for trial in every if trial.is_found]
-    random = [trial.median for trial in found if trial.by and trial.by.is_random]
+    random = [trial.median for trial in found if trial.is_random]
     return {
         "planted": len(every),
         "found": len(found),

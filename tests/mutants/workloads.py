@@ -31,7 +31,10 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`objection` is what was found, None if nothing was; `tries` how many examples or seeds had been tried by then."""
+    """`objection` is what was found, None if nothing was; `tries` how many examples or seeds had been tried by then.
+
+    No tries at all: what objected was a test that always does the same.
+    """
 
     objection: str | None
     tries: int
@@ -64,8 +67,10 @@ class Workload:
         if not report.exists():
             raise CannotRun(f"{self.name} cannot be run: {output.strip()[-300:]}")
         found: dict[str, Any] = json.loads(report.read_text())
-        where, what = found["objections"][0] if found["objections"] else ("", "")
-        return Verdict(f"{where}: {what}" if where else None, found["tries"])
+        if not found["objections"]:
+            return Verdict(None, sum(found["tried"].values()))
+        where, what = found["objections"][0]
+        return Verdict(f"{where}: {what}", found["tried"].get(where, 0))
 
 
 @dataclass(frozen=True)

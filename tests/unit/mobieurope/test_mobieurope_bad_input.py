@@ -171,6 +171,26 @@ def test_a_damaged_document_is_read_or_refused_and_nothing_else(
         assert type(call.request) in contract().operations.values()
 
 
+ENTITIES = st.lists(
+    st.sampled_from(
+        ("<!ELEMENT e ANY>", '<!ENTITY x "y">', '<!ENTITY % p "q">', '<!ENTITY x SYSTEM "file:///x">', " ")
+    ),
+    max_size=3,
+).map("".join)
+DOCTYPES = st.one_of(
+    st.sampled_from(("<!DOCTYPE e>", '<!DOCTYPE e SYSTEM "e.dtd">', '<!DOCTYPE e PUBLIC "-//e" "e.dtd">')),
+    ENTITIES.map("<!DOCTYPE e [{}]>".format),
+)
+
+
+@given(st.sampled_from(list(DOCUMENTS)), st.sampled_from(("", "<?xml version='1.0'?>", "<!-- -->", "\n")), DOCTYPES)
+def test_a_document_with_a_type_is_refused_whatever_the_type_says(
+    contract: Callable[[], Contract], before: str, doctype: str
+) -> None:
+    with pytest.raises(BadEnvelope):
+        CODECS[contract].decode((before + doctype).encode() + DOCUMENTS[contract])
+
+
 async def test_what_breaks_the_decoder_itself_is_a_receiver_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("secret")

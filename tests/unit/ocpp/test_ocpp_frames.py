@@ -103,6 +103,15 @@ def test_error_codes_are_known_in_every_spelling(received: str, meant: str) -> N
     assert error_code(received) == meant
 
 
-@given(st.binary(max_size=80))
+OPENINGS = st.sampled_from((b"", b'[2,"1","A",', b'[2,"1","A",{"a":', b'[3,"1",', b'[4,"1","E","",', b'{"a":'))
+BOMBS = st.builds(
+    lambda before, piece, times: before + piece * times,
+    OPENINGS,
+    st.sampled_from((b"[", b'{"a":', b"9", b"-", b'"', b"\\ud800", b"1e9", b" ")),
+    st.integers(0, 60_000),
+)
+
+
+@given(st.one_of(st.binary(max_size=80), BOMBS))
 def test_no_bytes_make_decoding_raise(data: bytes) -> None:
     assert decode_frame(data) is not None

@@ -110,6 +110,18 @@ def test_a_frame_that_must_not_be_is_refused_before_its_content_comes(
     assert reader.violation == Close(int(code), reason)
 
 
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=5), cuts)
+def test_a_message_is_refused_if_it_is_too_long_in_however_many_frames(sizes: list[int], cuts: list[int]) -> None:
+    sender, data = client(), b""
+    for number, size in enumerate(sizes, 1):
+        data += sender.send(BytesMessage(bytes(size), message_finished=number == len(sizes)))
+    reader, found = read_in_parts(data, cuts, limit=100)
+    if sum(sizes) <= 100:
+        assert (found, reader.violation) == ([(Opcode.TEXT, bytes(sum(sizes)))], None)
+    else:
+        assert found == [] and reader.violation is not None and reader.violation.code == TOO_BIG
+
+
 def test_parts_are_too_big_together_and_what_came_before_is_still_read() -> None:
     sender, reader = client(), FrameReader(10)
     parts = [TextMessage("good"), TextMessage("123456", message_finished=False), TextMessage("78901")]
