@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 import trio
 from sqlalchemy import event
 
+from actors import audit
 from actors.head import Head
 from actors.journal import Journal, open_journal
 from actors.migrations import migrate
@@ -146,6 +147,11 @@ class Disk:
         found = read_tables(self._connection)
         self._connection.text_factory = str
         return found
+
+    def problems(self) -> tuple[str, ...]:
+        """What `node.py check-journal` says of it."""
+        with self._memory.database.writer.connect() as connection:
+            return tuple(map(str, audit.check(connection, self._head)))
 
     def flip_bit(self, table: str, column: str, nth: int) -> bool:
         """Alters one bit of a value at rest: the `nth` row's of a table from its end. Whether there was one."""

@@ -163,7 +163,8 @@ class Operator:
     def finals(self) -> Finals:
         """The store as it stands, what its last actors knew, and how full everything has been in any life."""
         bounds = tuple(self._bounds.values())
-        return Finals(node=self.name, tables=self.disk.tables(), bounds=bounds, live=self._live_data())
+        live, problems = self._live_data(), self.disk.problems()
+        return Finals(node=self.name, tables=self.disk.tables(), bounds=bounds, live=live, problems=problems)
 
     def _live_data(self) -> dict[str, str]:
         system = self.node.context.system if self.node is not None and hasattr(self.node, "context") else ()

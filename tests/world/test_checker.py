@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 
 from statecharts import peer
@@ -82,10 +83,25 @@ def test_damage_at_rest_excuses_what_it_hit_and_nothing_else() -> None:
         for stream in (hit, other):
             row = next(each for each in world.rows("AWAY", "journal") if each["stream"] == stream)
             world.change_row("AWAY", "journal", row, data=b"{}")
-        world.sights.insert(-1, RowDamaged(at=world.sights[-1].at, who="AWAY", table="journal", key="1", stream=hit))
+        place = next(str(row["position"]) for row in world.rows("AWAY", "journal") if row["stream"] == hit)
+        world.sights.insert(-1, RowDamaged(at=world.sights[-1].at, who="AWAY", table="journal", key=place, stream=hit))
+        assert "I9" in check(world.history, world.finals).broken
+        found = (f"journal stream {hit}, seq 1: this fact does not match its checksum",)
+        world.finals["AWAY"] = msgspec.structs.replace(world.finals["AWAY"], problems=found)
         verdict = check(world.history, world.finals)
         assert [hit in excuse.what for excuse in verdict.excuses] == [True]
         assert [other in violation.what for violation in verdict.violations] == [True]
+
+
+def test_whoever_goes_on_from_an_altered_row_is_objected_to() -> None:
+    world, stream = World(*good(), first), "destination/0A1B2C3D4E5F"
+    row = next(row for row in world.rows("AWAY", "journal") if row["stream"] == stream)
+    found = (f"journal stream {stream}, seq 1: altered",)
+    world.finals["AWAY"] = msgspec.structs.replace(world.finals["AWAY"], problems=found)
+    taken = next(sight for sight in world.commits("TransactionStarted") if sight.stream == stream)
+    hit = RowDamaged(at=taken.at, who="AWAY", table="journal", key=str(row["position"]), stream=stream)
+    world.insert_after(taken, hit)
+    assert ["went on from a row" in each.what for each in check(world.history, world.finals).violations] == [True]
 
 
 def test_a_cut_tail_excuses_the_rows_that_are_gone() -> None:

@@ -18,6 +18,7 @@ from statecharts.source_events import SourceTransaction
 from statecharts.transaction_local import LocalTransaction
 from tests.world.checker.evidence import Evidence, Placed
 from tests.world.checker.verdict import Finding, Notes
+from tests.world.history import RowDamaged, RowsLost
 
 View = Callable[[Any, int], Any]
 KINDS: dict[str, tuple[Chart[Any], Any, View]] = {
@@ -97,8 +98,28 @@ def _difference(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 def _problems(evidence: Evidence, notes: Notes, node: str) -> None:
-    """check-journal finds what was damaged, and nothing else."""
-    damaged = evidence.damaged.get(node, set())
-    for problem in evidence.finals[node].problems if node in evidence.finals else ():
-        if not damaged:
+    """check-journal finds what was damaged, and nothing else; and no actor goes on from a row that was altered."""
+    problems = evidence.finals[node].problems if node in evidence.finals else ()
+    for problem in problems:
+        if not _is_known(evidence, node, problem):
             notes.object(f"check-journal of {node} says: {problem}")
+    left = {str(row["position"]) for row in evidence.rows(node, "journal")}
+    for index, hit in enumerate(evidence.history):
+        if isinstance(hit, RowDamaged) and (hit.who, hit.table) == (node, "journal") and hit.key in left:
+            if not any(hit.stream in problem for problem in problems):
+                notes.object(f"check-journal of {node} does not find that {hit.stream} was altered", hit)
+            _not_used(evidence, notes, index, hit)
+
+
+def _is_known(evidence: Evidence, node: str, problem: str) -> bool:
+    cut = any(lost.who == node for lost in evidence.history.of(RowsLost))
+    return (cut and "(database)" in problem) or any(each and each in problem for each in evidence.damaged.get(node, ()))
+
+
+def _not_used(evidence: Evidence, notes: Notes, index: int, hit: RowDamaged) -> None:
+    """Nothing is added to an altered stream, unless its actor stands on a snapshot of after the altered row."""
+    later = [p for p in evidence.streams.get((hit.who, hit.stream), ()) if p.index > index]
+    seqs = [row["seq"] for row in evidence.rows(hit.who, "journal") if str(row["position"]) == hit.key]
+    snapshots = [row["seq"] for row in evidence.rows(hit.who, "snapshots") if row["stream"] == hit.stream]
+    if later and not any(snapshot >= seq for snapshot in snapshots for seq in seqs):
+        notes.object(f"{hit.stream} of {hit.who} went on from a row that was altered at rest", hit, later[0].sight)
