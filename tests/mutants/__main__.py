@@ -17,7 +17,7 @@ def asked() -> Namespace:
     parser = ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help="this bug alone; may be given again")
     parser.add_argument("--by", metavar="NAME", help="with this workload alone")
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds each random workload begins with")
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds each random workload begins with")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1, help="how many bugs to try at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as data")
