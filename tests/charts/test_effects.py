@@ -26,10 +26,12 @@ from statecharts.events import (
 from statecharts.station_vocabulary import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import (
     Authorize,
+    EndTransaction,
     NotifyRequestResult,
     RequestStartTransaction,
     RequestStopTransaction,
     ServiceType,
+    TransactionData,
     TransactionProgressUpdate,
     TransactionStatus,
 )
@@ -254,6 +256,64 @@ def test_the_record_goes_out_after_the_results_under_the_name_of_its_transaction
     decision = stop(scene)
     record = Deliver(peer=HOME, message_id=f"end/{HOME}/{NAME}", message=scene.data.end)
     assert decision.effects == (notify(True, None, "stop-1"), record, ReleaseConnector(station="CS01"))
+
+
+@pytest.mark.parametrize("stopped_after_s", [600, -60])
+def test_the_record_says_all_that_there_is_to_say_and_never_ends_before_it_began(stopped_after_s):
+    scene = destination(de.S.TX_RUNNING)
+    began = scene.data.charge.start_timestamp
+    ended = began + timedelta(seconds=max(0, stopped_after_s))
+    stop(scene, timestamp=began + timedelta(seconds=stopped_after_s))
+    content = TransactionData(
+        service_type=ServiceType.EV_CHARGING,
+        start_timestamp=began,
+        end_timestamp=ended,
+        transaction_status=TransactionStatus.TERMINATED,
+        energy_wh=7000,
+        local_operator_identifier=LOCAL,
+        local_service_identifier="CS01",
+        home_operator_identifier=HOME,
+        user_identifier="ada",
+        authorization_identifier=NAME,
+    )
+    assert scene.data.end == EndTransaction(
+        authorization_identifier=NAME,
+        start_transaction_timestamp=began,
+        end_transaction_timestamp=ended,
+        transaction_data=content,
+    )
+
+
+def test_what_was_told_once_is_not_told_again_but_for_a_start_that_came_after_all():
+    failed = ready_after_start()
+    ask_start(failed, "start-2")
+    assert failed.time_out().effects == (notify(False, de.NEVER_STARTED, "start-2"), ReleaseConnector(station="CS01"))
+    assert start(failed).effects[:2] == (notify(True), notify(True, None, "start-2"))
+    refused = destination(de.S.STOP_TX_REQUESTED)
+    answer(refused, "stop", CallVerdict.REJECTED)
+    assert [each for each in stop(refused).effects if getattr(each, "message_id", "").startswith("notify")] == []
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(None, True), (1, False), (2, True)])
+def test_where_no_start_ever_left_a_late_one_counts_where_it_was_asked_for(asked, taken):
+    scene = destination(de.S.READY)
+    scene.data = msgspec.structs.replace(scene.data, connector_asked=asked)
+    ask_start(scene)
+    answer(scene, "start", CallVerdict.NEVER_SENT)
+    stop(scene, number=-1)
+    assert scene.state == de.S.TX_FINISHED
+    start(scene, 9, connector_id=2, timestamp=scene.data.charge.stop_timestamp)
+    assert ("late-start" in scene.data.flags) is taken
+
+
+def test_progress_is_due_again_after_just_its_interval_and_not_before():
+    scene = destination(de.S.TX_RUNNING)
+    meter(scene, 2000)
+    first = scene.data.progress_at
+    assert first == scene.now
+    scene.pass_time(scene.data.deadlines.progress_interval_s - 2)
+    assert meter(scene, 3000).effects == () and scene.data.progress_at == first
+    assert len(meter(scene, 4000).effects) == 1 and scene.data.progress_at == scene.now
 
 
 @pytest.mark.parametrize("kind", ["start", "stop"])

@@ -94,7 +94,7 @@ MUTANTS = (
         "m02-refused-starts-share-a-stream",
         "all starts whose idTag was refused are kept as one and the same transaction",
         "I1, I5",
-        (STATION, WORLDS, CHARGES),
+        (STATION, CHARGES),
         seen="M2: maeve",
     ),
     Mutant(
@@ -108,7 +108,7 @@ MUTANTS = (
         "m04-any-known-card-charges",
         "whoever is known may charge, blocked or expired or not",
         "I7",
-        (WORLDS, CHARGES),
+        (CHARGES,),
         seen="M4: maeve",
     ),
     Mutant(
@@ -136,7 +136,7 @@ MUTANTS = (
         "m07-end-written-in-two",
         "the fact and what it owes to the partner are written one after the other",
         "I1",
-        (DELIVERIES, WORLDS, CRASH_SWEEP),
+        (DELIVERIES, CRASH_SWEEP),
         seen="M7: CitrineOS",
     ),
     Mutant(
@@ -157,7 +157,7 @@ MUTANTS = (
         "m09-call-error-is-a-yes",
         "a CALLERROR to a command counts as its acceptance",
         "I4",
-        (WORLDS, STATIONS),
+        (STATIONS,),
         seen="M9: mobilityhouse/ocpp",
     ),
     Mutant(
@@ -208,25 +208,25 @@ MUTANTS = (
         "acknowledged-before-written",
         "a StopTransaction is answered while it is still being made durable",
         "I8",
-        (DELIVERIES, WORLDS, CRASH_SWEEP),
+        (CRASH_SWEEP,),
     ),
     Mutant(
         "acted-before-written",
         "a command leaves before the fact that justifies it is on disk",
         "I8",
-        (DELIVERIES, WORLDS, CRASH_SWEEP),
+        (CRASH_SWEEP,),
     ),
     Mutant(
         "failed-batch-acknowledged",
         "appends whose commit failed are told that they are stored",
         "I8",
-        (WORLDS, STORE),
+        (STORE,),
     ),
     Mutant(
         "cancelled-write-swallowed",
         "a write that was cancelled counts as done",
         "I8",
-        (DELIVERIES, WORLDS, CRASH_SWEEP),
+        (CRASH_SWEEP,),
     ),
     Mutant(
         "only-the-newest-request-is-known",
@@ -281,7 +281,7 @@ MUTANTS = (
         "start-sent-again-after-restart",
         "a RemoteStart is sent once more when its node comes back",
         "I2",
-        (DELIVERIES, WORLDS, CRASH_SWEEP),
+        (CRASH_SWEEP,),
     ),
     Mutant(
         "results-hold-back-the-record",
@@ -335,19 +335,19 @@ MUTANTS = (
         "two-charges-on-a-connector",
         "a start does not end the charge that was open on its connector",
         "I3",
-        (STATION, WORLDS, CRASH_SWEEP),
+        (STATION, CRASH_SWEEP),
     ),
     Mutant(
         "held-connector-given-again",
         "a connector that is held for a start is promised to another one as well",
         "I3",
-        (STATION, WORLDS, CHARGES),
+        (STATION, CHARGES),
     ),
     Mutant(
         "unknown-stop-dropped",
         "a stop of a charge that is not known is answered and forgotten",
         "I1, I5",
-        (STATION, WORLDS, CRASH_SWEEP),
+        (STATION, CRASH_SWEEP),
     ),
     Mutant(
         "final-state-forgotten",
@@ -377,13 +377,13 @@ MUTANTS = (
         "head-not-written",
         "where the journal ends is not remembered, so that a cut end is not noticed",
         "I8",
-        (WORLDS, STORE),
+        (STORE,),
     ),
     Mutant(
         "checksums-not-verified",
         "rows are loaded without being compared with their checksums",
         "I9",
-        (WORLDS, STORE),
+        (STORE,),
     ),
     Mutant(
         "answer-with-anothers-id",
@@ -407,6 +407,6 @@ MUTANTS = (
         "garbage-is-an-answer",
         "an answer that does not satisfy the schema counts as one",
         "I1",
-        (WORLDS, PARTNERS),
+        (PARTNERS,),
     ),
 )
