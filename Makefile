@@ -10,9 +10,12 @@ ONCE ?=
 # For the other Pythons: what stands on libraries that are others there, the store on SQLite, and a node that starts
 FAST := contracts unit/config unit/http unit/mobieurope unit/ocpp unit/rest live/test_start_live.py
 ONLY ?=
+LONG ?=
+MINUTES ?= 30
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench charts lock
+.PHONY: help demo test check prove bench charts lock
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,6 +39,9 @@ check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of
 	@$(BIN)/python -m pytest -q tests/unit/test_house.py
 	@$(BIN)/python -m tests.support.sizes
 	@$(BIN)/python -m tests.conformance
+
+prove: .venv/.ok  ## try to break every promise; LONG=1 takes MINUTES=30 and writes docs/scorecard.md; SEED=N begins there
+	@LONG=$(LONG) MINUTES=$(MINUTES) $(BIN)/python -m tests.prove --first-seed $(SEED) $(if $(LONG),--page docs/scorecard.md)
 
 bench: .venv/.ok  ## measure the node, as docs/performance.md tells; ONLY="commits starts" measures some
 	@$(BIN)/python -m tests.bench $(ONLY)

@@ -1,0 +1,95 @@
+"""The scorecard says what it was made of, and a gate that was missed fails the run."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+
+from tests.bench.measures import Figure
+from tests.prove import __main__ as prove
+from tests.prove import worlds
+from tests.prove.effort import Effort
+from tests.prove.page import Section, page
+from tests.world.trial import tried
+
+NONE_LOST = Figure(figure="CDRs lost", value=0, unit="", goal="<= 0", n=12_345)
+ONE_LOST = Figure(figure="CDRs lost", value=1, unit="", goal="<= 0", n=12_345)
+EFFORT = Effort(first_seed=7, jobs=1, long=False, minutes=1)
+
+
+def test_the_page_says_what_it_was_made_of_and_every_n():
+    section = Section(title="Worlds", figures=[NONE_LOST], notes=("Seeds 7 to 9.",), problems=("seed 8",))
+    text = page([section], how="make prove", made_at=datetime(2026, 3, 1, tzinfo=UTC), commit="abc1234", seeds="from 7")
+    assert "2026-03-01 00:00 UTC, commit abc1234, by `make prove`, from 7." in text
+    assert "| CDRs lost | 0 | <= 0 | met | 12,345 |" in text
+    assert "- Seeds 7 to 9." in text
+    assert "- seed 8" in text
+    assert "trio 0." in text
+
+
+@pytest.mark.parametrize(
+    ("section", "status"),
+    [
+        (Section(title="T", figures=[NONE_LOST]), 0),
+        (Section(title="T", figures=[ONE_LOST]), 1),
+        (Section(title="T", figures=[NONE_LOST], problems=("not as it must be",)), 1),
+    ],
+)
+def test_a_missed_gate_or_a_problem_fails_the_run(section, status, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(prove, "import_module", lambda _: SimpleNamespace(section=lambda _: section))
+    monkeypatch.setattr(sys, "argv", ["prove", "code", "--page", str(tmp_path / "card.md")])
+    assert prove.main() == status
+    assert "## T" in (tmp_path / "card.md").read_text()
+    assert bool(capsys.readouterr().err) is bool(status)
+
+
+def test_a_part_that_breaks_fails_the_run_and_is_named(monkeypatch, capsys):
+    def broken(_):
+        raise RuntimeError("no store")
+
+    monkeypatch.setattr(prove, "import_module", lambda _: SimpleNamespace(section=broken))
+    monkeypatch.setattr(sys, "argv", ["prove", "live"])
+    assert prove.main() == 1
+    assert "no store" in capsys.readouterr().err
+
+
+def test_a_part_that_does_not_exist_is_said_so(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prove", "everything"])
+    assert prove.main() == 2
+    assert "worlds, crashes" in capsys.readouterr().err
+
+
+def test_every_part_can_be_had():
+    for part in prove.PARTS:
+        assert callable(import_module(f"tests.prove.{part}").section)
+
+
+def test_worlds_that_are_objected_to_are_named_with_how_to_see_them_again(monkeypatch):
+    card = {
+        "worlds": 3,
+        "failed": [8],
+        "seeds": [7, 9],
+        "excused": 0,
+        "charges_planned": 20,
+        "virtual_hours": 4.0,
+        "worlds_per_minute": 60.0,
+        "calls": {"rest": 30},
+        "calls_per_s": 10.0,
+        "figures": {"CDRs lost": {"value": 1, "n": 12}},
+        "pairs": {"source transaction": {"met": 60, "of": 120, "missed": []}},
+        "probes": {"late stop": 0},
+        "probes_never_met": ["late stop"],
+    }
+    monkeypatch.setattr(worlds, "told_by", lambda *_: card)
+    section = worlds.section(EFFORT)
+    assert [figure["figure"] for figure in section.missed] == ["worlds objected to", "CDRs lost"]
+    assert section.problems == ("seed 8 is objected to: node.py replay --seed 8",)
+    assert worlds.section(Effort(first_seed=7, jobs=1, long=True, minutes=1)).problems[1] == "never met: late stop"
+
+
+def test_every_gate_is_of_a_figure_that_worlds_have():
+    assert set(worlds.GATES) <= {figure.name for figure in tried(1).figures}
