@@ -18,13 +18,13 @@ from protocols.verify import steps
 from protocols.verify.attacks import Strangers, break_contract
 from protocols.verify.conversation import Conversation
 from protocols.verify.destination_record import judge_commands, judge_reports
-from protocols.verify.destination_services import NO_STATION, ask_for_services
+from protocols.verify.destination_services import NO_STATION, ask_for_services, await_free
 from protocols.verify.options import Options
 from protocols.verify.partner import Partner, Reply
 from protocols.verify.reception import Reception
 from protocols.verify.station import Station
 from protocols.verify.steps import Flow, Step
-from statecharts.charging import ChargingDeadlines, TransactionStarted
+from statecharts.charging import ChargingDeadlines, TransactionStarted, TransactionStopped
 from statecharts.chart import Decision
 from statecharts.destination_events import (
     AuthorizationIssued,
@@ -106,6 +106,8 @@ class DestinationScene:
         for step in flow.steps:
             await life.take(step)
         await life.close()
+        if self.station is None and life.commanded["start"]:
+            await await_free(self)
         self.asked_before.update(life.requests.values())
 
 
@@ -283,7 +285,9 @@ class Life:
             return TransactionStarted(
                 at=now, number=1, connector_id=connector, id_tag=self.data.id, timestamp=now, meter_start_wh=0
             )
-        verdict = CallVerdict.ACCEPTED if success else CallVerdict.REJECTED
+        if success:
+            return TransactionStopped(at=now, number=1, timestamp=now, meter_stop_wh=0, reason="Remote")
+        verdict = CallVerdict.REJECTED
         return StationAnswered(at=now, purpose=kind, outcome=CallOutcome(verdict=verdict))
 
     # -- the station ---------------------------------------------------------------------------------------------------
@@ -359,12 +363,8 @@ class Life:
         for request in self.data.requests:
             if request.notified is not None and (request.request_identifier, request.notified) not in told:
                 yield f"the result of {request.kind} {request.request_identifier}"
-        if self._end_is_due and not any(isinstance(r, EndTransaction) for r in acknowledged):
+        if self.data.end is not None and not any(isinstance(r, EndTransaction) for r in acknowledged):
             yield f"endTransaction of {self.data.id}"
-
-    @property
-    def _end_is_due(self) -> bool:
-        return self.data.end is not None or (self.scene.station is None and self.data.state in UNDER_WAY)
 
 
 def _kind(event: StartRequested | StopRequested) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import trio
+
 from protocols.mobieurope.contract import COMMON_NAMESPACE
 from protocols.mobieurope.mapping import Unreadable, read_location
 from protocols.verify import steps
+from protocols.verify.conversation import Conversation
 from protocols.verify.partner import Reply
 from statecharts.vocabulary import GetLocalServicesList, GetLocalServiceStatus, Location, ServiceStatus
 
 if TYPE_CHECKING:
-    from protocols.verify.destination import Life
+    from protocols.verify.destination import DestinationScene, Life
 
 NO_STATION = "no-such-station"
 RADIUS_M = 1_000
+LOOK_AGAIN_S = 0.5
 
 _SERVICE = f"{{{COMMON_NAMESPACE}}}LocalService"
 
@@ -39,6 +43,18 @@ async def ask_for_services(life: Life, step: steps.Ask) -> None:
         life.talk.find("status-true", f"{service} is shown as {shown}, answered {reply}")
     elif step.what == "list":
         await _list(life, reply)
+
+
+async def await_free(scene: DestinationScene) -> None:
+    """Returns once the service is free again, or our patience is at its end: at a station that is not ours, somebody
+    has to unplug a car.
+    """
+    request = GetLocalServiceStatus(local_service_identifier=scene.options.service)
+    with trio.move_on_after(scene.options.patience_s):
+        while (reply := await scene.partner.ask(Conversation(), request)).done:
+            if reply.text(f"{_SERVICE}/localServiceStatus") == ServiceStatus.AVAILABLE:
+                return
+            await trio.sleep(LOOK_AGAIN_S)
 
 
 def _fits(life: Life, status: str) -> bool:
