@@ -14,7 +14,7 @@ MOTOWN: Defects = {
     "D2": ({"own-start-accepted"}, "happy"),
     "D5": ({"real-station", "free-connector"}, "refused"),
     "D6": ({"used-once"}, "repeated"),
-    "D8": ({"result-told", "reaches-station"}, "refused"),
+    "D8": ({"result-told", "result-true", "reaches-station"}, "refused"),
     "D10": ({"end-sent"}, "happy"),
     "D11": ({"report-repeated"}, "late"),
     "D12": ({"schema-request"}, "happy"),
