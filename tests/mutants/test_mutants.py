@@ -37,6 +37,11 @@ def test_every_planted_bug_has_its_patch_and_every_patch_its_bug() -> None:
     assert len(set(NAMES)) == len(NAMES) >= 40
 
 
+def test_a_bug_that_only_a_suite_can_find_says_why() -> None:
+    only_suites = {mutant.name for mutant in MUTANTS if not any(each.is_random for each in mutant.workloads)}
+    assert only_suites == {mutant.name for mutant in MUTANTS if mutant.why_a_suite}
+
+
 def test_every_workload_has_its_tests() -> None:
     named = {test.partition("::")[0] for mutant in MUTANTS for each in mutant.workloads for test in each.tests}
     assert {test for test in named if not (ROOT / test).exists()} == set()
