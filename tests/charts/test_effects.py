@@ -284,6 +284,12 @@ def test_the_record_says_all_that_there_is_to_say_and_never_ends_before_it_began
     )
 
 
+def test_a_stop_that_is_asked_for_again_wants_nothing_more():
+    scene = destination(de.S.STOP_TX_REQUESTED)
+    again = ask_stop(scene)
+    assert (again.fact, again.effects, len(scene.data.requests)) == (None, (), 2)
+
+
 def test_what_was_told_once_is_not_told_again_but_for_a_start_that_came_after_all():
     failed = ready_after_start()
     ask_start(failed, "start-2")
