@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_STATUSES = frozenset(status.value for status in DeliveryStatus)
 _ATTEMPTS_END = 1 << 30
 _YEAR_9999_US = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
@@ -170,8 +171,8 @@ def delivery_row(delivery: NewDelivery) -> Row:
 
 
 def delivery_of(row: AnyRow) -> Delivery:
-    """The delivery of an intact row. What is not sealed is believed as far as it makes sense: no attempts, else."""
-    attempts, next_at = row["attempts"], row["next_at"]
+    """The delivery of an intact row. What is not sealed is believed as far as it makes sense; else it is due now."""
+    attempts, next_at, status = row["attempts"], row["next_at"], row["status"]
     tried = isinstance(attempts, int) and 0 <= attempts < _ATTEMPTS_END
     return Delivery(
         id=row["id"],
@@ -184,7 +185,7 @@ def delivery_of(row: AnyRow) -> Delivery:
         expires_at=_instant_or_none(row["expires_at"]),
         next_at=instant(next_at if _is_moment(next_at) else row["created_at"]),
         attempts=attempts if tried else 0,
-        status=DeliveryStatus(row["status"]),
+        status=DeliveryStatus(status) if status in _STATUSES else DeliveryStatus.PENDING,
         last_error=row["last_error"],
     )
 

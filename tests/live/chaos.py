@@ -244,8 +244,12 @@ class Driver:
 
     def go_on(self, deadline: float, view: object) -> None:
         """Raises AssertionError where the charge takes too long, or another driver has given up."""
-        assert time.monotonic() < deadline, f"never over: {view}\n{self.home.node.transcript(40)}"
+        assert time.monotonic() < deadline, f"never over: {view}\n{self.transcripts()}"
         assert not self.chaos.over.is_set(), "another driver gave up"
+
+    def transcripts(self) -> str:
+        """What everybody has said of late, for whoever looks for what went wrong."""
+        return "\n".join(node.transcript(20) for node in (self.home.node, self.local.node))
 
     def draw(self) -> bool:
         """Lets energy flow, which it does by itself at simulated stations."""
@@ -291,6 +295,13 @@ class ForeignDriver(Driver):
         self.charges_max = chaos.plan.charges
         self.process = station
         self.unplugged = False
+
+    def go_on(self, deadline: float, view: object) -> None:
+        super().go_on(deadline, view)
+        assert self.process.alive, f"the station has ended:\n{self.process.transcript(40)}"
+
+    def transcripts(self) -> str:
+        return f"{self.process.transcript(40)}\n{super().transcripts()}"
 
     def draw(self) -> bool:
         self.process.order(do="charge", connector=self.connector, wh=self.random.randint(1, 50_000))

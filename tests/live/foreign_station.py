@@ -97,6 +97,8 @@ class Station:
                 tell("refused", status=refusal.response.status_code)
             except GONE:
                 tell("unreachable")
+            except Exception as error:
+                tell("failed", error=repr(error))
             if not self.reconnects:
                 self.wanted.clear()
             await asyncio.sleep(RECONNECT_S)

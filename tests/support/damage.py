@@ -175,8 +175,8 @@ def questions(rows: Rows) -> Iterator[Question]:
         yield f"parked for {peer}", lambda journal, peer=peer: _parked(journal, peer)
     yield "transactions", lambda journal: _items(Ledger(journal.store).transactions(limit=ALL))
     yield "records", lambda journal: _items(Ledger(journal.store).cdrs(limit=ALL))
-    yield "orphans", lambda journal: _items(Ledger(journal.store).orphans(limit=ALL))
-    yield "meters", lambda journal: Ledger(journal.store).idle_meters("CS01", ALL)
+    yield "orphans", lambda journal: _nameless(_items(Ledger(journal.store).orphans(limit=ALL)))
+    yield "meters", lambda journal: _nameless(Ledger(journal.store).idle_meters("CS01", ALL))
     yield "quarantine", lambda journal: Quarantine(journal.store).cases()
 
 
@@ -187,6 +187,11 @@ def _keys(rows: list[tuple[Any, ...]]) -> list[tuple[str, str]]:
 
 async def _items(page: Awaitable[Any]) -> Any:
     return (await page).items
+
+
+async def _nameless(found: Awaitable[Any]) -> Any:
+    """Without the numbers that the database gave them, which say nothing of them."""
+    return tuple(msgspec.structs.replace(each, id=None) for each in await found)
 
 
 async def _owed(journal: Journal, peer: str) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,3 +200,18 @@ async def test_nothing_waits_for_a_clock_that_was_wrong(journal: Journal, outbox
     assert (owed.take(NOON, 9), owed.next_at(NOON)) == ([], after(PAUSE_MAX_S))
     owed.tried(row, after(10 * 365 * 86_400))
     assert names(owed.take(NOON, 9)) == ["a"]
+
+
+async def test_a_status_that_was_altered_in_the_index_alone_holds_nothing_back(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    async with open_journal(f"sqlite:///{file}", clock=StoppedClock()) as journal:
+        await owe(journal, "s/1", "a", "b", "c")
+    content = bytearray(file.read_bytes())
+    entries = [found.start() for found in re.finditer(b"IE-001pending", content)]
+    assert len(entries) == 3
+    content[entries[0] : entries[0] + 13] = b"IE-001pelding"  # the last of them: a page is filled from its end
+    file.write_bytes(content)
+    async with open_journal(f"sqlite:///{file}", clock=StoppedClock()) as journal:
+        owed = Owed(Outbox(journal.store), IE, Watermarks(), PAUSE_MAX_S)
+        await owed.read(NOON)
+        assert names(owed.take(NOON, 9)) == ["a", "b", "c"]
