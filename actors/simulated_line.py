@@ -127,7 +127,6 @@ class Line:
 
     def _connected(self, central: CentralSystem) -> None:
         self._central = central
-        self._failures = 0
         self._history.note(StepKind.CONNECTION, "connected")
         self._subscriber.connected()
 
@@ -140,7 +139,10 @@ class Line:
             self._turns.arm("connect", self._pause_s(), partial(self._dial, self._nursery))
 
     def _pause_s(self) -> float:
-        """How long to stay away: as long as was wished, else doubling from failure to failure, half of it by chance."""
+        """How long to stay away: as long as was wished, else doubling from failure to failure, half of it by chance.
+
+        A connection on which nothing was answered is a failure too.
+        """
         wished, self._away_s = self._away_s, None
         if wished is not None:
             return wished
@@ -193,7 +195,7 @@ class Line:
     def _answered(self, central: CentralSystem, saying: Saying, answer: ReportAnswer) -> None:
         if central is not self._central:
             return
-        self._sending = None
+        self._sending, self._failures = None, 0
         self._outbox.remove(saying)
         self._history.note(StepKind.ANSWERED, type(saying.report).__name__, message=answer)
         if saying.answered is not None:

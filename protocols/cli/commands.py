@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from protocols.cli.config import Config, ConfigError, load_config
+from protocols.cli.replay import add_replay_command
 from protocols.cli.starter import CannotRun, Starter
 from protocols.cli.station import add_station_command
 from protocols.cli.store_commands import add_store_commands
@@ -67,6 +68,7 @@ def make_cli(starter: Starter) -> typer.Typer:
         _add_store,
         _add_station,
         add_verify_command,
+        add_replay_command,
         _add_demo,
         _add_charts,
         _add_secret,

@@ -86,9 +86,16 @@ class LiveConnection:
         self._rpc.close(code, reason)
 
     async def run(self) -> None:
-        """Serves the connection from `connected` to `disconnected`; raises what made its handling impossible."""
+        """Serves the connection from `connected` to `disconnected`; raises what made its handling impossible.
+
+        A station that is refused behind the door, as one in quarantine, is told to come again later.
+        """
         try:
             await self._rpc.run(self._door.connected(self.identity, self))
+        except Refused as no:
+            log = structlog.get_logger()
+            log.warning("ocpp.not_let_in", station=self.identity, refusal=str(no))
+            self.socket.close(CloseCode.TRY_AGAIN_LATER, no.refusal.kind)
         finally:
             self._door.disconnected(self.identity, self)
 

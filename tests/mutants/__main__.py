@@ -21,7 +21,7 @@ def asked() -> Namespace:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1, help="how many bugs to try at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as data")
-    parser.add_argument("--trust", action="store_true", help="do not try the workloads on a house without a bug")
+    parser.add_argument("--trust", action="store_true", help="do not try the workloads on a house without a bug first")
     return parser.parse_args()
 
 
@@ -50,14 +50,15 @@ def main() -> int:
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
     if not chosen:
         sys.exit(f"there is no such bug: {', '.join(wanted.only)}")
-    trials = try_all(chosen, seeds, at_once=wanted.at_once, told=tell)
-    false_alarms = [] if wanted.trust else list(unsound(trials, wanted.first_seed))
-    card = scorecard(trials)
+    if not wanted.trust:
+        used = list(dict.fromkeys(workload for mutant in chosen for workload in mutant.workloads))
+        false_alarms = list(unsound(used, wanted.first_seed))
+        if false_alarms:
+            sys.exit("a house without a bug is objected to: " + "; ".join(false_alarms))
+    card = scorecard(try_all(chosen, seeds, at_once=wanted.at_once, told=tell))
     if wanted.json:
         wanted.json.write_text(json.dumps(card, indent=1))
     print(summary(card))
-    if false_alarms:
-        sys.exit("a house without a bug is objected to as well: " + "; ".join(false_alarms))
     return 0 if card["found"] == card["planted"] else 1
 
 

@@ -101,14 +101,10 @@ def _verdicts(workload: Workload | Worlds, folder: Path, seeds: tuple[int, ...])
         yield workload.run(folder, seed)
 
 
-def unsound(trials: Iterable[Trial], seed: int) -> Iterator[str]:
-    """The objections of what has found a bug to a house without one: there must be none, or it has found nothing.
-
-    Suites are content by `make test`, and worlds are played without the bug each by itself.
-    """
-    used = dict.fromkeys(trial.by for trial in trials if isinstance(trial.by, Workload) and trial.by.is_random)
+def unsound(workloads: Iterable[Workload | Worlds], seed: int) -> Iterator[str]:
+    """The objections to a house without a bug: there must be none, or what is found means nothing."""
     with house_with(None) as folder:
-        for workload in used:
+        for workload in workloads:
             verdict = workload.run(folder, seed)
             if verdict.objection is not None:
                 yield f"{workload.name}: {verdict.objection}"

@@ -69,11 +69,16 @@ class Station:
             if charge.id_tag == id_tag and charge.stopped_at is None:
                 await self.simulated.unplug(charge.connector_id)
 
-    async def plug_and_swipe(self, connector: str | None, id_tag: str) -> None:
+    async def plug_and_swipe(self, connector: int, id_tag: str) -> None:
         """Somebody plugs in and holds this idTag to the reader."""
-        number = int(connector or 1)
-        await self.simulated.plug(number)
-        await self.simulated.swipe(number, id_tag)
+        await self.simulated.plug(connector)
+        await self.simulated.swipe(connector, id_tag)
+
+    async def plug_and_swipe_offline(self, connector: int, id_tag: str) -> None:
+        """The same, while the station has no connection and lets anybody charge who comes then."""
+        await self.simulated.configure("AllowOfflineTxForUnknownId", "true")
+        await self.simulated.lose_connection(30)
+        await self.plug_and_swipe(connector, id_tag)
 
     async def send_home(self) -> None:
         """Everything works again, and whoever still charges drives off."""

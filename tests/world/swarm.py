@@ -12,25 +12,29 @@ from typing import Any
 import msgspec
 
 from statecharts.simulated_equipment import BEHAVIOURS
-from tests.world.faults import Faults
 from tests.world.plan import NAMES, Local, Plan, Roaming, StationPlan
 from tests.world.troubles import Trouble, Troubles
-from tests.world.troubles_at_home import AT_HOME
+from tests.world.troubles_at_home import AT_HOME, PEOPLE
 from tests.world.troubles_on_the_way import ON_THE_WAY
 from tests.world.visits import HABITS
 
-TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME)}
+TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME, *PEOPLE)}
 """Everything that can go wrong, by its name."""
 
-HOW_MANY = (0, 1, 1, 1, 2, 2, 2, 3, 4, 6, 9)
-PATIENT_SHARE = 0.4
+HOW_MANY = (0, 1, 1, 2, 2, 2, 3, 4, 6, 9)
+DAYS_S = 15_000.0
+SELDOM = {
+    "ocpp": {"heartbeat_interval_s": 21_600, "ping_interval_s": 3_600},
+    "delivery": {"retry_cap_s": 3_600},
+}
+MEDDLING_SHARE, PATIENT_SHARE, CROWDED_SHARE = 0.2, 0.4, 0.3
 
 
 def swarm(seed: int) -> Plan:
     """The plan of this seed, with the names of its troubles."""
     chance = random.Random(f"swarm/{seed}")
     operators = NAMES[: chance.choice((2, 2, 2, 3, 3, 4))]
-    stations = tuple(
+    places = tuple(
         StationPlan(
             identity=f"{name}-CS{number:02}",
             operator=name,
@@ -41,6 +45,8 @@ def swarm(seed: int) -> Plan:
         for name in operators
         for number in range(1, chance.choice((1, 1, 2)) + 1)
     )
+    crowded = chance.random() < CROWDED_SHARE
+    stations = (chance.choice(places),) if crowded else places  # where everybody wants to charge
     habits = chance.sample(list(HABITS), chance.randint(1, len(HABITS)))
     spread_s = chance.choice((300.0, 1_800.0, 3_600.0))
     lasts_s = chance.choice((120.0, 900.0, 2_400.0))
@@ -49,20 +55,29 @@ def swarm(seed: int) -> Plan:
         for number in range(chance.randint(2, 8))
     )
     local = (_local(chance, stations, (spread_s, lasts_s), number) for number in range(chance.choice((0, 1, 2, 4))))
-    troubles = chance.sample(list(TROUBLES), chance.choice(HOW_MANY))
-    plan = Plan(seed=seed, operators=operators, stations=stations, roaming=tuple(roaming), local=tuple(local))
+    troubles = _troubles(chance)
+    cards = tuple(f"CARD-OF-roamer-{number}" for number in range(8))
+    plan = Plan(
+        seed=seed, operators=operators, stations=places, roaming=tuple(roaming), local=tuple(local), cards=cards
+    )
     return msgspec.structs.replace(plan, troubles=tuple(troubles), settings=_settings(plan, troubles))
 
 
-def troubles_of(plan: Plan) -> Faults:
+def troubles_of(plan: Plan) -> Troubles:
     """The troubles that a plan names. Raises KeyError for one that does not exist."""
     return Troubles(plan, [TROUBLES[name] for name in plan.troubles])
 
 
+def _troubles(chance: random.Random) -> list[str]:
+    how_many = chance.choice(HOW_MANY)
+    found = chance.sample([kind.name for kind in (*ON_THE_WAY, *AT_HOME)], how_many)
+    return found + [kind.name for kind in PEOPLE if how_many and chance.random() < MEDDLING_SHARE]
+
+
 def _settings(plan: Plan, troubles: list[str]) -> dict[str, Any]:
-    """A world that goes on for days has seldom heartbeats: they would be all that happens in it."""
+    """In a world that goes on for days heartbeats and attempts are seldom: they would be all that happens in it."""
     lasts_s = Troubles(plan, [TROUBLES[name] for name in troubles]).lasts_s
-    return {"ocpp": {"heartbeat_interval_s": 21_600}} if lasts_s > 40_000 else {}
+    return SELDOM if lasts_s > DAYS_S else {}
 
 
 def _roaming(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ from tests.world.checker.verdict import Figure, summed
 from tests.world.forgeries import FORGERIES
 from tests.world.forging import Forgery, World
 from tests.world.good_story import good_story
-from tests.world.history import Finals, History, RowDamaged, RowsLost
+from tests.world.history import Finals, FrameArrived, FrameSent, History, RowDamaged, RowsLost
 from tests.world.story import EPOCH
 
 
@@ -148,3 +149,20 @@ def test_steps_of_charts_are_counted_only_while_somebody_counts() -> None:
     assert dict(steps.pairs) == {("peer", "Up", "BlockPeer"): 1, ("peer", "Blocked", "BlockPeer"): 1}
     (found,) = covered(steps.pairs, ("peer",))
     assert (found.met, found.pairs) == (2, 16) and ("Up", "UnblockPeer") in found.missed
+
+
+def unanswered(sight: Any) -> Any:
+    """This frame as it would be if no start of a charge had ever got its number."""
+    if not isinstance(sight, FrameSent | FrameArrived):
+        return sight
+    text = re.sub(r'^\[3, "(c\d+)", \{"transactionId".*$', r'[4, "\1", "InternalError", "", {}]', sight.text)
+    if '"StopTransaction"' in text:
+        text = re.sub(r'"transactionId": \d+', '"transactionId": -1', text)
+    return msgspec.structs.replace(sight, text=text)
+
+
+def test_energy_is_found_by_what_a_start_said_where_its_answer_failed() -> None:
+    history, finals = good()
+    failed = History(map(unanswered, history))
+    assert sum(one != other for one, other in zip(history, failed, strict=True)) >= 4
+    assert "I5" not in check(failed, finals).broken

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -16,12 +18,12 @@ from tests.world.checker import Verdict, check
 from tests.world.checker.coverage import TRANSACTIONS, Steps, counted_steps, covered, covered_moves
 from tests.world.checker.probes import never_met
 from tests.world.checker.verdict import Figure, summed
-from tests.world.history import History
 from tests.world.plan import Plan
 from tests.world.swarm import swarm, troubles_of
 from tests.world.world import Outcome, play
 
 LAST_EVENTS = 50
+CPU_S_MAX = 60.0
 
 EXPECTED = {
     "store.unavailable": {"disk-full", "write-fails"},
@@ -30,6 +32,10 @@ EXPECTED = {
 """What a node may log as an error, in worlds with one of these troubles."""
 
 DAMAGING = frozenset({"flipped-bit", "cut-tail"})
+
+
+class Endless(BaseException):
+    """A world that does not come to its end. Nobody in it may take this for a failure of his own."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +62,35 @@ def tried(seed: int, plan: Plan | None = None) -> Trial:
     plan = plan or swarm(seed)
     began = time.process_time()
     try:
-        with counted_steps() as steps:
+        with counted_steps() as steps, _limited(CPU_S_MAX):
             outcome = play(plan, troubles_of(plan))
-    except Exception as error:
+    except (Exception, BaseExceptionGroup, Endless) as error:
         told = "".join(traceback.format_exception(error))
         objection = f"the world broke: {error!r}"
         return Trial(seed=seed, troubles=plan.troubles, objections=(objection,), told=_told(plan, [objection], told))
     return _judged(plan, outcome, steps, began)
+
+
+@contextmanager
+def _limited(cpu_s: float) -> Iterator[None]:
+    """Raises `Endless`, or what trio makes of it, where the block takes more time of the processor than this."""
+
+    def too_long(*_: object) -> None:
+        raise Endless(f"a world that takes more than {cpu_s:g} s of the processor does not come to its end")
+
+    before = signal.signal(signal.SIGVTALRM, too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def judged(plan: Plan) -> tuple[Outcome, tuple[str, ...]]:
+    """What comes of this plan with its troubles, and all objections to it."""
+    outcome = play(plan, troubles_of(plan))
+    return outcome, tuple(_objections(plan, outcome, check(outcome.history, outcome.finals)))
 
 
 def _judged(plan: Plan, outcome: Outcome, steps: Steps, began: float) -> Trial:
@@ -119,12 +147,6 @@ def commit() -> str:
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "?"
-
-
-def replayed(seed: int) -> History:
-    """The history of this seed's world."""
-    plan = swarm(seed)
-    return play(plan, troubles_of(plan)).history
 
 
 # -- many --------------------------------------------------------------------------------------------------------------

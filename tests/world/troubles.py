@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tests.world.world import World
 
 
+LINGERS_S = 3_600.0
+"""How long troubles that last for the whole plan go on after it: worlds that last for days are quiet then."""
+
+
 class Trouble:
     """One thing that goes wrong, from `since_s` until `until_s`; by itself it does nothing.
 
@@ -48,7 +52,7 @@ class Trouble:
 
     def _drawn_span(self) -> tuple[float, float]:
         if self.chance.random() < 0.5:
-            return 0.0, float("inf")
+            return 0.0, self.plan.ends_s + LINGERS_S
         since_s, until_s = sorted(self.chance.uniform(0, self.plan.ends_s) for _ in range(2))
         return since_s, until_s + 60
 
@@ -58,6 +62,11 @@ class Trouble:
     def hits(self, probability: float) -> bool:
         """Whether it strikes now, which it does with this probability while it lasts."""
         return self.since_s <= trio.current_time() < self.until_s and self.chance.random() < probability
+
+    async def again(self, every_s: float) -> bool:
+        """Waits about so many seconds; whether it still lasts then."""
+        await trio.sleep(self.chance.expovariate(1 / every_s))
+        return trio.current_time() < self.until_s
 
     def struck(self, whom: str, detail: str = "") -> None:
         """Writes down that it did."""

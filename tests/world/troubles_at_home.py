@@ -32,8 +32,7 @@ class Crashes(Trouble):
         self.every_s = self.chance.choice((300.0, 1_200.0, 3_600.0))
 
     async def happen(self, world: World) -> None:
-        while True:
-            await trio.sleep(self.chance.expovariate(1 / self.every_s))
+        while await self.again(self.every_s):
             world.operators[self.chance.choice(self.plan.operators)].crash("some moment")
 
 
@@ -43,10 +42,13 @@ class CrashesAtPoints(Trouble):
     meaning: ClassVar[str] = "a node dies at a write, an answer or a message"
 
     def draw(self) -> None:
-        self.share = self.chance.choice((0.002, 0.01, 0.03))
+        self.share, self.times = self.chance.choice((0.002, 0.01, 0.03)), self.chance.choice((1, 3, 10))
+        self._left = self.times
 
     def at(self, point: Point) -> bool:
-        return self.hits(self.share)
+        dies = self._left > 0 and self.hits(self.share)
+        self._left -= dies
+        return dies
 
 
 class CrashesAtSteps(Trouble):
@@ -55,10 +57,10 @@ class CrashesAtSteps(Trouble):
     meaning: ClassVar[str] = "a node dies between two steps of some task"
 
     def draw(self) -> None:
-        self.steps_max = self.chance.choice((2_000, 8_000, 30_000))
+        self.steps_max, self.lives = self.chance.choice((2_000, 8_000, 30_000)), self.chance.choice((1, 3, 10))
 
     def dies_at_step(self, node: str, life: int) -> int | None:
-        return self.chance.randrange(1, self.steps_max)
+        return self.chance.randrange(1, self.steps_max) if life <= self.lives else None
 
 
 class Redeployments(Trouble):
@@ -70,8 +72,7 @@ class Redeployments(Trouble):
         self.every_s = self.chance.choice((600.0, 2_400.0))
 
     async def happen(self, world: World) -> None:
-        while True:
-            await trio.sleep(self.chance.expovariate(1 / self.every_s))
+        while await self.again(self.every_s):
             operator = world.operators[self.chance.choice(self.plan.operators)]
             self.struck(operator.name)
             await operator.redeploy(heavy_tail(self.chance, 1, 120))
@@ -171,9 +172,15 @@ JUMPS_S = (-YEAR_S, -HOUR_S, -60.0, 60.0, HOUR_S, 10 * YEAR_S)
 
 
 class NodeClockJumps(Trouble):
+    """One that goes ahead by years stays there: a deadline that a node reads from such a clock is years away, and it
+    keeps to it when the clock is set back and the node started again. Nothing is lost by that, but nothing ends either.
+    """
+
     name: ClassVar[str] = "node-clock"
     row: ClassVar[str] = "F15"
-    meaning: ClassVar[str] = "the wall clock of a node jumps, and is set right again later"
+    meaning: ClassVar[str] = (
+        "the wall clock of a node jumps, and is set right again later unless it went ahead by years"
+    )
 
     def draw(self) -> None:
         self.node = self.chance.choice(self.plan.operators)
@@ -182,15 +189,17 @@ class NodeClockJumps(Trouble):
         self.by_s = self.chance.choice(JUMPS_S)
 
     async def happen(self, world: World) -> None:
-        clock = world.operators[self.node].clock
         await trio.sleep_until(self.since_s)
-        try:
-            clock.ahead += timedelta(seconds=self.by_s)
-            world.ground.saw(ClockJumped, self.node, by_s=self.by_s)
-            await trio.sleep_until(self.until_s)
-        finally:
-            clock.ahead -= timedelta(seconds=self.by_s)
-            world.ground.saw(ClockJumped, self.node, by_s=-self.by_s)
+        self._jump(world, self.by_s)
+        if self.by_s < YEAR_S:
+            try:
+                await trio.sleep_until(self.until_s)
+            finally:
+                self._jump(world, -self.by_s)
+
+    def _jump(self, world: World, by_s: float) -> None:
+        world.operators[self.node].clock.ahead += timedelta(seconds=by_s)
+        world.ground.saw(ClockJumped, self.node, by_s=by_s)
 
 
 class StationClockJumps(Trouble):
@@ -229,10 +238,7 @@ class NowAndThen(Trouble):
 
     async def happen(self, world: World) -> None:
         await trio.sleep_until(self.since_s)
-        while True:
-            await trio.sleep(self.chance.expovariate(1 / self.every_s))
-            if trio.current_time() >= self.until_s:
-                return
+        while await self.again(self.every_s):
             await self.once(world)
 
     async def once(self, world: World) -> None:
@@ -251,11 +257,13 @@ class Drivers(NowAndThen):
 
     async def once(self, world: World) -> None:
         station, connector = self.some_connector(world)
-        deed = self.chance.choice(("plug", "unplug", "unplug", "pause", "resume", "swipe"))
+        deed = self.chance.choice(("plug", "unplug", "unplug", "pause", "resume", "swipe", "swipe_offline"))
         self.struck(station.plan.identity, f"{deed} at connector {connector}")
-        cards = ["NOBODY", *(local.id_tag for local in self.plan.local)]
-        more = (self.chance.choice(cards),) if deed == "swipe" else ()
-        await getattr(station.simulated, deed)(connector, *more)
+        if not deed.startswith("swipe"):
+            await getattr(station.simulated, deed)(connector)
+            return
+        card = self.chance.choice(["NOBODY", "NOBODY", *(local.id_tag for local in self.plan.local)])
+        await (station.simulated.swipe if deed == "swipe" else station.plug_and_swipe_offline)(connector, card)
 
 
 class Breakdowns(NowAndThen):
@@ -377,6 +385,7 @@ AT_HOME: tuple[type[Trouble], ...] = (
     Crashes, CrashesAtPoints, CrashesAtSteps, Redeployments,
     DiskFull, WritesFail, SlowDisk, FlippedBit, CutTail,
     NodeClockJumps, StationClockJumps,
-    Drivers, Breakdowns, PowerLosses, ForgetfulStations, OtherSettings,
-    OperatorsCommand, OperatorsCharge, UsersBlocked, PartnersBlocked,
+    Breakdowns, PowerLosses, ForgetfulStations, OtherSettings,
 )  # fmt: skip
+PEOPLE: tuple[type[Trouble], ...] = (Drivers, OperatorsCommand, OperatorsCharge, UsersBlocked, PartnersBlocked)
+"""Those who meddle."""

@@ -81,6 +81,18 @@ class Visit:
         self._did("pulls the cable")
         await self.station.unplug_charge_of(self._id_tag)
 
+    async def uses_it_as_a_card(self) -> None:
+        self._did("holds his authorisation to the station like a card")
+        await self.station.plug_and_swipe_offline(self._connector, self._id_tag)
+
+    async def meets_a_driver(self) -> None:
+        self._did("meets somebody with a card")
+        await self.station.plug_and_swipe(self._connector, f"CARD-OF-{self.plan.user}"[:20])
+
+    @property
+    def _connector(self) -> int:
+        return int(self.plan.connector or 1)
+
     def _key(self, what: str) -> str:
         self._asked += 1
         return f"{self.plan.user}-{what}-{self._asked}"
@@ -188,9 +200,16 @@ async def _staying(visit: Visit) -> None:
 async def _misusing(visit: Visit) -> None:
     """The number of an authorisation is held to the station like a card, and nobody asked for a start."""
     if await visit.authorised():
-        await visit.station.plug_and_swipe(visit.plan.connector, visit._id_tag)
+        await visit.uses_it_as_a_card()
         await visit.charges(0.1)
         await visit.asked("start")
+
+
+async def _outrun(visit: Visit) -> None:
+    """Somebody with a card is faster."""
+    if await visit.authorised():
+        await _at_once(lambda: visit.asked("start"), visit.meets_a_driver)
+        await visit.seen(*ENDED, "Ready")
 
 
 async def _at_once(*wishes: Callable[[], Awaitable[Any]]) -> None:
@@ -219,4 +238,5 @@ HABITS: dict[str, Habit] = {
     "crossing": Habit("pulls the cable while the stop is on its way", _crossing),
     "staying": Habit("never stops", _staying),
     "misusing": Habit("uses the authorisation as a card, without a start", _misusing),
+    "outrun": Habit("asks to start where somebody else holds a card to the reader", _outrun),
 }

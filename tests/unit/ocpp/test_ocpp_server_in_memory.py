@@ -21,7 +21,10 @@ from structlog.testing import capture_logs
 from protocols.ocpp.client import ConnectionRefused, StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.ports import StationConnection
+from statecharts.promises import Promise
 from statecharts.station_vocabulary import CallOutcome, CallVerdict, ClearCache, Heartbeat, ReportAnswer, StationReport
+from statecharts.vocabulary import refused
 
 LIMITS = Limits(ping_interval_s=60, pong_timeout_s=30, call_timeout_s=30)
 UPGRADE = (
@@ -289,3 +292,23 @@ async def test_tls_that_does_not_fit_is_named_at_once_by_the_station_and_is_no_e
                     await scan.receive_some()
     said = [(line["event"], line["log_level"]) for line in lines]
     assert said == [("ocpp.connection_broken", "info")] * 2
+
+
+class ClosedDoor(Door):
+    """Lets nobody in, as where a station is in quarantine."""
+
+    def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
+        raise refused(503, "quarantined", f"station/{identity} is in quarantine")
+
+
+async def test_a_station_that_is_refused_behind_the_door_is_told_to_come_again_later(autojump_clock):
+    listener = MemoryListener()
+    with capture_logs() as logs:
+        async with central_in_memory(listener, ClosedDoor()):
+            stream = await listener.connect()
+            await stream.send_all(UPGRADE)
+            told = b""
+            while data := await stream.receive_some():
+                told += data
+    assert told.endswith((1013).to_bytes(2, "big") + b"quarantined")
+    assert [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")] == ["ocpp.not_let_in"]

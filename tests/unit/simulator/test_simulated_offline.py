@@ -22,7 +22,9 @@ from trio.testing import MockClock
 from actors.simulated_outbox import Charge, Outbox, Saying
 from statecharts.limits import SIMULATED_OUTBOX
 from statecharts.station_vocabulary import (
+    BootNotification,
     ChangeConfiguration,
+    GetConfiguration,
     Heartbeat,
     MeterValues,
     RemoteStartTransaction,
@@ -174,3 +176,40 @@ async def test_a_full_outbox_gives_up_old_meter_values_but_no_start_and_no_stop(
     second = outbox.next(0, registered=True)
     assert second is not None
     assert second.report == values[2], "the two oldest are gone"
+
+
+async def test_a_connection_without_an_answer_is_a_failure_too(
+    autojump_clock: MockClock, central: Central, nursery: trio.Nursery
+) -> None:
+    def drop(_: StationReport) -> None:
+        central.wires[-1].close()
+
+    central.answers[BootNotification] = drop
+    await nursery.start(new_station(central).run)
+    await trio.sleep(600)
+    waits = [later - earlier for earlier, later in pairwise(central.attempts)]
+    assert waits[0] <= 1 and min(waits[-3:]) >= 30
+
+
+async def test_a_station_that_loses_its_power_ends_what_ran_and_tells_it_when_it_has_booted_again(
+    autojump_clock: MockClock, central: Central, run: Run
+) -> None:
+    await charging_at_once(central, station := new_station(central), run)
+    await trio.sleep(100)
+    await station.lose_power(900)
+    await trio.sleep(800)
+    assert (station.online, station.owed, central.reports(StopTransaction)) == (False, 1, [])
+    await trio.sleep(200)
+    [stop] = central.reports(StopTransaction)
+    assert (stop.reason, stop.timestamp - EPOCH < timedelta(seconds=101)) == ("PowerLoss", True)
+    assert len(central.reports(BootNotification)) == 2
+
+
+async def test_a_station_is_configured_on_the_spot_as_from_afar(
+    autojump_clock: MockClock, central: Central, run: Run
+) -> None:
+    await run(station := new_station(central))
+    await station.configure("ConnectionTimeOut", "7")
+    await settled()
+    [key] = (await central.command(GetConfiguration(keys=("ConnectionTimeOut",))))[1]["configurationKey"]
+    assert key["value"] == "7"

@@ -7,6 +7,7 @@ Destination and on the wire, and bills nothing that no station metered.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -70,12 +71,26 @@ def _conserved(evidence: Evidence, notes: Notes, sums: Sums, charge: Charge) -> 
 
 
 def _found(evidence: Evidence, charge: Charge) -> tuple[str, dict[str, Any] | None]:
-    """The transaction that this charge became: by its number, else by the authorisation that it names."""
+    """The transaction that this charge became: by its number, else by the authorisation that it names, else by what
+    its start said: an answer that failed need not mean that it was not written down.
+    """
     if charge.number is not None:
         for stream, view in evidence.by_number.get((charge.node, charge.number), ()):
             return stream, view
     stream = f"destination/{charge.id_tag.upper()}"
-    return stream, evidence.views.get((charge.node, stream))
+    named = evidence.views.get((charge.node, stream))
+    if named is None and charge.number is None:
+        return next(_same_start(evidence, charge), (stream, None))
+    return stream, named
+
+
+def _same_start(evidence: Evidence, charge: Charge) -> Iterator[tuple[str, dict[str, Any]]]:
+    place = charge.station, str(charge.connector), charge.meter_start, charge.id_tag
+    for (node, stream), view in evidence.views.items():
+        names = "local_service_identifier", "connector_identifier", "meter_start_wh", "user_identifier"
+        same = node == charge.node and tuple(map(view.get, names)) == place
+        if same and moment(view["start_timestamp"]) == charge.began:
+            yield stream, view
 
 
 def _known(view: dict[str, Any] | None) -> str:
