@@ -14,11 +14,12 @@ from typing import NamedTuple
 import trio
 
 from tests.world.faults import Answer, Exchange, ExchangeFate, Faults, Point, WriteFate
+from tests.world.history import AnswerArrived, CommitFailed, NodeCrashed
 from tests.world.scenarios import SETTLES_S, Scenario
 from tests.world.world import Outcome, World, play
 
 AWAY_S = 5.0
-"""How long a node that died stays away, unless something else is wanted."""
+"""How long a node that died stays away: less than people and machines have patience for."""
 
 FULL_FOR_S = 60.0
 NEVER = 2**62
@@ -72,16 +73,15 @@ class Mark(NamedTuple):
 
 
 class Done(Faults):
-    """The harm that is done, and what is seen of a run meanwhile. Everything is counted from `begin` on."""
+    """The harm that is done, and what is seen of a run meanwhile. Everything is counted from when `script` begins."""
 
-    def __init__(self, scenario: Scenario, harms: Sequence[Harm] = (), *, away_s: float, count_steps: bool) -> None:
+    def __init__(self, scenario: Scenario, harms: Sequence[Harm] = (), *, count_steps: bool = False) -> None:
         super().__init__()
         self._counts_steps = NEVER if count_steps else None
         self.marks: list[Mark] = []
         self.steps: dict[str, range] = {}
         self.writes: Counter[str] = Counter()
-        self.struck = 0
-        self._scenario, self._away_s = scenario, away_s
+        self._scenario = scenario
         self._hang_ups = {harm.exchange: harm for harm in harms if isinstance(harm, HangUp)}
         self._crashes = {harm.at: harm for harm in harms if isinstance(harm, Crash)}
         self._in_steps = {harm.node: harm for harm in harms if isinstance(harm, CrashInStep)}
@@ -107,22 +107,19 @@ class Done(Faults):
         for name, first in begun.items():
             steps = world.operators[name].steps
             self.steps[name] = range(first + 1, steps.count + 1 if steps else 0)
-        await trio.sleep(self._away_s + SETTLES_S)  # one that died last comes back, and looks around
+        await trio.sleep(AWAY_S + SETTLES_S)  # one that died last comes back, and looks around
 
     def at(self, point: Point) -> bool:
         if self._world is None:
             return False
         node = point.node
-        self._faces[node] += point.kind in ("written", "spoken") or (
-            point.kind == "answered" and "GET" not in point.detail
-        )
+        self._faces[node] += point.kind in LEAVES_A_MARK and not point.detail.startswith("GET")
         up = [name for name, operator in self._world.operators.items() if operator.is_up]
         self.marks.append(Mark(point, {name: self._faces[name] for name in up}))
         self._faces[node] += point.kind == "sending"
         harm = self._crashes.get(len(self.marks))
         if harm is None:
             return False
-        self.struck += 1
         if harm.node != node:
             self._world.operators[harm.node].crash(f"while {node} is {point.kind} {point.detail}".strip())
         return harm.node == node
@@ -131,12 +128,10 @@ class Done(Faults):
         harm = self._in_steps.get(node)
         if life > 1:
             return None
-        if harm is not None:
-            self.struck += 1
         return harm.at if harm else self._counts_steps
 
     def comes_back_after_s(self, node: str) -> float:
-        return self._away_s
+        return AWAY_S
 
     def of_exchange(self, exchange: Exchange) -> ExchangeFate:
         times, status = self._scenario.refuses.get(exchange.operation, (0, 0))
@@ -146,7 +141,6 @@ class Done(Faults):
         harm = self._hang_ups.get(exchange.number)
         if harm is None:
             return ExchangeFate()
-        self.struck += 1
         return ExchangeFate(hang_up_at=harm.touch, hang_up_after_s=harm.after_s)
 
     def of_write(self, node: str) -> WriteFate:
@@ -155,7 +149,6 @@ class Done(Faults):
         self.writes[node] += 1
         for harm in self._failures:
             if harm.node == node and self.writes[node] == harm.at:
-                self.struck += 1
                 lasts_s = FULL_FOR_S if harm.how == "full" else 0.0
                 self._full_until[node] = trio.current_time() + lasts_s
                 return WriteFate(error=sqlite3.OperationalError(WORDS[harm.how]))
@@ -171,7 +164,20 @@ class Run(NamedTuple):
     seen: Done
 
 
-def played(scenario: Scenario, *harms: Harm, away_s: float = AWAY_S, count_steps: bool = False) -> Run:
+def played(scenario: Scenario, *harms: Harm, count_steps: bool = False) -> Run:
     """Lets the scenario happen with this harm."""
-    done = Done(scenario, harms, away_s=away_s, count_steps=count_steps)
+    done = Done(scenario, harms, count_steps=count_steps)
     return Run(play(scenario.plan, done, done.script), done)
+
+
+def befell(run: Run, harms: Sequence[Harm]) -> bool:
+    """Whether all this harm was done: by what was seen, not by what was meant."""
+    history = run.outcome.history
+    broken = {arrived.exchange for arrived in history.of(AnswerArrived) if arrived.cause}
+    failed = {refused.who for refused in history.of(CommitFailed)}
+    crashed = sorted(crash.who for crash in history.of(NodeCrashed))
+    return (
+        crashed == sorted(harm.node for harm in harms if isinstance(harm, Crash | CrashInStep))
+        and broken >= {harm.exchange for harm in harms if isinstance(harm, HangUp)}
+        and failed >= {harm.node for harm in harms if isinstance(harm, WriteFails)}
+    )

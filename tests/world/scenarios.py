@@ -287,7 +287,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "blocked-user": Scenario(act=_is_blocked, blocked=(USER,), ending=NOTHING),
     "source-redeployed": Scenario(act=partial(_is_redeployed, operator=HOME), ending=SETTLED),
     "destination-redeployed": Scenario(act=partial(_is_redeployed, operator=LOCAL), ending=SETTLED),
-    "card": Scenario(act=_swipes, operators=(LOCAL,), ending=Ending(local="Settled")),
+    "card": Scenario(act=_swipes, operators=(LOCAL,), whole=True, ending=Ending(local="Settled")),
     "stop-before-start": Scenario(
         act=_told(_stops_first), operators=(LOCAL,), scripted=True, ending=Ending(local="Settled")
     ),

@@ -23,7 +23,7 @@ import msgspec
 
 from tests.world.checker import check
 from tests.world.checker.wire import frame
-from tests.world.harms import AWAY_S, Crash, CrashInStep, HangUp, Harm, Run, WriteFails, played
+from tests.world.harms import Crash, CrashInStep, HangUp, Harm, Run, WriteFails, befell, played
 from tests.world.history import AnswerSent, ChargeSeen, FrameArrived, RequestArrived, RequestSent
 from tests.world.scenarios import SCENARIOS, Ending, Scenario
 from tests.world.world import Outcome
@@ -181,15 +181,19 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Swept(msgspec.Struct):
-    """How much harm of a kind was done, and what of it was not survived."""
+    """How much harm of a kind was done, and what of it was not survived; `idle`: what came to nothing."""
 
     tried: int = 0
+    idle: int = 0
     failed: list[Failed] = []
 
     def __add__(self, other: Swept) -> Swept:
-        return Swept(self.tried + other.tried, self.failed + other.failed)
+        return Swept(self.tried + other.tried, self.idle + other.idle, self.failed + other.failed)
 
     def judge(self, name: str, run: Run, *harms: Harm) -> None:
+        if not befell(run, harms):
+            self.idle += 1
+            return
         self.tried += 1
         wrong = objections(SCENARIOS[name], run, len(harms))
         if wrong:
@@ -207,12 +211,12 @@ HARMS: Mapping[str, Callable[[Scenario, Run], Iterator[Harm]]] = {
 """What a sweep may do to a scenario, once each."""
 
 
-def sweep(name: str, kind: str, part: int = 0, parts: int = 1, *, away_s: float = AWAY_S) -> Swept:
+def sweep(name: str, kind: str, part: int = 0, parts: int = 1) -> Swept:
     """Plays a scenario once with each harm of this kind; only with every `parts`-th of them where that is given."""
     scenario, swept = SCENARIOS[name], Swept()
     harms = HARMS[kind](scenario, played(scenario, count_steps="steps" in kind))
     for harm in islice(harms, part, None, parts):
-        swept.judge(name, played(scenario, harm, away_s=away_s), harm)
+        swept.judge(name, played(scenario, harm), harm)
     return swept
 
 
@@ -309,6 +313,7 @@ def _row(swept: Swept, begun: int, shares: int) -> dict[str, Any]:
     return {
         "tried": swept.tried,
         "survived": swept.tried - len(swept.failed),
+        "idle": swept.idle,
         "share": begun / shares,
         "failed": [str(failed) for failed in swept.failed],
     }
