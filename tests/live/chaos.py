@@ -33,6 +33,8 @@ DRAIN_S = 60.0
 PAUSE_S = 0.2
 """How long an app waits before it looks or asks again."""
 
+PAUSE_MAX_S = 8.0
+
 POWER_W = 10_000_000
 """Of a simulated station, so that seconds give as much energy as an hour does in life."""
 
@@ -229,11 +231,12 @@ class Driver:
         """One charge from the authorisation to the record, asked for as often as it takes."""
         deadline = time.monotonic() + CHARGE_S
         view, charged, end = self.authorize(deadline), False, self.ending()
+        self.asks_next_at, self.asks_after_s = 0.0, PAUSE_S
         self.chaos.charging(1)
         while view["state"] != "Settled":
             self.go_on(deadline, view)
             if view["state"] == "Ready":
-                self.post(f"/api/v1/transactions/{view['transaction_id']}/start")
+                self.ask("start", view)
             elif view["state"] == "TxRunning":
                 charged = charged or self.draw()
                 end(view)
@@ -260,7 +263,14 @@ class Driver:
         return self.stop
 
     def stop(self, view: Record) -> None:
-        self.post(f"/api/v1/transactions/{view['transaction_id']}/stop")
+        self.ask("stop", view)
+
+    def ask(self, what: str, view: Record) -> None:
+        """Asks for it, less and less often: a Destination takes 64 requests of one transaction."""
+        if time.monotonic() >= self.asks_next_at:
+            self.post(f"/api/v1/transactions/{view['transaction_id']}/{what}")
+            self.asks_next_at = time.monotonic() + self.asks_after_s
+            self.asks_after_s = min(1.5 * self.asks_after_s, PAUSE_MAX_S)
 
     def authorize(self, deadline: float) -> Record:
         place = {"local_service_identifier": self.station, "connector_identifier": str(self.connector)}

@@ -10,7 +10,16 @@ from tests.live.chaos import Plan, survived
 from tests.support.long import of_length
 
 FOREIGN = {"CS01": 2, "CS02": 2}
-SHORT = Plan(seed=20_131, charges=30, foreign=FOREIGN, simulated={"CS11": 2}, simulated_each=1, kills_max=5)
+SHORT = Plan(
+    seed=20_131,
+    charges=30,
+    foreign=FOREIGN,
+    simulated={"CS11": 2},
+    simulated_each=1,
+    kills_max=6,
+    lines_between=(5, 40),
+    peace=0.0,
+)
 LONG = Plan(
     seed=20_131,
     charges=240,
@@ -21,7 +30,7 @@ LONG = Plan(
     lines_between=(20, 300),
     peace=0.5,
 )
-KILLS_MIN = of_length(3, 10)
+KILLS_MIN = of_length(2, 5)
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-chaos"), pytest.mark.timeout(of_length(240, 1_200))]
 
