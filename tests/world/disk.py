@@ -7,10 +7,11 @@ wrote in that life. At rest the disk can be damaged: a bit, or its newest end.
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from functools import cache, partial
 from itertools import count
 from typing import Any, ClassVar, TypeVar
@@ -71,16 +72,32 @@ class Memory:
         self._free.append(self)
 
     def restore(self, image: bytes) -> None:
-        """Makes it what this image of a database is."""
+        """Makes it what this image of a database is. Raises RuntimeError if somebody is still at work on it."""
         self.database.writer.dispose()
-        whole = sqlite3.connect(":memory:")
-        whole.deserialize(image)
-        whole.backup(self.connection)
-        whole.close()
+        try:
+            self._become(image)
+        except _Busy:
+            gc.collect()  # an error that was raised while rows were read holds them, until its frames are collected
+            self._become(image)
+
+    def _become(self, image: bytes) -> None:
+        with closing(sqlite3.connect(":memory:")) as whole:
+            whole.deserialize(image)
+            whole.backup(self.connection, progress=_in_one_go)
 
     def _fail_if_told(self, cursor: object, statement: str, parameters: object, context: object) -> None:
         if self.error is not None and not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "ROLLBACK")):
             raise self.error
+
+
+class _Busy(RuntimeError):
+    """Somebody is still at work on this memory."""
+
+
+def _in_one_go(status: int, _remaining: int, _total: int) -> None:
+    """Left to itself a backup waits for ever."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise _Busy
 
 
 class Disk:

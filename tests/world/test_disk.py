@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from actors.journal import Journal
 from actors.records import StoreUnavailable, StreamCorrupt
 from tests.contracts.samples import StoppedClock, append
-from tests.world.disk import Disk
+from tests.world.disk import Disk, Memory, empty_image
 from tests.world.faults import Faults, Point, WriteFate
 from tests.world.ground import Ground, Life
 from tests.world.history import Committed, NodeCrashed, RowDamaged, RowsLost
@@ -170,3 +170,15 @@ async def test_an_end_that_was_cut_off_is_noticed_at_the_next_start(scene: Scene
     assert [sight.position for sight in scene.ground.history.of(RowsLost)] == [1]
     assert len(scene.disk.tables()["losses"]) == 1
     assert not scene.disk.cut(9)
+
+
+def test_memory_that_somebody_still_reads_is_refused_and_not_waited_for() -> None:
+    memory = Memory.taken()
+    memory.restore(empty_image())
+    rows = memory.database.writer.connect().exec_driver_sql("SELECT name FROM sqlite_master")
+    assert rows.fetchone()
+    with pytest.raises(RuntimeError):
+        memory.restore(empty_image())
+    rows.close()
+    memory.restore(empty_image())
+    memory.give_back()
