@@ -175,10 +175,10 @@ async def test_an_end_that_was_cut_off_is_noticed_at_the_next_start(scene: Scene
 def test_memory_that_somebody_still_reads_is_refused_and_not_waited_for() -> None:
     memory = Memory.taken()
     memory.restore(empty_image())
-    rows = memory.database.writer.connect().exec_driver_sql("SELECT name FROM sqlite_master")
-    assert rows.fetchone()
-    with pytest.raises(RuntimeError):
-        memory.restore(empty_image())
-    rows.close()
+    with memory.database.writer.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name FROM sqlite_master")
+        assert rows.fetchone()
+        with pytest.raises(RuntimeError):
+            memory.restore(empty_image())
     memory.restore(empty_image())
     memory.give_back()
