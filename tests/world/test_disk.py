@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -175,10 +176,11 @@ async def test_an_end_that_was_cut_off_is_noticed_at_the_next_start(scene: Scene
 def test_memory_that_somebody_still_reads_is_refused_and_not_waited_for() -> None:
     memory = Memory.taken()
     memory.restore(empty_image())
-    with memory.database.writer.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT name FROM sqlite_master")
-        assert rows.fetchone()
-        with pytest.raises(RuntimeError):
-            memory.restore(empty_image())
+    with closing(memory.database.writer.raw_connection()) as connection:
+        rows = connection.driver_connection.execute("SELECT name FROM sqlite_master")
+    assert rows.fetchone()
+    with pytest.raises(RuntimeError):
+        memory.restore(empty_image())
+    del rows
     memory.restore(empty_image())
     memory.give_back()
