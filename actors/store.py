@@ -253,8 +253,10 @@ class Store:
 
     def _look(self) -> None:
         try:
-            with self.database.writer.begin() as connection:
+            with self.database.writer.connect() as connection:
                 self._prove(connection)
+                if self.trouble:
+                    connection.commit()  # nothing less shows that it can
             self._note(None)
         except (StoreUnavailable, *DRIVER_ERRORS) as error:
             self._lost(error)

@@ -34,6 +34,12 @@ def starter() -> FakeStarter:
 
 
 @pytest.fixture(autouse=True)
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command sets up the logs of its whole process, which here is that of all tests."""
+    monkeypatch.setattr("protocols.cli.verify.set_up_logs", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERIFY_PASSWORD", SECRET)
     monkeypatch.setenv("VERIFY_INCOMING_PASSWORD", OTHER_SECRET)
