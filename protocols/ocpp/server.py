@@ -226,10 +226,6 @@ class StationServer:
         except OSError as broken:
             # Whoever looks for open ports breaks off so, in the middle of TLS.
             self._log.info("ocpp.connection_broken", address=address, reason=str(broken))
-        except (
-            Refused
-        ) as no:  # as with a store that is away: known, and told where it happened; the station comes again
-            self._log.warning("ocpp.connection_refused", address=address, cause=str(no))
         except Exception as failure:
             self._log.error("ocpp.connection_failed", exc_info=failure)
         finally:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 from lxml import etree
 
@@ -34,9 +35,13 @@ def starter() -> FakeStarter:
 
 
 @pytest.fixture(autouse=True)
-def own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command sets up the logs of its whole process, which here is that of all tests."""
-    monkeypatch.setattr("protocols.cli.verify.set_up_logs", lambda *_: None)
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The command sets up the logs of its process for good, which here is that of all tests."""
+    before = structlog.get_config()
+    quiet = structlog.make_filtering_bound_logger("error")
+    monkeypatch.setattr("protocols.cli.verify.set_up_logs", lambda *_: structlog.configure(wrapper_class=quiet))
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True)

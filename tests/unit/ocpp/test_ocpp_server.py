@@ -270,7 +270,7 @@ async def test_a_drain_closes_every_connection_with_1012_and_accepts_no_more() -
 
 @pytest.mark.parametrize(
     "failure, said",
-    [(RuntimeError("no actor"), "ocpp.connection_failed"), (refused(503, "away", "later"), "ocpp.connection_refused")],
+    [(RuntimeError("no actor"), "ocpp.connection_failed"), (refused(503, "away", "later"), "ocpp.not_let_in")],
 )
 async def test_a_door_that_fails_ends_its_connection_and_not_the_server(failure: Exception, said: str) -> None:
     class BrokenDoor(Door):
