@@ -58,5 +58,7 @@ def _table(figures: list[Figure]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for figure in figures:
         said = {None: "", True: "met", False: "MISSED"}[reached(figure)]
+        if said == "met" and not figure["n"]:
+            said = "not tried"
         unit = f" {figure['unit']}" if figure["unit"] else ""
         yield f"| {figure['figure']} | {figure['value']:,g}{unit} | {figure['goal']} | {said} | {figure['n']:,} |"

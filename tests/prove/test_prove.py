@@ -31,6 +31,12 @@ def test_the_page_says_what_it_was_made_of_and_every_n():
     assert "trio 0." in text
 
 
+def test_a_gate_that_nothing_was_held_against_is_not_met():
+    untried = Figure(figure="attacks admitted", value=0, unit="", goal="<= 0", n=0)
+    text = page([Section(title="T", figures=[untried])], how="", made_at=datetime.now(UTC), commit="", seeds="")
+    assert "| attacks admitted | 0 | <= 0 | not tried | 0 |" in text
+
+
 @pytest.mark.parametrize(
     ("section", "status"),
     [

@@ -63,7 +63,8 @@ def _played(card: dict[str, Any]) -> Iterator[Figure]:
 def _judged(card: dict[str, Any]) -> Iterator[Figure]:
     for name, found in card["figures"].items():
         value = round(found["value"], 3)
-        yield Figure(figure=name, value=value, unit="", goal=GATES.get(name, ""), n=found["n"])
+        shown = f"{name}, in the worst world" if name.startswith(("p50", "p99")) else name
+        yield Figure(figure=shown, value=value, unit="", goal=GATES.get(name, ""), n=found["n"])
 
 
 def _met(card: dict[str, Any]) -> Iterator[Figure]:
