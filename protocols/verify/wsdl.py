@@ -12,8 +12,6 @@ _XS = "{http://www.w3.org/2001/XMLSchema}"
 _WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
 _SOAP12 = "{http://schemas.xmlsoap.org/wsdl/soap12/}"
 
-Shape = dict[str, object]
-
 
 def differences(wsdl: bytes, contract: Contract) -> list[str]:
     """What in this WSDL is not as in the contract's own, one sentence each."""
