@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.world import trial
 from tests.world.checker.verdict import Figure
@@ -67,6 +68,17 @@ def test_a_world_that_breaks_is_an_objection_and_not_the_end_of_the_run(monkeypa
     monkeypatch.setattr(trial, "CPU_S_MAX", 0.05)
     found = tried(5)
     assert found.objections and "does not come to its end" in found.told
+
+
+def test_a_world_that_never_comes_to_its_next_step_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spinning() -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(trial, "CPU_S_MAX", 0.05)
+    monkeypatch.setattr(trial, "END_CPU_S_MAX", 0.05)
+    monkeypatch.setattr(trial, "play", lambda *_: trio.run(spinning))
+    assert "does not come to its end" in tried(5).told
 
 
 def test_many_trials_add_up() -> None:
