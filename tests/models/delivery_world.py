@@ -13,21 +13,37 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 from sqlalchemy import Connection, select
 
-from actors import tables
+from actors import durable, tables
 from actors.records import Delivery
 from actors.rows import delivery_of
+from statecharts.bounds import FACTS_AFTER_SNAPSHOT
 from statecharts.delivery import Parcel
-from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
-from statecharts.vocabulary import Declined, DestinationRequest, Refusal, Refused, RoamingRequest, Unanswered
+from statecharts.station_vocabulary import (
+    BootNotification,
+    ConnectorStatus,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+)
+from statecharts.vocabulary import (
+    Declined,
+    DestinationRequest,
+    NotifyRequestResult,
+    Refusal,
+    Refused,
+    RoamingRequest,
+    Unanswered,
+)
 from tests.support.crashes import Blade
-from tests.support.house import House, LinkedClient, resting_after
+from tests.support.house import House, LinkedClient, gone_after, resting_after
 from tests.support.roaming import HOME, LOCAL, Charge, Roaming, two_operators
 
 LOST = Unanswered(cause="HTTP 503")
 NO = Declined(refusal=Refusal(code=400, kind="peer-refused", message="the partner has a bad day"))
+STRANGER = "DE-XYZ"
 PATIENCE_S = 30.0
 LAPSED_S = 1_500
 """Longer than an authorisation, a start and a back-off to its cap take together."""
@@ -36,13 +52,29 @@ Books = tuple[list[Delivery], list[tuple[str, str, Any]]]
 """A whole outbox, and all facts of a journal: stream, type and what it says."""
 
 
+@dataclass(frozen=True)
+class Habits:
+    """What holds for all of a life: when idle actors leave memory, after how many facts a snapshot is taken, whether
+    the station meters in kWh, and whether the Source takes results before everybody is fair.
+    """
+
+    rest_after_s: float = 300
+    facts_after_snapshot: int = 200
+    in_kwh: bool = False
+    deaf_to_results: bool = False
+
+
 @dataclass
 class Car:
-    """A car at its connector: what it really charged, and what its station has still to tell of it."""
+    """A car at its connector: what it really charged, and what its station has still to tell of it.
+
+    `acknowledged_wh` is the newest reading that the operator has answered.
+    """
 
     charge: Charge
     connector_id: int
     register_wh: int
+    acknowledged_wh: int = 0
     start: tuple[datetime, int] | None = None
     stop: tuple[datetime, int] | None = None
     number: int | None = None
@@ -69,10 +101,12 @@ async def attempt(work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
 @dataclass
 class World:
     roaming: Roaming
+    in_kwh: bool = False
     blades: dict[str, Blade] = field(init=False)
     cars: list[Car] = field(default_factory=list)
     online: bool = True
     doomed: tuple[str, int] | None = None
+    metered_wh: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.blades = {name: Blade(house) for name, house in self.houses.items()}
@@ -92,6 +126,11 @@ class World:
         if charge is not None:
             self.cars.append(Car(charge, connector_id, 1_000 * (len(self.cars) + 1)))
 
+    async def leave(self, car: Car, steps: int) -> None:
+        """The app asks for what comes next, and is gone before it hears of it."""
+        ask = self.roaming.stop if car.charging else self.roaming.start
+        await gone_after(steps, attempt, ask, car.charge)
+
     # -- cars ----------------------------------------------------------------------------------------------------------
 
     async def begin(self, car: Car) -> None:
@@ -101,11 +140,17 @@ class World:
             car.start = self.now(), car.register_wh
             await self.tell(car)
 
-    async def meter(self, car: Car) -> None:
+    async def meter(self, car: Car, wh: int) -> None:
         if car.charging:
-            car.register_wh += 137
+            car.register_wh += wh
+            self.metered_wh.add(car.register_wh)
             if self.online and car.number is not None:
-                await attempt(lambda: self.roaming.station.meter(car.number, car.register_wh))
+                car.acknowledged_wh = await attempt(self._read, car) or car.acknowledged_wh
+
+    async def _read(self, car: Car) -> int:
+        where = {"connector_id": car.connector_id, "in_kwh": self.in_kwh}
+        await self.roaming.station.meter(car.number, car.register_wh, **where)
+        return car.register_wh
 
     async def obey(self, car: Car) -> None:
         """Does what a RemoteStop asked for."""
@@ -145,16 +190,31 @@ class World:
         for car in self.cars:
             await self.tell(car)
 
+    async def boot(self) -> None:
+        """The station tells of itself anew, and goes on with what it was doing."""
+        if self.online:
+            station = self.roaming.station
+            await attempt(station.say, BootNotification(vendor="V", model="M"))
+            for car in self.cars:
+                status = ConnectorStatus.CHARGING if car.charging else ConnectorStatus.PREPARING
+                await attempt(station.status, car.connector_id, status)
+
     # -- links ---------------------------------------------------------------------------------------------------------
 
-    async def repeat(self, link: str, which: int) -> None:
-        """An old message comes once more, out of the blue."""
+    async def repeat(self, link: str, which: int, *, by: str | None = None) -> Any:
+        """An old message comes once more, out of the blue, from its sender or another; what that is answered."""
         client = self.links[link]
-        if client.sent:
-            message = client.sent[which % len(client.sent)]
-            to_local = isinstance(message, DestinationRequest)
-            door = self.roaming.local.destination if to_local else self.roaming.home.source
-            await attempt(door, HOME if to_local else LOCAL, message)
+        if not client.sent:
+            return None
+        message = client.sent[which % len(client.sent)]
+        to_local = isinstance(message, DestinationRequest)
+        door = self.roaming.local.destination if to_local else self.roaming.home.source
+        return await attempt(door, by or (HOME if to_local else LOCAL), message)
+
+    async def pose(self, link: str, which: int) -> None:
+        """Another partner says what an old message said: nothing of it is theirs, and nothing comes of it."""
+        answer = await self.repeat(link, which, by=STRANGER)
+        assert answer is None, f"{STRANGER} is answered {answer}"
 
     # -- crashes -------------------------------------------------------------------------------------------------------
 
@@ -190,13 +250,23 @@ class World:
         for blade in self.blades.values():
             blade.cut_at = None
         for client in self.links.values():
-            client.down, client.script, client.reply_lost = False, [], []
+            client.down, client.script, client.reply_lost, client.hangs_up_after = False, [], [], []
         await self.go(True)
         for car in self.cars:
             await self.end(car)
             await self.tell(car)
         await trio.sleep(LAPSED_S)
         await self.replay()
+        await trio.sleep(LAPSED_S)
+        if self.roaming.back.deaf_to:
+            await self.listen_again()
+
+    async def listen_again(self) -> None:
+        """The Source, which has every charge record by now whatever it would not hear, takes results as well."""
+        for car in self.cars:
+            if car.energy_wh is not None:
+                assert (await self.roaming.view(car.charge)).state == "Settled", "no result may hold back a record"
+        self.roaming.back.deaf_to = ()
         await trio.sleep(LAPSED_S)
 
     async def replay(self) -> None:
@@ -228,7 +298,10 @@ def _look(connection: Connection) -> Books:
 
 
 @asynccontextmanager
-async def opened(rest_after_s: float, nursery: trio.Nursery) -> AsyncIterator[World]:
-    """Idle actors leave memory after that long."""
-    async with two_operators(nursery, policies=resting_after(rest_after_s)) as roaming:
-        yield World(roaming)
+async def opened(habits: Habits, nursery: trio.Nursery) -> AsyncIterator[World]:
+    limit = msgspec.structs.replace(FACTS_AFTER_SNAPSHOT, limit=habits.facts_after_snapshot)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "FACTS_AFTER_SNAPSHOT", limit)
+        async with two_operators(nursery, policies=resting_after(habits.rest_after_s)) as roaming:
+            roaming.back.deaf_to = (NotifyRequestResult,) if habits.deaf_to_results else ()
+            yield World(roaming, habits.in_kwh)

@@ -13,12 +13,11 @@ from tests.mutants.workloads import Workload, Worlds
 # -- random ------------------------------------------------------------------------------------------------------------
 
 WORLDS = Worlds("simulated worlds")
-TWO_OPERATORS = Workload("two operators", ("tests/unit/actors/test_delivery_random_lives.py",), tries=150)
 SOURCE = Workload("the Source's chart", ("tests/models/test_model_source.py",))
 DESTINATION = Workload("the Destination's chart", ("tests/models/test_model_destination.py",))
 TWO_SIDES = Workload("both charts", ("tests/models/test_model_two_sides.py",))
 RPC = Workload("a station's calls", ("tests/models/test_model_rpc.py",))
-DELIVERIES = Workload("outbox and inbox", ("tests/models/test_model_delivery.py",), tries=150)
+DELIVERIES = Workload("two operators", ("tests/models/test_model_delivery.py",), tries=150)
 STATION = Workload("a station's book", ("tests/models/test_model_station.py",), tries=150)
 FRAMES = Workload(
     "OCPP frames",
@@ -88,7 +87,7 @@ MUTANTS = (
         "m01-retried-start-is-new",
         "a StartTransaction that comes again under a new message id is another charge",
         "I2, I3",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
         seen="M1: maeve, CitrineOS",
     ),
     Mutant(
@@ -102,7 +101,7 @@ MUTANTS = (
         "m03-register-looked-for-elsewhere",
         "the energy register is looked for at another location than stations report it from",
         "I5",
-        (TWO_OPERATORS, CHARGES, WORLDS),
+        (DELIVERIES, CHARGES, WORLDS),
         seen="M3: maeve",
     ),
     Mutant(
@@ -137,7 +136,7 @@ MUTANTS = (
         "m07-end-written-in-two",
         "the fact and what it owes to the partner are written one after the other",
         "I1",
-        (DELIVERIES, CRASH_SWEEP, WORLDS),
+        (CRASH_SWEEP, DELIVERIES, WORLDS),
         seen="M7: CitrineOS",
     ),
     Mutant(
@@ -151,7 +150,7 @@ MUTANTS = (
         "m09-timer-by-the-machines-clock",
         "deadlines are counted by the machine's clock instead of the one that was handed in",
         "I4",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
         seen="M9: mobilityhouse/ocpp",
     ),
     Mutant(
@@ -165,7 +164,7 @@ MUTANTS = (
         "m10-readings-only-in-memory",
         "meter values are kept in memory alone, as events on a bus",
         "I8, I9",
-        (TWO_OPERATORS, CHARGES, WORLDS),
+        (DELIVERIES, CHARGES, WORLDS),
         seen="M10: cosmic bus",
     ),
     Mutant(
@@ -187,7 +186,7 @@ MUTANTS = (
         "m12-hang-up-cancels-the-turn",
         "who hangs up cancels the turn that is under way for them",
         "I1, I2",
-        (TWO_OPERATORS, ACTORS, WORLDS),
+        (DELIVERIES, ACTORS, WORLDS),
         seen="M12: quart-trio",
     ),
     Mutant(
@@ -251,26 +250,26 @@ MUTANTS = (
         "deadlines-lost-at-restart",
         "transactions that wait for their deadline are not woken when the node starts",
         "I4",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "register-through-float",
         "a register in kWh is multiplied as a float and cut",
         "I5",
-        (TWO_OPERATORS, CHARGES, WORLDS),
+        (DELIVERIES, CHARGES, WORLDS),
     ),
     Mutant("kwh-through-float", "kWh of a partner are read through float arithmetic", "I5", (SOAP, WORLDS)),
     Mutant(
         "anybodys-transaction",
         "an authorizationIdentifier is looked up without asking whose it is",
         "I7",
-        (TWO_OPERATORS, TRUST, WORLDS),
+        (DELIVERIES, TRUST, WORLDS),
     ),
     Mutant(
         "the-body-says-who-it-is",
         "the peer is whom the body names, not whose credentials were shown",
         "I7",
-        (TWO_OPERATORS, TRUST, WORLDS),
+        (DELIVERIES, TRUST, WORLDS),
     ),
     Mutant(
         "one-key-for-all-apps",
@@ -288,43 +287,43 @@ MUTANTS = (
         "results-hold-back-the-record",
         "a charge record waits for the results before it for as long as these take",
         "I1",
-        (TWO_OPERATORS, DELIVERY, WORLDS),
+        (DELIVERIES, DELIVERY, WORLDS),
     ),
     Mutant(
         "record-named-by-its-partner",
         "a charge record is named after who is asked, so that both sides name it differently",
         "I2",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "done-before-the-answer",
         "a message counts as delivered when it is sent",
         "I1",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "parked-counts-as-done",
         "a charge record that the partner refused counts as delivered",
         "I1",
-        (DESTINATION, TWO_OPERATORS, WORLDS),
+        (DESTINATION, WORLDS),
     ),
     Mutant(
         "retry-under-a-new-name",
         "a request is tried again under another requestIdentifier",
         "I2",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "command-sent-after-its-time",
         "a command is tried on after the deadline at which its user was told that it failed",
         "I2, I4",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "grant-without-its-alias",
         "a grant does not bind the name by which reports will be looked up",
         "I1",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "result-told-to-the-first-request-alone",
@@ -354,13 +353,13 @@ MUTANTS = (
         "final-state-forgotten",
         "what a transaction ended in is not there after a restart",
         "I9",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "facts-after-the-snapshot-forgotten",
         "an actor loads from a snapshot and leaves out the facts after it",
         "I9",
-        (TWO_OPERATORS, WORLDS),
+        (DELIVERIES, WORLDS),
     ),
     Mutant(
         "late-stop-makes-a-second-record",

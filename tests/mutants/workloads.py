@@ -113,7 +113,7 @@ def finished(command: list[str], folder: Path) -> str | None:
     with subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "LONG": "1", "PYTHONPATH": ""},
+        env={**os.environ, "LONG": "", "PYTHONPATH": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,

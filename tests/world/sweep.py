@@ -13,8 +13,8 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from functools import partial
-from itertools import islice, product
+from functools import cache, partial
+from itertools import islice, product, takewhile
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,6 +120,12 @@ def _promised(answer: AnswerSent) -> tuple[int, object]:
 # -- where harm can be done --------------------------------------------------------------------------------------------
 
 
+@cache
+def undisturbed(name: str) -> Run:
+    """A scenario without harm: in it is looked up where harm can be done."""
+    return played(SCENARIOS[name])
+
+
 def crashes(scenario: Scenario, run: Run, *, all_of_them: bool = False) -> Iterator[Crash]:
     """Where each node may die in a run like this.
 
@@ -133,6 +139,22 @@ def crashes(scenario: Scenario, run: Run, *, all_of_them: bool = False) -> Itera
             if face is not None and (all_of_them or face not in seen):
                 seen.add(face)
                 yield Crash(node, at)
+
+
+def fresh_crashes(scenario: Scenario, run: Run) -> Iterator[Crash]:
+    """Where nodes may die in it and in none of the scenarios before it: what these begin with as well is cut there."""
+    known = max((_alike(run, undisturbed(name)) for name in _before(scenario)), default=0)
+    return (crash for crash in crashes(scenario, run) if crash.at > known)
+
+
+def _before(scenario: Scenario) -> Iterator[str]:
+    return takewhile(lambda name: SCENARIOS[name] is not scenario, SCENARIOS)
+
+
+def _alike(one: Run, other: Run) -> int:
+    """How many points two runs have in common, from their beginnings on."""
+    pairs = zip(one.seen.marks, other.seen.marks, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0].point == pair[1].point, pairs))
 
 
 def steps(scenario: Scenario, run: Run, *, every: int = 1) -> Iterator[CrashInStep]:
@@ -201,7 +223,7 @@ class Swept(msgspec.Struct):
 
 
 HARMS: Mapping[str, Callable[[Scenario, Run], Iterator[Harm]]] = {
-    "crashes": crashes,
+    "crashes": fresh_crashes,
     "crashes at all points": partial(crashes, all_of_them=True),
     "crashes at steps": partial(steps, every=13),
     "crashes at some steps": partial(steps, every=97),
@@ -214,7 +236,8 @@ HARMS: Mapping[str, Callable[[Scenario, Run], Iterator[Harm]]] = {
 def sweep(name: str, kind: str, part: int = 0, parts: int = 1) -> Swept:
     """Plays a scenario once with each harm of this kind; only with every `parts`-th of them where that is given."""
     scenario, swept = SCENARIOS[name], Swept()
-    harms = HARMS[kind](scenario, played(scenario, count_steps="steps" in kind))
+    run = played(scenario, count_steps=True) if "steps" in kind else undisturbed(name)
+    harms = HARMS[kind](scenario, run)
     for harm in islice(harms, part, None, parts):
         swept.judge(name, played(scenario, harm), harm)
     return swept
@@ -261,7 +284,7 @@ def shares(names: Sequence[str], kinds: Sequence[str], *, pairs: bool) -> Iterat
 
 
 def _crashes_of(name: str) -> Iterator[Crash]:
-    return crashes(SCENARIOS[name], played(SCENARIOS[name]))
+    return crashes(SCENARIOS[name], undisturbed(name))
 
 
 def asked() -> Namespace:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
+from tests.support.long import of_length
 from tests.world.harms import played
 from tests.world.scenarios import SCENARIOS
-from tests.world.sweep import PAIRS, PARTS, Swept, crashes, ending_of, objections, shares, sweep
+from tests.world.sweep import (
+    PAIRS,
+    PARTS,
+    Swept,
+    crashes,
+    ending_of,
+    fresh_crashes,
+    objections,
+    shares,
+    sweep,
+    undisturbed,
+)
 
-EACH_PART = [(name, part) for name in SCENARIOS for part in range(PARTS)]
-"""Each scenario in some parts, so that they are shared out evenly, and none takes long."""
+EVERY = of_length(2, 1)
+"""At one of so many points of a scenario its nodes die: at the odd ones in one, at the even ones in the next."""
 
 
 def test_every_scenario_comes_to_its_ending_when_nothing_disturbs_it_and_can_be_cut() -> None:
-    for scenario in SCENARIOS.values():
-        run = played(scenario)
+    for name, scenario in SCENARIOS.items():
+        run = undisturbed(name)
         assert ending_of(run.outcome) == scenario.ending
         assert objections(scenario, run, 0) == ()
         assert any(True for _ in crashes(scenario, run))
 
 
-@pytest.mark.parametrize(("name", "part"), EACH_PART)
-def test_whichever_point_a_node_dies_at_the_scenario_comes_to_a_legal_end(name: str, part: int) -> None:
-    swept = sweep(name, "crashes", part, PARTS)
+@pytest.mark.parametrize(("place", "name"), list(enumerate(SCENARIOS)))
+def test_whichever_point_a_node_dies_at_the_scenario_comes_to_a_legal_end(place: int, name: str) -> None:
+    swept = sweep(name, "crashes", place % EVERY, EVERY)
+    assert swept.tried > 0
     assert swept.idle == 0
     all_survived(swept)
 
@@ -43,6 +58,16 @@ def test_whichever_write_fails_or_finds_the_disk_full_the_scenario_comes_to_a_le
     all_survived(sweep(name, "failing writes", part, PARTS))
 
 
+def test_points_that_scenarios_have_in_common_are_cut_in_the_first_of_them_alone() -> None:
+    scenario, run = SCENARIOS["unplugged"], undisturbed("unplugged")
+    fresh = list(fresh_crashes(scenario, run))
+    passed_over = [crash.at for crash in crashes(scenario, run) if crash not in fresh]
+    alike = zip(run.seen.marks, undisturbed("roaming").seen.marks, strict=False)
+    assert fresh and passed_over
+    assert all(mark.point == other.point for mark, other in islice(alike, max(passed_over)))
+    assert list(fresh_crashes(SCENARIOS["roaming"], run)) == list(crashes(SCENARIOS["roaming"], run))
+
+
 def test_what_comes_to_another_end_than_is_declared_is_objected_to() -> None:
     run = played(SCENARIOS["card"])
     (objection,) = objections(SCENARIOS["misuse"], run, 1)
@@ -52,7 +77,7 @@ def test_what_comes_to_another_end_than_is_declared_is_objected_to() -> None:
 def test_all_that_a_long_run_does_is_shared_out_once() -> None:
     work = list(shares(["card", "blocked-user"], ["hang-ups"], pairs=True))
     firsts = [share.first for share in work if share.name == "card" and share.kind == PAIRS]
-    assert firsts and set(firsts) == set(crashes(SCENARIOS["card"], played(SCENARIOS["card"])))
+    assert firsts and set(firsts) == set(crashes(SCENARIOS["card"], undisturbed("card")))
     assert sum(share.kind == "hang-ups" for share in work) == 2 * PARTS
     assert len(set(work)) == len(work)
 
