@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ def asked() -> Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds each random workload begins with")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1, help="how many bugs to try at a time")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin with no other bug after so many")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as data")
     parser.add_argument("--trust", action="store_true", help="do not try the workloads on a house without a bug first")
     return parser.parse_args()
@@ -44,6 +46,7 @@ def summary(card: dict[str, Any]) -> str:
 
 def main() -> int:
     wanted = asked()
+    until = time.monotonic() + 60 * wanted.minutes
     chosen = [mutant for mutant in MUTANTS if not wanted.only or mutant.name in wanted.only]
     if wanted.by:
         chosen = [only_by(wanted.by, mutant) for mutant in chosen]
@@ -52,10 +55,10 @@ def main() -> int:
         sys.exit(f"there is no such bug: {', '.join(wanted.only)}")
     if not wanted.trust:
         used = list(dict.fromkeys(workload for mutant in chosen for workload in mutant.workloads))
-        false_alarms = list(unsound(used, wanted.first_seed))
+        false_alarms = unsound(used, wanted.first_seed, at_once=wanted.at_once)
         if false_alarms:
             sys.exit("a house without a bug is objected to: " + "; ".join(false_alarms))
-    card = scorecard(try_all(chosen, seeds, at_once=wanted.at_once, told=tell))
+    card = scorecard(try_all(chosen, seeds, at_once=wanted.at_once, until=until, told=tell))
     if wanted.json:
         wanted.json.write_text(json.dumps(card, indent=1))
     print(summary(card))

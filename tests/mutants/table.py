@@ -47,7 +47,11 @@ def _suite(name: str, *tests: str) -> Workload:
     return Workload(name, tests, is_random=False)
 
 
-CRASH_SWEEP = _suite("crash sweep", "tests/world/test_sweep.py")
+SWEEP = "tests/world/test_sweep.py"
+CRASHES = _suite("crash sweep", f"{SWEEP}::test_whichever_point_a_node_dies_at_the_scenario_comes_to_a_legal_end")
+FAILING_WRITES = _suite(
+    "failing writes", f"{SWEEP}::test_whichever_write_fails_or_finds_the_disk_full_the_scenario_comes_to_a_legal_end"
+)
 CHARGES = _suite(
     "charges of a station",
     "tests/unit/actors/test_charges_start.py",
@@ -136,7 +140,7 @@ MUTANTS = (
         "m07-end-written-in-two",
         "the fact and what it owes to the partner are written one after the other",
         "I1",
-        (CRASH_SWEEP, DELIVERIES, WORLDS),
+        (FAILING_WRITES, CRASHES, WORLDS),
         seen="M7: CitrineOS",
     ),
     Mutant(
@@ -208,13 +212,13 @@ MUTANTS = (
         "acknowledged-before-written",
         "a StopTransaction is answered while it is still being made durable",
         "I8",
-        (CRASH_SWEEP, WORLDS),
+        (CRASHES, WORLDS),
     ),
     Mutant(
         "acted-before-written",
         "a command leaves before the fact that justifies it is on disk",
         "I8",
-        (CRASH_SWEEP, WORLDS),
+        (CRASHES, WORLDS),
     ),
     Mutant(
         "failed-batch-acknowledged",
@@ -226,7 +230,7 @@ MUTANTS = (
         "cancelled-write-swallowed",
         "a write that was cancelled counts as done",
         "I8",
-        (CRASH_SWEEP, WORLDS),
+        (FAILING_WRITES, WORLDS),
     ),
     Mutant(
         "only-the-newest-request-is-known",
@@ -281,7 +285,7 @@ MUTANTS = (
         "start-sent-again-after-restart",
         "a RemoteStart is sent once more when its node comes back",
         "I2",
-        (CRASH_SWEEP, WORLDS),
+        (CRASHES, WORLDS),
     ),
     Mutant(
         "results-hold-back-the-record",
@@ -335,7 +339,7 @@ MUTANTS = (
         "two-charges-on-a-connector",
         "a start does not end the charge that was open on its connector",
         "I3",
-        (STATION, CRASH_SWEEP, WORLDS),
+        (STATION, CRASHES, WORLDS),
     ),
     Mutant(
         "held-connector-given-again",
@@ -347,7 +351,7 @@ MUTANTS = (
         "unknown-stop-dropped",
         "a stop of a charge that is not known is answered and forgotten",
         "I1, I5",
-        (STATION, CRASH_SWEEP, WORLDS),
+        (STATION, CRASHES, WORLDS),
     ),
     Mutant(
         "final-state-forgotten",

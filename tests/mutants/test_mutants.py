@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.mutants import planting
 from tests.mutants.planting import PATCHES, ROOT, DoesNotApply, apply, files_of, house_with
 from tests.mutants.table import MUTANTS, Mutant
-from tests.mutants.trial import scorecard, try_one
+from tests.mutants.trial import NO_TIME, Trial, scorecard, try_all, try_one
 from tests.mutants.workloads import Workload
 
 NAMES = [mutant.name for mutant in MUTANTS]
@@ -82,6 +83,12 @@ def test_a_patch_that_no_longer_fits_fails_and_names_itself(tmp_path: Path, monk
         pass
     trial = try_one(Mutant("outdated", "", "", (LENGTHS,)), (1,))
     assert (trial.is_found, "outdated.patch" in trial.trouble) == (False, True)
+
+
+def test_a_bug_for_which_there_is_no_time_is_not_found_and_said_so() -> None:
+    told: list[Trial] = []
+    (trial,) = try_all(MUTANTS[:1], (1,), until=-math.inf, told=told.append)
+    assert (trial.is_found, trial.trouble, told) == (False, NO_TIME, [trial])
 
 
 def test_a_bug_is_found_with_its_tries_and_a_house_without_one_is_left_in_peace(

@@ -20,7 +20,7 @@ from typing import Any
 CPU_LIMIT_S = 240
 """What a process may compute for; on a machine with much else to do that can take long."""
 
-HANGS_AFTER_S = 3_600.0
+HANGS_AFTER_S = 900.0
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench.measures import Figure
 from tests.prove import __main__ as prove
-from tests.prove import worlds
+from tests.prove import planted, worlds
 from tests.prove.effort import Effort
 from tests.prove.page import Section, page
 from tests.world.trial import tried
@@ -95,6 +95,21 @@ def test_worlds_that_are_objected_to_are_named_with_how_to_see_them_again(monkey
     assert [figure["figure"] for figure in section.missed] == ["worlds objected to", "CDRs lost"]
     assert section.problems == ("seed 8 is objected to: node.py replay --seed 8",)
     assert worlds.section(Effort(first_seed=7, jobs=1, long=True, minutes=1)).problems[1] == "never met: late stop"
+
+
+def test_a_planted_bug_that_is_not_found_is_a_missed_gate_and_named(monkeypatch):
+    found = {"name": "a", "what": "it adds", "found": True, "trouble": ""}
+    late = {"name": "b", "what": "it forgets", "found": False, "trouble": "there was no time left for it"}
+    card = {"planted": 2, "found": 1, "found_at_random": 1, "median_tries": 7, "slowest_median_tries": 9}
+    monkeypatch.setattr(planted, "told_by", lambda *_: card | {"mutants": [found, late]})
+    section = planted.section(EFFORT)
+    assert [(figure["figure"], figure["value"], figure["n"]) for figure in section.missed] == [
+        ("planted bugs found", 1, 2)
+    ]
+    assert section.problems == ("not found: b: it forgets; there was no time left for it",)
+    assert ("tries to find one, median", 7, 1) in [
+        (each["figure"], each["value"], each["n"]) for each in section.figures
+    ]
 
 
 def test_every_gate_is_of_a_figure_that_worlds_have():
