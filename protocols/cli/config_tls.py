@@ -20,8 +20,8 @@ def tls_problems(config: Config, places: Places) -> list[Problem]:
     """Pairs that do not fit, files without certificates, and certificates asked for where there is no TLS."""
     peers = [row for table in ("destinations", "sources") for row in places.rows(config, table)]
     return [
-        *_pair("http", "tls_certificate", config.http.tls_certificate, "tls_key", config.http.tls_key),
-        *_pair("ocpp", "tls_certificate", config.ocpp.tls_certificate, "tls_key", config.ocpp.tls_key),
+        *pair_problems("http", "tls_certificate", config.http.tls_certificate, "tls_key", config.http.tls_key),
+        *pair_problems("ocpp", "tls_certificate", config.ocpp.tls_certificate, "tls_key", config.ocpp.tls_key),
         *_client_authorities(config),
         *(problem for key, peer in peers for problem in _peer(key, peer, config)),
     ]
@@ -30,8 +30,8 @@ def tls_problems(config: Config, places: Places) -> list[Problem]:
 def _client_authorities(config: Config) -> Iterator[Problem]:
     """Client certificates are a property of a listener: the peers' own, or the stations'."""
     http, ocpp = config.http, config.ocpp
-    yield from _authorities("http.peers_client_authorities", http.peers_client_authorities)
-    yield from _authorities("ocpp.client_authorities", ocpp.client_authorities)
+    yield from authority_problems("http.peers_client_authorities", http.peers_client_authorities)
+    yield from authority_problems("ocpp.client_authorities", ocpp.client_authorities)
     if http.peers_client_authorities is not None:
         if http.peers_port is None:
             yield Problem("http.peers_port", "is required where peers show certificates: apps have none")
@@ -42,15 +42,17 @@ def _client_authorities(config: Config) -> Iterator[Problem]:
 
 
 def _peer(key: str, peer: Peer, config: Config) -> Iterator[Problem]:
-    yield from _authorities(f"{key}.tls_authorities", peer.tls_authorities)
-    yield from _pair(key, "client_certificate", peer.client_certificate, "client_key", peer.client_key)
+    yield from authority_problems(f"{key}.tls_authorities", peer.tls_authorities)
+    yield from pair_problems(key, "client_certificate", peer.client_certificate, "client_key", peer.client_key)
     if peer.client_certificate is not None and not peer.url.startswith("https:"):
         yield Problem(f"{key}.client_certificate", "is shown over TLS only: the url must begin with https://")
     if peer.incoming_certificates and config.http.peers_client_authorities is None:
         yield Problem(f"{key}.incoming_certificates", "needs http.peers_client_authorities: nobody is asked for one")
 
 
-def _pair(table: str, certificate_key: str, certificate: Path | None, key_key: str, key: Path | None) -> list[Problem]:
+def pair_problems(
+    table: str, certificate_key: str, certificate: Path | None, key_key: str, key: Path | None
+) -> list[Problem]:
     """Tries the pair as it will be used. The empty password keeps OpenSSL from asking at the terminal for one."""
     if certificate is None or key is None:
         missing = certificate_key if certificate is None else key_key
@@ -66,7 +68,7 @@ def _pair(table: str, certificate_key: str, certificate: Path | None, key_key: s
     return [Problem(f"{table}.{certificate_key}", reason)]
 
 
-def _authorities(key: str, file: Path | None) -> Iterator[Problem]:
+def authority_problems(key: str, file: Path | None) -> Iterator[Problem]:
     if file is None:
         return
     try:

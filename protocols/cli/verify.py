@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from protocols.cli.config_problems import Problem
+from protocols.cli.config_tls import authority_problems, pair_problems
 from protocols.cli.logs import set_up_logs
 from protocols.cli.starter import CannotRun, Starter, WrongUse, outcome_of
 
@@ -30,6 +32,7 @@ _SECRETS = f"Secrets come from the environment: {PASSWORD}, {INCOMING}, {STATION
 
 Text = Annotated[str | None, typer.Option(show_default=False)]
 FileOption = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, show_default=False)]
+WSDL = typer.Option(exists=True, dir_okay=False, help="Its WSDL, else that at ?wsdl.")
 
 
 def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
@@ -53,7 +56,7 @@ def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
         station_password_file: FileOption = None,
         app_url: Annotated[str | None, typer.Option(help="Of a Source: its sv1 API for apps.")] = None,
         app_token_file: FileOption = None,
-        wsdl: Annotated[Path | None, typer.Option(exists=True, help="Its WSDL, else that at ?wsdl.")] = None,
+        wsdl: Annotated[Path | None, WSDL] = None,
         allow: Annotated[list[str] | None, typer.Option(help="Only these operations and kinds of flows.")] = None,
         skip: Annotated[list[str] | None, typer.Option(help="None of these operations and kinds of flows.")] = None,
         allow_host: Annotated[list[str] | None, typer.Option(help="A host beyond this machine.")] = None,
@@ -76,6 +79,7 @@ def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
         """Verify a partner: play the other role, the app and the station; 0 conforming, 1 not, 2 could not be run."""
         given = dict(locals())
         options = read_options(given, os.environ)
+        _check_folders(json, junit)
         _finish(_run(starter, options), json, junit)
 
 
@@ -88,7 +92,7 @@ def read_options(given: dict[str, Any], environ: Any) -> Options:
     role = Role(given["role"])
 
     def secret(file: Path | None, variable: str) -> str | None:
-        return file.read_text(encoding="utf-8").rstrip("\n") if file is not None else environ.get(variable)
+        return _secret_in(file) if file is not None else environ.get(variable)
 
     password = secret(given["password_file"], PASSWORD)
     if not password:
@@ -110,8 +114,15 @@ def read_options(given: dict[str, Any], environ: Any) -> Options:
         patience_s=given["patience"],
         allowed_hosts=frozenset(given["allow_host"] or ()),
         tls=_client_tls(given["tls_authorities"], given["client_certificate"], given["client_key"]),
-        own_tls=_server_tls(given["own_certificate"], given["own_key"]),
+        own_tls=_server_tls(given),
     )
+
+
+def _secret_in(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise WrongUse(f"{file} holds no text: a secret is one line of UTF-8") from error
 
 
 def _chosen(
@@ -155,6 +166,8 @@ def _app(given: dict[str, Any], token: str | None) -> AppAccess | None:
 
 
 def _client_tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    _refuse(authority_problems("tls_authorities", authorities))
+    _refuse(pair_problems("", "client_certificate", certificate, "client_key", key))
     if authorities is None and certificate is None:
         return None
     context = ssl.create_default_context(cafile=authorities)
@@ -163,12 +176,29 @@ def _client_tls(authorities: Path | None, certificate: Path | None, key: Path | 
     return context
 
 
-def _server_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+def _server_tls(given: dict[str, Any]) -> ssl.SSLContext | None:
+    certificate, key = given["own_certificate"], given["own_key"]
+    _refuse(pair_problems("", "own_certificate", certificate, "own_key", key))
     if certificate is None:
+        if (given["listen"] or given["own_url"]).startswith("https:"):
+            raise WrongUse("we listen at https: give --own-certificate, or --listen at http behind what does TLS")
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    """Raises `WrongUse` for the first of these, in the words of the command line."""
+    for problem in problems:
+        raise WrongUse(f"--{problem.key.lstrip('.').replace('_', '-')} {problem.reason}")
+
+
+def _check_folders(*files: Path | None) -> None:
+    """Raises `WrongUse` where a result could not be written: before the work, not after."""
+    for file in files:
+        if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
+            raise WrongUse(f"{file} cannot be written: name a file in a folder that is there and yours")
 
 
 # -- running and telling -----------------------------------------------------------------------------------------------
@@ -196,6 +226,8 @@ def _finish(result: Result, json: Path | None, junit: Path | None) -> None:
             path.write_bytes(write(result))
     if not result.conforming:
         raise typer.Exit(NOT_CONFORMING)
+    if result.interrupted:
+        raise typer.Exit(WrongUse.exit_code)
 
 
 def _progress(flows: int) -> AbstractContextManager[Progress]:

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import trio
 
 from protocols.verify import steps
 from protocols.verify.attacks import Strangers, break_contract
+from protocols.verify.authorizations import AUTHORIZATIONS, authorization_request
 from protocols.verify.conversation import Conversation
 from protocols.verify.destination_record import judge_commands, judge_reports
-from protocols.verify.destination_services import NO_STATION, ask_for_services, await_free
+from protocols.verify.destination_services import ask_for_services, await_free
 from protocols.verify.options import Options
 from protocols.verify.partner import Partner, Reply
 from protocols.verify.reception import Reception
@@ -57,25 +57,14 @@ from statecharts.vocabulary import (
 )
 
 NO_NAME = "FFFFFFFFFFFF"
-
-AUTHORIZATIONS: dict[str, tuple[str | None, dict[str, Any]]] = {
-    "good": (None, {}),
-    "any connector": (None, {"connector_identifier": None}),
-    "unknown station": ("real-station", {"local_service_identifier": NO_STATION}),
-    "connector 0": ("real-connector", {"connector_identifier": "0"}),
-    "connector 9999": ("real-connector", {"connector_identifier": "9999"}),
-    "connector x": ("real-connector", {"connector_identifier": "x"}),
-    "parking": ("no-parking", {"service_type": ServiceType.PARKING}),
-    "other operator": ("other-operator", {"pms_identifier": "XX-NOBODY"}),
-    "no user": ("named-user", {"user_identifier": ""}),
-}
-"""Ways to ask for an authorisation: which rule says that it is refused (None: it is granted), and what differs."""
+RUN_CHARACTERS = 6
 
 
 @dataclass(slots=True)
 class DestinationScene:
     """What all flows of one verification share. `names` are all authorizationIdentifiers that were granted,
-    `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows.
+    `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows. `run` is in the names of its
+    users: what an earlier verification has left open at the partner counts against users of its own.
     """
 
     partner: Partner
@@ -84,22 +73,24 @@ class DestinationScene:
     clock: Clock
     new_id: Callable[[], str]
     strangers: Strangers = field(init=False)
+    run: str = field(init=False)
     names: set[str] = field(default_factory=set)
     ended: dict[str, EndTransaction] = field(default_factory=dict)
     asked_before: set[str] = field(default_factory=set)
     users: int = 0
+    life: Life | None = None
 
     def __post_init__(self) -> None:
         self.strangers = Strangers(self.options.username)
+        self.run = self.new_id()[:RUN_CHARACTERS]
 
     @property
     def options(self) -> Options:
         return self.partner.options
 
     async def play(self, flow: Flow, talk: Conversation) -> None:
-        """Plays the flow and judges it; all that was said stands in `talk`."""
         self.users += 1
-        life = Life(self, talk, f"{self.options.user}-{self.users}")
+        life = self.life = Life(self, talk, f"{self.options.user}-{self.run}-{self.users}")
         self.reception.begin(talk, life.respond)
         if self.station is not None:
             self.station.begin(talk, life.learn)
@@ -109,6 +100,10 @@ class DestinationScene:
         if self.station is None and life.commanded["start"]:
             await await_free(self)
         self.asked_before.update(life.requests.values())
+
+    async def leave(self) -> None:
+        if self.life is not None:
+            await self.life.leave()
 
 
 class Life:
@@ -145,15 +140,7 @@ class Life:
     # -- authorise -----------------------------------------------------------------------------------------------------
 
     def request_of(self, how: str) -> Authorize:
-        options = self.scene.options
-        good = Authorize(
-            pms_identifier=options.own_pms,
-            user_identifier=self.user,
-            service_type=ServiceType.EV_CHARGING,
-            local_service_identifier=options.service,
-            connector_identifier=str(options.connector),
-        )
-        return msgspec.structs.replace(good, **AUTHORIZATIONS[how][1])
+        return authorization_request(self.scene.options, self.user, how)
 
     async def authorize(self, step: steps.Authorize) -> None:
         rule = AUTHORIZATIONS[step.how][0]
@@ -343,18 +330,22 @@ class Life:
 
     async def close(self) -> None:
         """Brings the transaction to its end, waits for what the partner owes, and judges what it told us."""
-        station = self.scene.station
-        if station is not None:
-            await self.plug(station)
-            await station.unplug()
-        elif self.data.state in UNDER_WAY:
-            await self.stop(steps.Stop(request=-1))
+        await self.leave()
         if not self.astray:
             await self.scene.reception.until(lambda: not list(self._owed()), self._patience_s)
         await trio.sleep(self.scene.options.quiet_s)
         judge_commands(self)
         if not self.astray:
             judge_reports(self)
+
+    async def leave(self) -> None:
+        """Brings the transaction to its end."""
+        station = self.scene.station
+        if station is not None:
+            await self.plug(station)
+            await station.unplug()
+        elif self.data.state in UNDER_WAY:
+            await self.stop(steps.Stop(request=-1))
 
     def _owed(self) -> Iterator[str]:
         """What the partner still has to tell us, in words."""

@@ -10,6 +10,7 @@ import trio
 from protocols.mobieurope.contract import COMMON_NAMESPACE
 from protocols.mobieurope.mapping import Unreadable, read_location
 from protocols.verify import steps
+from protocols.verify.authorizations import NO_STATION
 from protocols.verify.conversation import Conversation
 from protocols.verify.partner import Reply
 from statecharts.vocabulary import GetLocalServicesList, GetLocalServiceStatus, Location, ServiceStatus
@@ -17,7 +18,6 @@ from statecharts.vocabulary import GetLocalServicesList, GetLocalServiceStatus, 
 if TYPE_CHECKING:
     from protocols.verify.destination import DestinationScene, Life
 
-NO_STATION = "no-such-station"
 RADIUS_M = 1_000
 LOOK_AGAIN_S = 0.5
 

@@ -30,7 +30,8 @@ from protocols.verify.steps import (
 )
 
 EXTRAS_MOST = 6
-Extras = dict[str, tuple[Step, ...]]
+Steps = tuple[Step, ...]
+Extras = dict[str, Steps]
 
 _ATTACKS: Extras = {
     "malformed": tuple(Malformed(how=how) for how in MALFORMED),
@@ -116,22 +117,24 @@ AT_SOURCE: Extras = {
 def flows(options: Options) -> dict[str, st.SearchStrategy[Flow]]:
     """What may be said to this partner, by its kind; what is not allowed is left out."""
     at_source = options.role is Role.SOURCE
-    life, extras = (_source_lives(options), AT_SOURCE) if at_source else (_lives(options), AT_DESTINATION)
-    usable = {kind: tuple(step for step in extras[kind] if _allowed(step, options)) for kind in KINDS}
+    lives, extras = (_source_lives(options), AT_SOURCE) if at_source else (_lives(options), AT_DESTINATION)
+    sound = [life for each in lives if (life := _usable(each, options))]
+    usable = {kind: _usable(extras[kind], options) for kind in KINDS}
     return {
-        kind: _flow(kind, life, steps)
+        kind: _flow(kind, sound or [()], steps)
         for kind, steps in usable.items()
-        if kind in options.kinds and (steps or kind == "happy")
+        if kind in options.kinds and (steps or (sound and kind == "happy"))
     }
 
 
 @st.composite
-def _flow(draw: st.DrawFn, kind: str, life: st.SearchStrategy[Sequence[Step]], extras: Sequence[Step]) -> Flow:
-    steps = list(draw(life))
-    part, whole = st.integers(0, len(steps)), st.just(len(steps))
-    steps = steps[: draw(st.one_of(part, whole, whole))]
+def _flow(draw: st.DrawFn, kind: str, lives: Sequence[Steps], extras: Steps) -> Flow:
+    steps = list(draw(st.sampled_from(lives)))
+    whole = len(steps)
+    # Mostly the whole of it; one choice, so that what is left shrinks to nothing by itself
+    steps = steps[: draw(st.sampled_from([*range(0 if extras else 1, whole), *[whole] * 2 * (whole + 1)]))]
     if extras:
-        least = 0 if kind == "happy" else 1
+        least = 0 if kind == "happy" and steps else 1
         placed = st.sampled_from(extras).flatmap(lambda extra: st.tuples(_places(extra, len(steps)), st.just(extra)))
         # From the end on, so that each place means what it did when it was drawn
         for place, extra in sorted(
@@ -152,25 +155,24 @@ def _place(placed: tuple[int, Step]) -> int:
     return placed[0]
 
 
-def _lives(options: Options) -> st.SearchStrategy[Sequence[Step]]:
+def _lives(options: Options) -> Sequence[Steps]:
     """A transaction from its authorisation to its end, by the app or, where we are the station, by the driver."""
-    ends: list[Step] = [Stop()] if options.station is None else [StationDoes(what="unplug"), Stop()]
-    authorize = st.sampled_from([Authorize(), Authorize(how="any connector")])
-    life = st.tuples(authorize, st.just(Start()), st.sampled_from(ends))
-    return life.map(lambda steps: [step for step in steps if _allowed(step, options)])
+    ends: Steps = (Stop(),) if options.station is None else (StationDoes(what="unplug"), Stop())
+    begins = Authorize(), Authorize(how="any connector")
+    return [(authorize, Start(), end) for authorize in begins for end in ends]
 
 
-def _source_lives(options: Options) -> st.SearchStrategy[Sequence[Step]]:
+def _source_lives(options: Options) -> Sequence[Steps]:
     """The same at a Source: its user's app asks, we report."""
     if options.app is None:
-        return st.just([])
-    notify = Report(what="notify")
-    begin: list[Step] = [App(what="authorize"), App(what="start"), notify]
-    ended = Report(what="end")
-    short: list[Step] = [ended]
-    long: list[Step] = [App(what="stop"), notify, ended]
-    ends = st.sampled_from([short, long])
-    return ends.map(lambda end: begin + end).map(lambda steps: [step for step in steps if _allowed(step, options)])
+        return []
+    notify, ended = Report(what="notify"), Report(what="end")
+    begin: Steps = (App(what="authorize"), App(what="start"), notify)
+    return [(*begin, ended), (*begin, App(what="stop"), notify, ended)]
+
+
+def _usable(steps: Steps, options: Options) -> Steps:
+    return tuple(step for step in steps if _allowed(step, options))
 
 
 _OPERATION: dict[type[Step], str] = {Authorize: "authorize", Start: "start", Stop: "stop"}

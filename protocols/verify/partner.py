@@ -106,12 +106,18 @@ class Partner:
         self.options, self.pace, self.mask = options, pace, mask
         self._contract, self._http = contract, http
         self.credentials = basic(options.username, options.password)
-        self._reached = False
+        self._reached = self._known = False
 
     async def ask(self, talk: Conversation, request: RoamingRequest, what: str = "") -> Reply:
         """Sends a sound request, and judges its answer as far as the contract alone tells."""
         operation = operation_of(type(request))
         reply = await self.send(talk, f"we: {what or operation}", request_envelope(request))
+        if not self._known and reply.status in (401, 403, 429):
+            raise CannotVerify(
+                f"{self.options.url} does not let us in: HTTP {reply.status} for {self.options.username} with the "
+                f"password given; nothing more is sent, so that it locks nobody out"
+            )
+        self._known = True
         for rule, seen in _against_contract(reply, operation, self._contract):
             talk.find(rule, seen)
         return reply

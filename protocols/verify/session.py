@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -57,11 +58,18 @@ async def verify(options: Options, world: World, on_progress: Progress) -> Resul
             partner = Partner(options, theirs, http, pace, mask)
             scene_of = _source_scene if options.role is Role.SOURCE else _destination_scene
             verification = Verification(options, await scene_of(stack, partner, reception, world), on_progress)
+            nursery.start_soon(_obey_signals, verification)
             await _compare_wsdl(verification, options, theirs)
             result = await verification.run()
         nursery.cancel_scope.cancel()
     result.requests = pace.requests
     return result
+
+
+async def _obey_signals(verification: Verification) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            verification.interrupt()
 
 
 async def _compare_wsdl(verification: Verification, options: Options, contract: Contract) -> None:
@@ -73,7 +81,7 @@ async def _compare_wsdl(verification: Verification, options: Options, contract: 
             try:
                 answer = await client.get(url, auth=(options.username, options.password))
             except httpx.HTTPError as error:
-                raise CannotVerify(f"{url} cannot be reached: {error or type(error).__name__}") from error
+                raise CannotVerify(f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
         talk.say("we: the WSDL", f"GET {url}", f"HTTP {answer.status_code}")
         if answer.status_code != 200:
             verification.note("wsdl-served", f"?wsdl is answered HTTP {answer.status_code}", talk)
@@ -108,6 +116,8 @@ async def _listen(nursery: trio.Nursery, reception: Reception, options: Options)
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
-        raise CannotVerify(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+        raise CannotVerify(
+            f"cannot listen at {host}:{port}: {error.strerror or error}; --listen names another place to listen"
+        ) from error
     app: Any = reception
     await nursery.start(partial(serve_http, app, listeners, draining=trio.Event(), tls=options.own_tls))

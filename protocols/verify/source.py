@@ -70,6 +70,7 @@ class SourceScene:
     new_id: Callable[[], str]
     strangers: Strangers = field(init=False)
     names: set[str] = field(default_factory=set)
+    life: SourceLife | None = None
 
     def __post_init__(self) -> None:
         self.strangers = Strangers(self.options.username)
@@ -79,8 +80,7 @@ class SourceScene:
         return self.partner.options
 
     async def play(self, flow: Flow, talk: Conversation) -> None:
-        """Plays the flow and judges it; all that was said stands in `talk`."""
-        life = SourceLife(self, talk)
+        life = self.life = SourceLife(self, talk)
         self.reception.begin(talk, life.respond)
         try:
             for step in flow.steps:
@@ -88,6 +88,10 @@ class SourceScene:
         finally:
             life.over.set()
         await life.close()
+
+    async def leave(self) -> None:
+        if self.life is not None:
+            await self.life.leave()
 
 
 class SourceLife:
@@ -287,10 +291,14 @@ class SourceLife:
         return self.scene.options.patience_s
 
     async def close(self) -> None:
-        """Leaves no transaction open at the partner."""
-        if self.data.state in NAMED and self.data.state != S.SETTLED and not self.talk.findings:
-            await self.report(steps.Report(what="end"))
+        """Leaves no transaction open at the partner, where its answer can still be judged."""
+        if not self.talk.findings:
+            await self.leave()
         await trio.sleep(self.scene.options.quiet_s)
+
+    async def leave(self) -> None:
+        if self.data.state in NAMED and self.data.state != S.SETTLED:
+            await self.report(steps.Report(what="end"))
 
 
 _RULES = {"unknown": "own-transactions-only", "changed": "first-record-stands"}

@@ -37,6 +37,8 @@ Line = Callable[[], AbstractAsyncContextManager[CentralSystem]]
 """Opens the connection to the partner's central system."""
 
 STRANGE_CARD = "VERIFY-CARD"
+NO_NUMBER = 0
+NOBODYS_NUMBER = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +209,14 @@ class Station:
         )
 
     async def stray_stop(self) -> None:
-        """Reports the end of a transaction that there never was."""
+        """Reports the end of a transaction that there never was.
+
+        While a charge runs it says a number: a stop without one may be taken for that of the charge (OCPP 1.6 errata
+        3.18).
+        """
+        number = NO_NUMBER if self.charge is None else NOBODYS_NUMBER
         now = self.clock.now()
-        await self._report(StopTransaction(transaction_id=0, meter_stop_wh=self.meter_wh, timestamp=now))
+        await self._report(StopTransaction(transaction_id=number, meter_stop_wh=self.meter_wh, timestamp=now))
 
     async def local_charge(self) -> None:
         """A driver with a card that is nobody's business but the partner's comes, charges and leaves."""

@@ -45,7 +45,7 @@ class Stranger(Step, frozen=True, kw_only=True):
 
 
 class Authorize(Step, frozen=True, kw_only=True):
-    """`how` is a key of `destination.AUTHORIZATIONS`."""
+    """`how` is a key of `authorizations.AUTHORIZATIONS`."""
 
     how: str = "good"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import hypothesis
 import trio
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from protocols.verify.conversation import Conversation
 from protocols.verify.flows import flows
-from protocols.verify.options import Options
+from protocols.verify.options import CannotVerify, Options
 from protocols.verify.rules import BY_ID, Rule
 from protocols.verify.steps import Flow
 
@@ -22,7 +22,11 @@ from protocols.verify.steps import Flow
 class Scene(Protocol):
     """Where flows are played: `destination.DestinationScene` or `source.SourceScene`."""
 
-    async def play(self, flow: Flow, talk: Conversation) -> None: ...
+    async def play(self, flow: Flow, talk: Conversation) -> None:
+        """Plays the flow and judges it; all that was said stands in `talk`. Raises `CannotVerify`."""
+
+    async def leave(self) -> None:
+        """Ends what a flow that was cut short has left under way."""
 
 
 class Broken(Exception):
@@ -30,7 +34,7 @@ class Broken(Exception):
 
 
 class _Enough(BaseException):
-    """Time is over, or somebody wants the end; not an Exception, so that Hypothesis does not take it for a failure."""
+    """There is no more to be played; not an Exception, so that Hypothesis does not take it for a failure."""
 
 
 @dataclass(slots=True)
@@ -50,7 +54,7 @@ class Failure:
 @dataclass(slots=True)
 class Result:
     """What came of it. `flows` were drawn and played, `shrunk` played to shorten failures; `ended` says why it stopped
-    before all flows were played, "" if it did not.
+    before all flows were played, "" if it did not, and `interrupted` whether that was somebody's wish.
     """
 
     options: Options
@@ -59,6 +63,7 @@ class Result:
     requests: int = 0
     seconds: float = 0.0
     ended: str = ""
+    interrupted: bool = False
     kinds: dict[str, int] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
 
@@ -69,6 +74,9 @@ class Result:
 
 BATCH = 6
 """Flows of one kind before the next has its turn."""
+
+LEAVING_S = 5.0
+"""How long a flow that is cut short has to end its charge."""
 
 Progress = Callable[[Result], None]
 
@@ -84,14 +92,20 @@ class Verification:
         self._unhunted: set[str | None] = set()
         self._shrinks_left = 0
         self._ends_at = 0.0
+        self._scope = trio.CancelScope()
 
     async def run(self) -> Result:
-        """Plays all flows. Raises `CannotVerify` where the partner cannot be reached."""
+        """Plays all flows. Raises `CannotVerify` where the partner cannot be reached, or does not know us."""
         begun = trio.current_time()
         self._ends_at = begun + self._options.time_limit_s
         await trio.to_thread.run_sync(self._search, abandon_on_cancel=True)
         self.result.seconds = trio.current_time() - begun
         return self.result
+
+    def interrupt(self) -> None:
+        """Ends the run; what was found so far is its result."""
+        self.result.interrupted = True
+        self._scope.cancel()
 
     def note(self, rule: str, seen: str, talk: Conversation) -> None:
         """A rule that does not hold, found before any flow."""
@@ -114,6 +128,8 @@ class Verification:
                 if self._options.first_only and self.result.failures:
                     return
         except _Enough as enough:
+            if isinstance(enough.__cause__, CannotVerify):
+                raise enough.__cause__ from None
             self.result.ended = str(enough)
 
     def _hunt_all(self, strategy: st.SearchStrategy[Flow], flows_most: int, seed: int) -> None:
@@ -169,15 +185,30 @@ class Verification:
             self._shrinks_left -= 1
             self.result.shrunk += 1
         talk = Conversation()
-        trio.from_thread.run(self._sent, flow, talk)
-        self._keep(flow, talk)
+        try:
+            trio.from_thread.run(self._sent, flow, talk)
+        finally:
+            self._keep(flow, talk)
         return talk.broken
 
     async def _sent(self, flow: Flow, talk: Conversation) -> None:
-        if trio.current_time() >= self._ends_at:
-            _end(f"the time limit of {self._options.time_limit_s:g} s")
-        await self._scene.play(flow, talk)
-        self._on_progress(self.result)
+        with trio.CancelScope(deadline=self._ends_at) as self._scope:
+            if self.result.interrupted:
+                self._scope.cancel()
+            await trio.lowlevel.checkpoint()
+            try:
+                await self._scene.play(flow, talk)
+            except CannotVerify as error:
+                raise _Enough from error
+            self._on_progress(self.result)
+        if self._scope.cancelled_caught:
+            with trio.move_on_after(LEAVING_S):
+                await self._scene.leave()
+            raise _Enough("an interruption" if self.result.interrupted else self._limit)
+
+    @property
+    def _limit(self) -> str:
+        return f"the time limit of {self._options.time_limit_s:g} s"
 
     def _keep(self, flow: Flow, talk: Conversation) -> None:
         """Remembers the shortest conversation of each broken rule.
@@ -193,10 +224,6 @@ class Verification:
                 known.flow, known.talk = flow, talk
 
 
-def _length(flow: Flow, talk: Conversation) -> tuple[int, int]:
-    """What is to be read of it, and then what it takes."""
-    return len(talk.exchanges), len(flow.steps)
-
-
-def _end(reason: str) -> NoReturn:
-    raise _Enough(reason)
+def _length(flow: Flow, talk: Conversation) -> tuple[int, int, int, str]:
+    """What is to be read of it, and then what it takes; of equals the plainest."""
+    return len(talk.exchanges), len(flow.steps), len(str(flow)), str(flow)

@@ -425,6 +425,11 @@ class WrongDestination:
         states = ("TxRunning", "StopTxRequested", *(("Ready",) if self.has("D16") else ()))
         return next((s for s in self.sessions.values() if s.number == number and s.state in states), None)
 
+    def only_running(self) -> Session | None:
+        """Whose end a stop without a number means (OCPP 1.6 errata 3.18)."""
+        found = [s for s in self.sessions.values() if s.state in ("TxRunning", "StopTxRequested")]
+        return found[0] if len(found) == 1 else None
+
     def metered(self, payload: dict[str, Any], after: list[Any]) -> dict[str, Any]:
         session = self.running(payload.get("transactionId", -1))
         if session is not None:
@@ -432,7 +437,8 @@ class WrongDestination:
         return {}
 
     def stopped(self, payload: dict[str, Any], after: list[Any]) -> dict[str, Any]:
-        session = self.running(payload["transactionId"])
+        number = payload["transactionId"]
+        session = self.running(number) or (self.only_running() if number <= 0 else None)
         if session is None or (session.state == "TxRunning" and self.has("D10")):
             return {}
         session.state = "TxFinished"

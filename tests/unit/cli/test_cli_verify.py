@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +106,14 @@ def test_a_partner_that_conforms_is_status_0_and_one_that_does_not_is_1(cli: Com
         ([*needed(), "--skip", "authorize", "--allow", "authorize"], "nothing is left that may be done"),
         ([*needed(), "--flows", "0"], "'--flows': Input should be greater than or equal to 1"),
         (needed(own_url="nowhere"), "'nowhere' is no address"),
+        (needed(own_url="https://127.0.0.1:2/"), "we listen at https: give --own-certificate"),
+        ([*needed(), "--json", "/nowhere/found.json"], "/nowhere/found.json cannot be written"),
+        ([*needed(), "--junit", "."], ". cannot be written"),
+        ([*needed(), "--wsdl", "."], "'--wsdl': file '.' is a directory"),
+        ([*needed(), "--tls-authorities", "node.py"], "--tls-authorities holds no certificate"),
+        ([*needed(), "--client-key", "node.py"], "--client-certificate is required"),
+        ([*needed(), "--own-certificate", "node.py", "--own-key", "node.py"], "--own-certificate cannot be used"),
+        ([*needed(), "--password-file", sys.executable], "holds no text: a secret is one line of UTF-8"),
         (needed(), "cannot be reached"),
     ),
 )
