@@ -9,16 +9,18 @@ import msgspec
 from lxml import etree
 
 from protocols.mobieurope.envelope import writable
-from protocols.verify.options import Options
 from protocols.verify.rules import RULES, Rule
 from protocols.verify.verification import Failure, Result
 
 
-def rules_of(options: Options) -> tuple[list[Rule], list[Rule]]:
-    """The rules for a partner of this role: those that are tried, and those for which something is not given."""
+def rules_of(result: Result) -> tuple[list[Rule], list[Rule]]:
+    """The rules for a partner of this role: those that were tried, and those for which something was not given, or no
+    flow of their kind played.
+    """
+    options = result.options
     mine = [rule for rule in RULES if rule.role in ("both", options.role)]
     given = {"": True, "station": options.station is not None, "app": options.app is not None}
-    given |= {kind: kind in options.kinds for kind in ("malformed", "hostile")}
+    given |= {kind: kind in result.kinds for kind in ("malformed", "hostile")}
     return [rule for rule in mine if given[rule.needs]], [rule for rule in mine if not given[rule.needs]]
 
 
@@ -32,7 +34,7 @@ def headline(result: Result) -> str:
 def as_text(result: Result) -> str:
     """All of it, with the shortest conversation of each failure."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.kinds.items()))
-    tried, untried = rules_of(result.options)
+    tried, untried = rules_of(result)
     lines = [
         headline(result),
         f"{result.flows} flows ({kinds}), {result.shrunk} more to shorten failures, {result.requests} requests in "
@@ -61,7 +63,7 @@ def _failure_lines(failure: Failure) -> Iterator[str]:
 def as_json(result: Result) -> bytes:
     """The same as one JSON object."""
     options = result.options
-    tried, untried = rules_of(options)
+    tried, untried = rules_of(result)
     content: dict[str, Any] = {
         "conforming": result.conforming,
         "partner": options.partner_pms,
@@ -96,7 +98,7 @@ def _as_object(failure: Failure) -> dict[str, Any]:
 
 def as_junit(result: Result) -> bytes:
     """JUnit XML with a test case for each rule, as most servers of continuous integration show it."""
-    tried, untried = rules_of(result.options)
+    tried, untried = rules_of(result)
     counts = {
         "tests": len(tried) + len(untried),
         "failures": len(result.failures),

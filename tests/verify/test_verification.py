@@ -267,6 +267,13 @@ async def test_what_was_not_given_is_told_as_not_tried():
     assert {each.get("message") for each in skipped} == {"needs station", "needs malformed", "needs hostile"}
 
 
+async def test_what_no_flow_came_to_is_told_as_not_tried():
+    result = await of("none", flows=6)
+    assert result.conforming and set(result.kinds) == {"happy"}
+    told = msgspec.json.decode(as_json(result))["rules"]
+    assert told["doctype-refused"] == told["stranger-refused"] == "not tried" and told["grants"] == "held"
+
+
 # -- the WSDL ----------------------------------------------------------------------------------------------------------
 
 
