@@ -113,6 +113,8 @@ def as_junit(result: Result) -> bytes:
         if rule in untried:
             etree.SubElement(case, "skipped", message=f"needs {rule.needs}")
         elif (failure := result.failures.get(rule.id)) is not None:
-            told = etree.SubElement(case, "failure", message=writable(f"{rule.sentence} {failure.seen}"))
+            told = etree.SubElement(
+                case, "failure", type=rule.source, message=writable(f"{rule.sentence} {failure.seen}")
+            )
             told.text = writable("\n".join(_failure_lines(failure)))
     return etree.tostring(suite, encoding="utf-8", xml_declaration=True, pretty_print=True)

@@ -26,6 +26,7 @@ from protocols.verify.station import Line, open_station
 from protocols.verify.verification import Progress, Result, Scene, Verification
 from protocols.verify.wsdl import differences
 from statecharts.bounds import Watermarks
+from statecharts.limits import PEER_ANSWER
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import StationPlan
 
@@ -77,18 +78,31 @@ async def _compare_wsdl(verification: Verification, options: Options, contract: 
     talk, wsdl = Conversation(), options.wsdl
     if wsdl is None:
         url = f"{options.url}?wsdl"
-        async with httpx.AsyncClient(verify=options.tls or True, timeout=options.patience_s, trust_env=False) as client:
-            try:
-                answer = await client.get(url, auth=(options.username, options.password))
-            except httpx.HTTPError as error:
-                raise CannotVerify(f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
-        talk.say("we: the WSDL", f"GET {url}", f"HTTP {answer.status_code}")
-        if answer.status_code != 200:
-            verification.note("wsdl-served", f"?wsdl is answered HTTP {answer.status_code}", talk)
+        status, wsdl = await _fetched(url, options)
+        talk.say("we: the WSDL", f"GET {url}", f"HTTP {status}")
+        if status != 200:
+            verification.note("wsdl-served", f"?wsdl is answered HTTP {status}", talk)
             return
-        wsdl = answer.content
     for difference in differences(wsdl, contract)[:1]:
         verification.note("wsdl-served", difference, talk)
+
+
+async def _fetched(url: str, options: Options) -> tuple[int, bytes]:
+    """The status and what came with it, no more of it than any answer of a partner may have. Raises `CannotVerify`."""
+    content = bytearray()
+    client = httpx.AsyncClient(verify=options.tls or True, timeout=None, trust_env=False)
+    try:
+        with trio.fail_after(options.patience_s):
+            async with client, client.stream("GET", url, auth=(options.username, options.password)) as answer:
+                async for part in answer.aiter_bytes():
+                    content += part
+                    if len(content) > PEER_ANSWER.limit:
+                        break
+    except trio.TooSlowError as error:
+        raise CannotVerify(f"{url} is not answered within {options.patience_s:g} s") from error
+    except httpx.HTTPError as error:
+        raise CannotVerify(f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
+    return answer.status_code, bytes(content[: PEER_ANSWER.limit])
 
 
 async def _destination_scene(stack: AsyncExitStack, partner: Partner, reception: Reception, world: World) -> Scene:

@@ -230,7 +230,18 @@ async def lies_of(journal: Journal, truth: Truth) -> list[str]:
             lies.append(f"{name}: {error!r}")
         else:
             lies += [f"{name}: {each!r}" for each in untrue(found, truth.answers[name])]
+            if name.startswith(("load ", "history ")) and has_gap(found):
+                lies.append(f"{name}: facts are left out before {found[-1]!r}")
     return lies
+
+
+def has_gap(stream: tuple[Any, ...]) -> bool:
+    """Whether a fact is missing that others follow: a state made of these would be another one. An end that is missing
+    is the prefix that a cut leaves.
+    """
+    begin = stream[0].seq if stream and isinstance(stream[0], Snapshot) else 0
+    numbers = [each.seq for each in stream if not isinstance(each, Snapshot)]
+    return numbers != list(range(begin + 1, begin + 1 + len(numbers)))
 
 
 def untrue(found: Any, true: Any) -> list[Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -90,6 +92,30 @@ async def test_a_partner_that_does_not_know_us_is_asked_once():
             await run(at_destination(peer, own, password="another one"))
     assert raised.group_contains(CannotVerify, match=r"does not let us in: HTTP 401", depth=None)
     assert asked_of_it == ["GET", "POST"], "the WSDL, and one request"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    (
+        (b"", "is not answered within 0.3 s"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "is not answered within 0.3 s"),
+        (b"hello\r\n\r\n", "cannot be reached: .+"),
+    ),
+)
+async def test_a_wsdl_that_does_not_come_is_said_so_and_waited_for_no_longer_than_agreed(answer, said):
+    async def reply(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(answer)
+        with suppress(trio.BrokenResourceError):
+            await stream.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, reply, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        with pytest.raises(BaseExceptionGroup) as raised:
+            await run(asked(f"http://127.0.0.1:{port}/", own_url=own_address(), patience_s=0.3))
+        nursery.cancel_scope.cancel()
+    assert raised.group_contains(CannotVerify, match=said)
 
 
 async def test_users_of_one_verification_are_not_those_of_another():

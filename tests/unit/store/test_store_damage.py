@@ -9,10 +9,10 @@ import pytest
 
 from actors.head import Head, HeadFile
 from actors.journal import open_journal
-from actors.records import StreamCorrupt
-from tests.contracts.samples import StoppedClock, append
+from actors.records import Fact, Snapshot, StreamCorrupt
+from tests.contracts.samples import NOON, StoppedClock, append
 from tests.support.cuts import cuts_of_file, cuts_of_log, garbage_after_file, garbage_after_log
-from tests.support.damage import Outcome, flips, flips_in_head, flips_in_log
+from tests.support.damage import Outcome, flips, flips_in_head, flips_in_log, has_gap, untrue
 from tests.support.long import of_length
 
 STREAMS = 12
@@ -30,6 +30,20 @@ async def filled(folder: Path) -> None:
     async with opening(folder) as journal:
         for number in range(STREAMS):
             await journal.append(append(f"source/{number}", 0, "a" * 40, "b" * 40))
+
+
+def test_a_loss_is_told_from_a_lie():
+    one, two, three = (facts := [_fact(seq) for seq in (1, 2, 3)])
+    newest = Snapshot(seq=1, form="any", data=b"")
+    for sound in ((), (one,), (one, two), (newest, two, three), (newest,)):
+        assert not has_gap(sound) and untrue(sound, (newest, *facts)) == []
+    for wrong in ((two,), (one, three), (two, one), (newest, three)):
+        assert has_gap(wrong)
+    assert untrue((one, _fact(2, b"altered")), (one, two)) == [_fact(2, b"altered")]
+
+
+def _fact(seq: int, data: bytes = b"") -> Fact:
+    return Fact(position=seq, stream="s", seq=seq, type="t", from_state="", to_state="", at=NOON, data=data)
 
 
 @pytest.mark.timeout(of_length(120, 1_200))
