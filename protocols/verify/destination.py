@@ -252,6 +252,12 @@ class Life:
         if not await self.scene.reception.until(reached, options.patience_s):
             self.astray = True
             self.talk.find("reaches-station", f"the {kind} was taken, and {options.service} was not asked to {kind}")
+        # A driver is slower than a partner: who unplugs before the refusal is noted has stopped the charge after all
+        await self.scene.reception.until(self._failures_told, options.patience_s)
+
+    def _failures_told(self) -> bool:
+        told = {each.request_identifier for each in self.scene.reception.heard if isinstance(each, NotifyRequestResult)}
+        return all(each.request_identifier in told for each in self.data.requests if each.notified is False)
 
     async def _await_result(self, kind: str) -> None:
         """Without a station, what we are told is all that we know of the charge."""

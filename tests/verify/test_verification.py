@@ -26,7 +26,7 @@ from protocols.verify.options import KINDS, AppAccess, CannotVerify, Options, Ro
 from protocols.verify.partner import Pace, Partner
 from protocols.verify.report import as_json, as_junit, as_text
 from protocols.verify.rules import RULES
-from protocols.verify.steps import Authorize, Flow, Start, StationDoes, Stop
+from protocols.verify.steps import Authorize, Flow, Start, StationAnswers, StationDoes, Stop
 from protocols.verify.verification import Result
 from protocols.verify.wsdl import differences
 from statecharts.vocabulary import GetLocalServiceStatus
@@ -236,6 +236,23 @@ async def test_the_end_of_a_charge_that_there_never_was_is_not_that_of_one_that_
     crossed = {"crossed": just(Flow(kind="crossed", steps=steps))}
     with patch("protocols.verify.verification.flows", lambda _: crossed):
         result = await of("none")
+    assert result.flows == 1 and result.conforming, as_text(result)
+
+
+async def test_a_partner_may_take_its_time_to_note_what_its_station_refused():
+    steps = (Authorize(), Start(), StationAnswers(stop="reject"), Stop())
+    refused = {"refused": just(Flow(kind="refused", steps=steps))}
+    own = own_address()
+    async with open_destination(own) as peer:
+        call = peer.call
+
+        async def slow(*asked: Any) -> str:
+            status = await call(*asked)
+            await trio.sleep(0.05)
+            return status
+
+        with patch.object(peer, "call", slow), patch("protocols.verify.verification.flows", lambda _: refused):
+            result = await run(at_destination(peer, own, patience_s=5.0))
     assert result.flows == 1 and result.conforming, as_text(result)
 
 
