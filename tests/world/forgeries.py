@@ -178,6 +178,14 @@ def progress_beyond(world: World) -> None:
     world.swap(sent.request, msgspec.structs.replace(sent.request, body=body))
 
 
+def misread(world: World) -> None:
+    """A journal knows another reading than its samples show."""
+    row = world.one(row for row in world.commits("MeterRead") if "meter_wh" in msgspec.json.decode(row.data))
+    fact = msgspec.json.decode(row.data)
+    data = msgspec.json.encode({**fact, "meter_wh": fact["meter_wh"] - 1}).decode()
+    world.swap(row, msgspec.structs.replace(row, data=data))
+
+
 def charge_nowhere(world: World) -> None:
     """A charge that was reported and acknowledged stands in no transaction and in no list."""
     charge = world.one(world.charges())
@@ -259,7 +267,7 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I2": (record_doubled, end_changed, charge_counted_twice, second_number, remote_start_twice, key_made_two),
         "I3": (second_active, never_closed),
         "I4": (stuck, not_drained),
-        "I5": (one_wh_more, one_wh_less_metered, charge_nowhere, progress_beyond),
+        "I5": (one_wh_more, one_wh_less_metered, misread, charge_nowhere, progress_beyond),
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (
             forged_and_done, asked_by_another, remote_start_unasked, blocked_and_served, blocked_partner_served,

@@ -1,23 +1,28 @@
 """I5: energy is conserved, in whole watt-hours.
 
 What a station metered and was told is known stands in a transaction exactly, or in the operator's list of orphans; an
-estimate is marked as one and never more than was metered. A charge record says at its Source what it said at its
+estimate is marked as one and never more than was metered. A reading is what the samples say that it was made of. A
+charge record says at its Source what it said at its
 Destination and on the wire, and bills nothing that no station metered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 
-from tests.world.checker.evidence import Charge, Evidence
+from tests.world.checker.evidence import Charge, Evidence, Fact
 from tests.world.checker.verdict import Finding, Notes
 from tests.world.checker.wire import moment
 
 UNMETERED = {"energy-unknown", "energy-backwards"}
 """Flags of a charge whose readings make no energy: its record says none."""
+
+REGISTER = "Energy.Active.Import.Register"
+WH = {"Wh": 1, "kWh": 1_000}
 
 
 class Sums(msgspec.Struct):
@@ -39,6 +44,7 @@ def check(evidence: Evidence) -> Finding:
     for (source, cdr_id), rows in evidence.cdrs.items():
         for _, record in rows:
             _record(evidence, notes, sums, source, cdr_id, record)
+    _readings(evidence, notes)
     _progress(evidence, notes)
     notes.count("Wh unexplained", sums.unexplained, sums.metered)
     notes.count("Wh in estimates and corrections", sums.estimated, sums.metered)
@@ -173,6 +179,24 @@ def _metered(charge: Charge) -> int:
 
 def _flags(evidence: Evidence, destination: str, name: str) -> set[str]:
     return set(evidence.views.get((destination, f"destination/{name}"), {}).get("flags", ()))
+
+
+def _readings(evidence: Evidence, notes: Notes) -> None:
+    """A row that holds samples knows what the newest register among them showed, to the watt-hour."""
+    rows = (each for node in evidence.nodes for each in evidence.committed[node] if each.sight.type == "MeterRead")
+    for placed in rows:
+        fact = evidence.fact(placed)
+        newest = max(_registers(fact), default=None)
+        if newest is not None and fact.get("meter_wh") != newest[1]:
+            notes.object(f"a meter that shows {newest[1]} Wh is read as {fact.get('meter_wh')} Wh", placed.sight)
+
+
+def _registers(fact: Fact) -> Iterator[tuple[Any, Fraction]]:
+    """When the whole outlet's energy register was read, and what it showed."""
+    for sample in fact.get("samples", ()):
+        is_total = sample.get("measurand", REGISTER) == REGISTER and not sample.get("phase")
+        if is_total and sample.get("unit", "Wh") in WH:
+            yield moment(sample["timestamp"]), Fraction(sample["value"]) * WH[sample.get("unit", "Wh")]
 
 
 def _progress(evidence: Evidence, notes: Notes) -> None:
