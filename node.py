@@ -149,21 +149,23 @@ class Node:
         """
         from actors.answers import open_answers
         from actors.insight import Insight
+        from actors.node_clock import NodeClock
         from actors.population import revive
         from actors.retention import Retention, RetentionSettings
 
+        clock = NodeClock(self.edges.clock)
         async with (
-            self.edges.open_journal(clock=self.edges.clock, meters=self.meters) as journal,
+            self.edges.open_journal(clock=clock, meters=self.meters) as journal,
             self._clients() as (destinations, sources),
             trio.open_nursery() as actors,
         ):
-            context = self.context = self._context(actors, journal, destinations, sources)
+            context = self.context = self._context(actors, clock, journal, destinations, sources)
             await revive(context)
             kept_days = RetentionSettings(**self.config.retention.model_dump())
-            actors.start_soon(Retention(journal.store, self.edges.clock, kept_days).run)
-            kept_s = self.config.http.answers_kept_s
+            actors.start_soon(Retention(journal.store, clock, kept_days).run)
+            kept_s, marks = self.config.http.answers_kept_s, self.watermarks
             async with (
-                open_answers(journal.store, kept_s=kept_s, watermarks=self.watermarks) as answers,
+                open_answers(journal.store, kept_s=kept_s, watermarks=marks) as answers,
                 trio.open_nursery() as servers,
             ):
                 insight = Insight(context, self.draining)
@@ -183,8 +185,7 @@ class Node:
 
         async with AsyncExitStack() as stack:
             made: list[dict[str, PeerClient]] = []
-            roles = ((self.config.destinations, self.destinations), (self.config.sources, self.sources))
-            for rows, peers in roles:
+            for rows, peers in ((self.config.destinations, self.destinations), (self.config.sources, self.sources)):
                 clients: dict[str, PeerClient] = {}
                 for row, entry in zip(rows, peers.entries, strict=True):
                     client = MobiEuropeClient(
@@ -201,19 +202,18 @@ class Node:
                 made.append(clients)
             yield made[0], made[1]
 
-    def _context(self, nursery: trio.Nursery, journal: Any, destinations: Any, sources: Any) -> Context:
+    def _context(self, nursery: trio.Nursery, clock: Any, journal: Any, destinations: Any, sources: Any) -> Context:
         from actors.context import Context
         from actors.population import populate
         from actors.quarantine import Quarantine
         from actors.system import System
 
-        system = System(nursery, self.edges.clock, Quarantine(journal.store), self.watermarks)
         context = Context(
             settings=self._settings(),
-            clock=self.edges.clock,
+            clock=clock,
             ids=self.edges.ids,
             journal=journal,
-            system=system,
+            system=System(nursery, clock, Quarantine(journal.store), self.watermarks),
             identity=self.users,
             places=self._places(),
             destinations=destinations,

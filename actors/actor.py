@@ -163,7 +163,7 @@ class Actor:
                 await trio.lowlevel.checkpoint()
                 await self._take()
             else:
-                # Waiting is by another clock than the deadline: it is due when the wall clock says so, not before.
+                # Trio's clock may tick a little faster than ours: it is due when ours says so, not before.
                 rest_s = rest_after_s if self.may_rest() else math.inf
                 if await self._arrival(min(due_s, rest_s)):
                     await self._take()

@@ -15,7 +15,7 @@ from actors.head import Head
 from actors.records import DeliveryStatus, Fact, History, Snapshot, StreamCorrupt
 from actors.rows import AnyRow, checked, damaged, fact_of, intact, raw
 from actors.store import DRIVER_ERRORS, cause, is_damage
-from statecharts.limits import DAMAGE_SHOWN, ROWS_READ
+from statecharts.limits import DAMAGE_SHOWN, NEWEST_TRIED, ROWS_READ
 
 _DATABASE = "(database)"
 _STATUSES = frozenset(status.value for status in DeliveryStatus)
@@ -40,6 +40,8 @@ _TIPS = union_all(
         tables.archive.c.stream == bindparam("of"), tables.archive.c.last_seq == bindparam("at")
     ),
 )
+
+_NEWEST = select(*raw(tables.journal)).order_by(tables.journal.c.position.desc()).limit(NEWEST_TRIED.limit)
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +130,17 @@ def end(connection: Connection) -> Head:
     query = select(facts.position, facts.checksum).order_by(facts.position.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return Head(*row) if row and isinstance(row.checksum, bytes) else Head(0, b"")
+
+
+def newest(connection: Connection) -> Fact | None:
+    """The newest fact that is proven, among the last few. Raises StreamCorrupt where none can be read."""
+    with _malformed_is_corrupt(_DATABASE):
+        for row in connection.execute(_NEWEST).mappings().all():
+            number = row["seq"] if isinstance(row["seq"], int) else 0
+            previous = connection.scalar(_TIPS, {"of": row["stream"], "at": number - 1}) or b""
+            if intact(tables.journal, row, previous):
+                return fact_of(row)
+        return None
 
 
 class Chain:

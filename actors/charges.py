@@ -80,7 +80,7 @@ class Charges:
         return data if data is not None and data.station == self._station.identity else None
 
     async def _check_card(self, id_tag: str) -> IdTagInfo:
-        verdict = await self._context.identity.check_id_tag(id_tag, self._station.clock.now())
+        verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.wall())
         if verdict.allowed:
             return IdTagInfo(status=IdTagStatus.ACCEPTED)
         if verdict.expired:
@@ -91,7 +91,7 @@ class Charges:
 
     async def start(self, start: StartTransaction) -> ReportAnswer:
         """The number and the verdict for a StartTransaction, the same ones for the same start."""
-        known = self._station.data.same_start(start, self._station.clock.now())
+        known = self._station.data.same_start(start, self._context.clock.wall())
         charge = known or await self._open(start)
         info = charge.id_tag_info or await self._judge(charge)
         return StartAnswer(transaction_id=charge.number, id_tag_info=info)
@@ -150,7 +150,7 @@ class Charges:
         now = self._station.clock.now()
         held = self._station.holds.get(start.connector_id)
         other = held is not None and held.id_tag.casefold() != start.id_tag.casefold()
-        if held is not None and other and not is_older(start, held.at - CLOCKS_DIFFER):
+        if held is not None and other and not is_older(start, self._context.clock.shown(held.at) - CLOCKS_DIFFER):
             await self._ask(held.transaction, ConnectorTaken(at=now, number=number))
             self._station.release(held.transaction)
         earlier = self._station.data.open_on(start.connector_id)
@@ -243,7 +243,8 @@ class Charges:
         if newest is not None:
             at, meter_wh = newest[0].timestamp, newest[1]
         else:
-            at, meter_wh = max((sample.timestamp for sample in values.samples), default=now), None
+            wall = self._context.clock.wall()
+            at, meter_wh = max((sample.timestamp for sample in values.samples), default=wall), None
         book = self._station.data
         unnumbered = number is None or number <= 0
         charge = book.charge_at(values.connector_id, at) if unnumbered else book.charges.get(number or 0)

@@ -10,13 +10,15 @@ from actors.changes import Changes
 from actors.journal import Journal
 from actors.ledger import Ledger
 from actors.names import Names
+from actors.node_clock import NodeClock
 from actors.numbers import Numbers
 from actors.outbox import Outbox
 from actors.system import System
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
-from statecharts.ports import Clock, IdentityService, Ids, PeerClient
+from statecharts.ports import IdentityService, Ids, PeerClient, TransactionView
 from statecharts.source_events import SourceDeadlines
+from statecharts.views import by_wall_clock
 from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
 
 
@@ -57,7 +59,7 @@ class Context:
     """Handed to every actor and role. `places` are our local services, `clients` speak to the peers."""
 
     settings: NodeSettings
-    clock: Clock
+    clock: NodeClock
     ids: Ids
     journal: Journal
     system: System
@@ -74,12 +76,16 @@ class Context:
     def __post_init__(self) -> None:
         store = self.journal.store
         self.names = Names(self.journal, self.watermarks)
-        self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store), Numbers(store)
+        self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store, self.shown), Numbers(store)
 
     @property
     def watermarks(self) -> Watermarks:
         """The node's."""
         return self.system.watermarks
+
+    def shown(self, view: TransactionView) -> TransactionView:
+        """The view for the eyes of people and apps, whose clocks show what the machine's does."""
+        return by_wall_clock(view, self.clock.ahead)
 
     def station_place(self, identity: str) -> Place:
         """Where this station is. One that is configured no more has no connectors: its charges come to their end."""

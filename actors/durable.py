@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -41,6 +42,20 @@ class Histories(Protocol):
     """The journal, as far as loading an actor needs it."""
 
     async def history(self, stream: str, form: str | None) -> History: ...
+
+
+class _Ahead(msgspec.Struct):
+    """What every event says of the machine's clock."""
+
+    ahead_s: float = 0
+
+
+def times_of(fact: Fact) -> tuple[datetime, float]:
+    """The node time of a fact, and how far the machine's clock was ahead of it; 0 in one that cannot be read."""
+    try:
+        return fact.at, msgspec.json.decode(fact.data, type=_Ahead).ahead_s
+    except msgspec.DecodeError:
+        return fact.at, 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -56,7 +57,7 @@ async def open_journal(
     try:
         await store.migrate()
         with _head_file(store, head) as head_file:
-            newest = await store.write(_notice_loss, store, head_file)
+            newest = await store.write(_notice_loss, store, head_file, clock.now())
             if head_file and newest.position:
                 head_file.write(newest)  # a crash may have left it behind, at a fact that can be archived some day
             journal = Journal(store, Committer(store, head_file, meters.watermarks), meters)
@@ -199,6 +200,17 @@ class Journal:
         """The stream that has this alias, if one has. Raises StreamCorrupt if the alias was altered."""
         return await self.store.read(_find, scope, name)
 
+    async def newest(self) -> Fact | None:
+        """The newest fact of all streams that is as it was written, None where there is none.
+
+        What was altered is for `check`, and for whoever loads that stream.
+        """
+        try:
+            return await self.store.read(audit.newest)
+        except StreamCorrupt as error:
+            log.error("journal.newest_unknown", reason=str(error))
+            return None
+
     async def live_streams(self, role: str) -> tuple[str, ...]:
         """The streams of all transactions of a role (source, destination, local) that are not final, oldest first."""
         return await self.store.read(_live_streams, role)
@@ -261,11 +273,11 @@ def _streams_in(connection: Connection, state: str) -> tuple[str, ...]:
     return tuple(connection.scalars(query))
 
 
-def _notice_loss(connection: Connection, store: Store, head_file: HeadRecord | None) -> Head:
+def _notice_loss(connection: Connection, store: Store, head_file: HeadRecord | None, now: datetime) -> Head:
     """Records for ever that the end of the journal is gone; what comes next would otherwise hide it. Where it ends."""
     head = head_file.read() if head_file else None
     reason = audit.missing_end(connection, head) if head and head.position else None
     if head and reason:
         log.error("journal.cut_off", store=repr(store), reason=reason)
-        connection.execute(insert(tables.losses), loss_row(head.position, store.clock.now(), reason))
+        connection.execute(insert(tables.losses), loss_row(head.position, now, reason))
     return audit.end(connection)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from operator import attrgetter, itemgetter
+from collections.abc import Callable, Collection
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, func, or_, select, tuple_
@@ -30,11 +30,11 @@ _NEWEST_FIRST = _VIEWS.created_at.desc(), _VIEWS.stream.desc()
 
 class Ledger:
     """Reads what the appends have written. Raises StoreUnavailable when the database is, StreamCorrupt for an altered
-    row: none is ever shown, none is ever silently left out.
+    row: none is ever shown, none is ever silently left out. `shown` makes of a view what its readers are to see.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, shown: Callable[[TransactionView], TransactionView] = lambda view: view) -> None:
+        self._store, self._shown = store, shown
 
     # -- transactions --------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ class Ledger:
         if cursor is not None:
             query = query.where(tuple_(_VIEWS.created_at, _VIEWS.stream) < place_of(cursor, "transactions", int, str))
         found = await self._store.read(_rows, query.order_by(*_NEWEST_FIRST).limit(limit + 1))
-        return page_of(found, limit, _transaction_cursor, itemgetter(1))
+        return page_of(found, limit, _transaction_cursor, lambda row: self._shown(row[1]))
 
     async def transaction(self, stream: str) -> TransactionView | None:
         """The transaction with this stream ("source/1A2B")."""
@@ -94,7 +94,8 @@ class Ledger:
             query = query.where(func.coalesce(_VIEWS.role, "") == role)
         if stream is not None:
             query = query.where(_VIEWS.stream == stream)
-        return await self._store.read(_changes, query.order_by(_VIEWS.position, _VIEWS.stream).limit(limit))
+        found = await self._store.read(_changes, query.order_by(_VIEWS.position, _VIEWS.stream).limit(limit))
+        return tuple(Change(position=position, transaction=self._shown(view)) for position, view in found)
 
     async def newest_position(self) -> int:
         """The place in the journal of the newest change of any transaction; 0 before the first."""
@@ -157,7 +158,7 @@ class Ledger:
         return await self._store.read(_idle_meters, query.order_by(tables.meter_values.c.id.desc()).limit(limit))
 
     async def _views(self, query: Query) -> tuple[TransactionView, ...]:
-        return tuple(view for _, view in await self._store.read(_rows, query))
+        return tuple(self._shown(view) for _, view in await self._store.read(_rows, query))
 
     async def _entries(self, query: Query) -> tuple[LedgerEntry, ...]:
         return await self._store.read(_ledger_entries, query)
@@ -224,11 +225,9 @@ def _rows(connection: Connection, query: Query) -> list[tuple[str, TransactionVi
     return [(row["stream"], document_of(tables.transactions, row, TransactionView)) for row in rows]
 
 
-def _changes(connection: Connection, query: Query) -> tuple[Change, ...]:
-    return tuple(
-        Change(position=row["position"], transaction=document_of(tables.transactions, row, TransactionView))
-        for row in connection.execute(query).mappings()
-    )
+def _changes(connection: Connection, query: Query) -> list[tuple[int, TransactionView]]:
+    rows = connection.execute(query).mappings()
+    return [(row["position"], document_of(tables.transactions, row, TransactionView)) for row in rows]
 
 
 def _ledger_entries(connection: Connection, query: Query) -> tuple[LedgerEntry, ...]:

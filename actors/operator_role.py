@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -138,7 +139,7 @@ class OperatorRole:
         place = self._place(identity)
         if not 1 <= connector_id <= place.connectors:
             raise refused(400, "unknown-connector", f"{identity} has connectors 1 to {place.connectors}")
-        verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.now())
+        verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.wall())
         if not verdict.allowed:
             raise refused(409, "invalid-id-tag", verdict.refusal_message or "this idTag may not charge here")
         look: StationLook = await self._context.system.ask(f"station/{identity}", Look())
@@ -200,7 +201,8 @@ class OperatorRole:
     ) -> Page[DeliveryView]:
         await self._peer_view(pms_identifier)
         page = await self._context.outbox.parked(pms_identifier, cursor=cursor, limit=limit)
-        return Page(items=tuple(_delivery_shown(each) for each in page.items), next_cursor=page.next_cursor)
+        shown = (_delivery_shown(each, self._context.clock.shown(each.created_at)) for each in page.items)
+        return Page(items=tuple(shown), next_cursor=page.next_cursor)
 
     async def replay(self, pms_identifier: str, delivery_id: int) -> None:
         await self._peer_view(pms_identifier)
@@ -231,7 +233,7 @@ class OperatorRole:
     def _case_view(self, case: Case) -> QuarantineView:
         return QuarantineView(
             actor=case.actor,
-            at=case.at,
+            at=self._context.clock.shown(case.at),
             error=case.error,
             at_work=case.actor not in self._context.system.quarantined,
             message_type=case.message_type or None,
@@ -268,14 +270,14 @@ def _case_key(case: Case) -> tuple[int, str]:
     return micros(case.at), case.actor
 
 
-def _delivery_shown(delivery: Delivery) -> DeliveryView:
+def _delivery_shown(delivery: Delivery, created_at: datetime) -> DeliveryView:
     # There is nothing to read of one that was altered on the disk.
     message: Any = msgspec.json.decode(delivery.body, type=Parcel).message if delivery.body else {}
     return DeliveryView(
         id=delivery.id,
         operation=delivery.operation,
         transaction=delivery.transaction,
-        created_at=delivery.created_at,
+        created_at=created_at,
         attempts=delivery.attempts,
         error=delivery.last_error,
         message=msgspec.to_builtins(message),

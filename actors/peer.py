@@ -123,7 +123,7 @@ class PeerActor(Actor):
         return None
 
     async def _step(self, event: Event) -> Peer:
-        decision = CHART.step(self.data, event)
+        decision = CHART.step(self.data, self.context.clock.stamped(event))
         if decision.refusal is not None:
             raise Refused(decision.refusal)
         if decision.fact is not None and self._is_worth_keeping(decision):

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from actors.context import Context
+from actors.durable import times_of
 from actors.peer import PeerActor
 from actors.station import StationActor
 from actors.transaction import KINDS, TransactionActor
@@ -37,12 +38,15 @@ def _note_limits(context: Context) -> None:
 
 
 async def revive(context: Context) -> None:
-    """Wakes whatever was under way when the node stopped: its deadlines and deliveries go on.
+    """Wakes whatever was under way when the node stopped: its time, deadlines and deliveries go on.
 
     Returns once nothing can be served wrongly any more: connectors that are held for a start must be known before
     another one asks for them. All others are woken in the background, a bounded number at a time; a message for one
     that has not been woken yet simply wakes it.
     """
+    newest = await context.journal.newest()
+    if newest is not None:
+        context.clock.resume(*times_of(newest))
     await context.system.recall()
     await context.system.wake(await context.journal.streams_in(HOLDING))
     context.system.spawn(_revive_the_rest, context)

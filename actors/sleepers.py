@@ -9,9 +9,6 @@ import trio
 
 from statecharts.ports import Clock
 
-CLOCK_LOOK_S = 600.0
-"""The wall clock may be set while a deadline is waited for by another one: it is looked at this often."""
-
 
 class Sleepers:
     """Keys by deadline. One that was woken meanwhile stays in the heap as a husk until it is due or husks prevail."""
@@ -44,10 +41,10 @@ class Sleepers:
         return self._until.pop(key, None) is not None
 
     async def until_due(self) -> None:
-        """Returns once a deadline has passed by the wall clock, whatever other clocks say."""
+        """Returns once a deadline has passed by the clock, which may tick a little otherwise than trio's."""
         while (wait_s := self._seconds_to_first()) > 0:
             self._earlier = trio.Event()
-            with trio.move_on_after(min(wait_s, CLOCK_LOOK_S)):
+            with trio.move_on_after(wait_s):
                 await self._earlier.wait()
 
     def due(self) -> str | None:

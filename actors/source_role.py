@@ -211,7 +211,7 @@ class SourceRole:
         """Whether this user may charge at this operator now: a partner of ours, not blocked, the user in order."""
         self._client(destination)
         await refuse_blocked(self._context, destination)
-        now = self._context.clock.now()
+        now = self._context.clock.wall()
         verdict = await self._context.identity.check_user(user_identifier, destination, now)
         if not verdict.allowed:
             raise refused(403, "invalid-user", verdict.refusal_message or "Invalid userIdentifier")

@@ -166,7 +166,7 @@ class StationActor(Actor):
     ) -> None:
         """Makes these events durable in the station's stream, and then true. Raises `Refused` (503) if it cannot."""
         after, facts = self.data, []
-        for event in events:
+        for event in map(self.context.clock.stamped, events):
             before, after = after, station.apply(after, event)
             facts.append(fact_of(event, station.region_state(before, event), station.region_state(after, event)))
         append = Append(
@@ -188,13 +188,13 @@ class StationActor(Actor):
     def orphan(self, report: StationReport) -> Orphan:
         """A report that belongs to nothing we know, as the operator finds it."""
         kind, body = type(report).__name__, msgspec.json.encode(report)
-        return Orphan(station=self.identity, kind=kind, at=self.clock.now(), body=body)
+        return Orphan(station=self.identity, kind=kind, at=self.context.clock.wall(), body=body)
 
     # -- connection ----------------------------------------------------------------------------------------------------
 
     async def _came(self, connection: StationConnection) -> None:
         older, self.connection = self.connection, connection
-        self.last_seen_at = self.clock.now()
+        self.last_seen_at = self.context.clock.wall()
         if older is not None and older is not connection:
             older.close(*NEWEST_WINS)
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
@@ -254,10 +254,10 @@ class StationActor(Actor):
         if connection is not self.connection:
             return None
         if isinstance(report, Heartbeat):
-            self.last_seen_at = self.clock.now()
+            self.last_seen_at = self.context.clock.wall()
             return HeartbeatAnswer(current_time=self.last_seen_at)
         if isinstance(report, MeterValues) and self.in_hand is None and not self.waiting:
-            self.last_seen_at = self.clock.now()
+            self.last_seen_at = self.context.clock.wall()
             return self.charges.hand_on(report)
         return None
 
@@ -295,10 +295,10 @@ class StationActor(Actor):
     # -- reports -------------------------------------------------------------------------------------------------------
 
     async def _reported(self, report: StationReport) -> ReportAnswer:
-        now = self.last_seen_at = self.clock.now()
+        now, self.last_seen_at = self.clock.now(), self.context.clock.wall()
         match report:
             case Heartbeat():
-                return HeartbeatAnswer(current_time=now)
+                return HeartbeatAnswer(current_time=self.last_seen_at)
             case BootNotification():
                 return await self._booted(report, now)
             case StatusNotification():
@@ -319,7 +319,8 @@ class StationActor(Actor):
         await self.record(Booted(at=now, boot=boot, status=status))
         for charge in [charge for charge in self.data.charges.values() if charge.open]:
             await self.charges.tell(charge, StationDoubted(at=now, reason="the station booted"))
-        return BootAnswer(status=status, current_time=now, interval_s=self.context.settings.heartbeat_interval_s)
+        interval_s = self.context.settings.heartbeat_interval_s
+        return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=interval_s)
 
     async def _status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
         self._unkept.pop(said.connector_id, None)

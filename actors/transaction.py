@@ -199,7 +199,7 @@ class TransactionActor(Actor, Generic[D]):
         """The transaction as people see it. Raises `Refused` (404) for one that has not begun."""
         if not self.seq:
             raise refused(404, "unknown-transaction", "there is no such transaction")
-        return self._view_of(self.data, self.seq)
+        return self.context.shown(self._view_of(self.data, self.seq))
 
     def _view_of(self, data: D, seq: int) -> TransactionView:
         """Made once for the store, whoever watches, and whoever asked."""
@@ -210,7 +210,7 @@ class TransactionActor(Actor, Generic[D]):
     # -- one step ------------------------------------------------------------------------------------------------------
 
     async def _step(self, event: Event, closed: tuple[DeliveryClosed, ...] = ()) -> Decision[D]:
-        decision = self.kind.chart.step(self.data, self._correlated(event))
+        decision = self.kind.chart.step(self.data, self.context.clock.stamped(self._correlated(event)))
         if decision.fact is None and not closed:
             return decision
         append = self._append(decision, closed)

@@ -284,7 +284,7 @@ def reconciled(data: Charging, event: Event, reason: str) -> dict[str, Any]:
     last = data.charge.meter_last_wh if data.charge.meter_last_wh is not None else data.charge.meter_start_wh
     charge = msgspec.structs.replace(
         data.charge,
-        stop_timestamp=data.charge.meter_last_at or data.charge.start_timestamp or event.at,
+        stop_timestamp=data.charge.meter_last_at or data.charge.start_timestamp or event.wall_at,
         meter_stop_wh=last,
         reason="Reconciled",
         estimated=True,

@@ -52,7 +52,10 @@ class S(StrEnum):
 
 
 class PeerRequest(Value, frozen=True, kw_only=True):
-    """A start or stop request of the Source; `notified` is the result it was told, None while it waits for one."""
+    """A start or stop request of the Source, and when it came by the machine's clock.
+
+    `notified` is the result it was told, None while it waits for one.
+    """
 
     request_identifier: str
     kind: str
@@ -183,7 +186,7 @@ def _issued(data: T, event: AuthorizationIssued) -> dict[str, Any]:
 
 
 def _start(data: T, event: StartRequested) -> dict[str, Any]:
-    request = PeerRequest(request_identifier=event.request_identifier, kind="start", at=event.at)
+    request = PeerRequest(request_identifier=event.request_identifier, kind="start", at=event.wall_at)
     if data.state in (S.TX_RUNNING, S.STOP_TX_REQUESTED):
         request = msgspec.structs.replace(request, notified=True)
     fresh = {"requests": (*data.requests, request), "changed_at": event.at}
@@ -196,7 +199,7 @@ def _start(data: T, event: StartRequested) -> dict[str, Any]:
 
 
 def _stop(data: T, event: StopRequested) -> dict[str, Any]:
-    request = PeerRequest(request_identifier=event.request_identifier, kind="stop", at=event.at)
+    request = PeerRequest(request_identifier=event.request_identifier, kind="stop", at=event.wall_at)
     fresh = {"requests": (*data.requests, request), "changed_at": event.at, "cause": None}
     return fresh if data.waiting("stop") else {**fresh, "stop_until": after_s(event.at, data.deadlines.stop_s)}
 

@@ -7,17 +7,27 @@ them, live ones are carried out only once that transaction is on disk.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from statecharts.station_vocabulary import CallOutcome, StationCommand
 from statecharts.vocabulary import Message, RoamingRequest, SourceRequest
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """`at` is when this node learned of it, aware and UTC; `correlation_id` follows one request through every log."""
+    """`at` is when this node learned of it, aware and UTC; `correlation_id` follows one request through every log.
+
+    `at` is node time, which goes on evenly: all that is waited for is counted by it. `ahead_s` is how far the machine's
+    clock was ahead of it then; 0 where that was never set.
+    """
 
     at: datetime
+    ahead_s: float = 0
     correlation_id: str | None = None
+
+    @property
+    def wall_at(self) -> datetime:
+        """When it was by the machine's clock: for the eyes of others."""
+        return self.at + timedelta(seconds=self.ahead_s)
 
 
 class Fact(Event, frozen=True, kw_only=True):

@@ -73,7 +73,8 @@ def _changes_error(data: Evse, event: StatusReported) -> bool:
 
 
 def _reported(_: Evse, event: StatusReported) -> dict[str, Any]:
-    return {"connector_id": event.connector_id, "error_code": event.error_code, "since": event.timestamp or event.at}
+    since = event.timestamp or event.wall_at
+    return {"connector_id": event.connector_id, "error_code": event.error_code, "since": since}
 
 
 def _rows() -> Any:

@@ -202,6 +202,12 @@ ROWS_READ = Limit(
     unit="rows",
     reason="what is checked or copied of a table at a time, whatever its length: some 500 kB in memory",
 )
+NEWEST_TRIED = Limit(
+    name="newest_tried",
+    limit=10,
+    unit="facts",
+    reason="among so many of the newest a node that starts seeks one that is unharmed, to go on from its time",
+)
 HISTORIES_AT_ONCE = Limit(
     name="histories_at_once",
     limit=64,

@@ -59,11 +59,11 @@ def _reaches(failures: int) -> Any:
 
 def _failed(data: Peer, event: CallFailed) -> dict[str, Any]:
     alarm = event.cause if event.alarm else data.alarm
-    return {"failures": data.failures + 1, "alarm": alarm, "since": event.at}
+    return {"failures": data.failures + 1, "alarm": alarm, "since": event.wall_at}
 
 
 def _fresh(_: Peer, event: Event) -> dict[str, Any]:
-    return {"failures": 0, "alarm": None, "since": event.at}
+    return {"failures": 0, "alarm": None, "since": event.wall_at}
 
 
 def _had_failures(data: Peer, _: Event) -> bool:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Where times come from. `now` is wall time, aware and UTC; waiting is trio's business."""
+    """Where times come from. `now` is aware and UTC: wall time at the edge of a node, node time within it."""
 
     def now(self) -> datetime: ...
 

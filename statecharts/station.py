@@ -190,7 +190,7 @@ def _is(status: RegistrationStatus) -> Any:
 
 
 def _booted(_: Registration, event: Booted) -> dict[str, Any]:
-    return {"boot": event.boot, "since": event.at}
+    return {"boot": event.boot, "since": event.wall_at}
 
 
 REGISTRATIONS = (UNKNOWN, *RegistrationStatus)
@@ -220,8 +220,8 @@ CONNECTION: Chart[Connection] = Chart(
         repeat(Disconnected, OFFLINE),
     ),
     evolve={
-        Connected: lambda _, event: {"protocol": event.protocol, "since": event.at},
-        Disconnected: lambda _, event: {"protocol": None, "since": event.at},
+        Connected: lambda _, event: {"protocol": event.protocol, "since": event.wall_at},
+        Disconnected: lambda _, event: {"protocol": None, "since": event.wall_at},
     },
 )
 

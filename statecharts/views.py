@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -38,6 +38,23 @@ def _cdr(end: EndTransaction, partner: str, status: str, flags: tuple[str, ...])
         energy_wh=content.energy_wh,
         status=status,
         flags=flags,
+    )
+
+
+def by_wall_clock(view: TransactionView, ahead: timedelta) -> TransactionView:
+    """The view with our own times as a clock shows them that is so far ahead; what others have timed stays."""
+    if not ahead:
+        return view
+    operations = tuple(
+        msgspec.structs.replace(o, requested_at=o.requested_at + ahead, until=o.until and o.until + ahead)
+        for o in view.operations
+    )
+    return msgspec.structs.replace(
+        view,
+        created_at=view.created_at + ahead,
+        changed_at=view.changed_at + ahead,
+        expires_at=view.expires_at and view.expires_at + ahead,
+        operations=operations,
     )
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from actors.node_clock import NodeClock
 from node import SystemIds, WallClock
 from statecharts.ports import Clock, Ids
 from tests.contracts.samples import StoppedClock
@@ -23,7 +24,11 @@ def seeded_ids() -> Ids:
     return SeededIds(random.Random(1))
 
 
-@pytest.mark.parametrize("make", [WallClock, VirtualClock, StoppedClock, HostClock])
+def node_clock() -> Clock:
+    return NodeClock(WallClock())
+
+
+@pytest.mark.parametrize("make", [WallClock, VirtualClock, StoppedClock, HostClock, node_clock])
 async def test_a_clock_is_aware_says_utc_and_never_goes_back(make: Callable[[], Clock]) -> None:
     clock = make()
     times = [clock.now() for _ in range(MANY)]

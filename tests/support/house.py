@@ -21,6 +21,7 @@ from actors.destination_role import DestinationRole
 from actors.directory import ConfiguredUsers
 from actors.journal import Journal, open_journal
 from actors.looks import Look
+from actors.node_clock import NodeClock
 from actors.operator_role import OperatorRole
 from actors.policies import POLICIES, Policy
 from actors.population import populate, revive
@@ -68,10 +69,12 @@ EVERYWHERE = UserEntry(identifier="anna", id_tags=("CARD0001",))
 
 
 class VirtualClock:
-    """Wall time that follows trio's clock."""
+    """Wall time that follows trio's clock, and can be set to be `ahead` of it."""
+
+    ahead = timedelta()
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=trio.current_time())
+        return EPOCH + timedelta(seconds=trio.current_time()) + self.ahead
 
 
 class CountingIds:
@@ -270,14 +273,15 @@ class House:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
-            self._build(System(nursery, self.clock, Quarantine(self.journal.store), Watermarks(), self.policies))
+            clock = NodeClock(self.clock)
+            self._build(System(nursery, clock, Quarantine(self.journal.store), Watermarks(), self.policies), clock)
             task_status.started()
             await trio.sleep_forever()
 
-    def _build(self, system: System) -> None:
+    def _build(self, system: System, clock: NodeClock) -> None:
         self.context = context = Context(
             settings=self.settings,
-            clock=self.clock,
+            clock=clock,
             ids=self.ids,
             journal=self.journal,
             system=system,

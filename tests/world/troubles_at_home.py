@@ -172,34 +172,34 @@ JUMPS_S = (-YEAR_S, -HOUR_S, -60.0, 60.0, HOUR_S, 10 * YEAR_S)
 
 
 class NodeClockJumps(Trouble):
-    """One that goes ahead by years stays there: a deadline that a node reads from such a clock is years away, and it
-    keeps to it when the clock is set back and the node started again. Nothing is lost by that, but nothing ends either.
-    """
-
     name: ClassVar[str] = "node-clock"
     row: ClassVar[str] = "F15"
     meaning: ClassVar[str] = (
-        "the wall clock of a node jumps, and is set right again later unless it went ahead by years"
+        "the wall clock of a node jumps, once or several times, by up to years; it is set right again or stays wrong, "
+        "and the node may die at that moment"
     )
 
     def draw(self) -> None:
         self.node = self.chance.choice(self.plan.operators)
+        self.jumps = [self.chance.choice(JUMPS_S) for _ in range(self.chance.choice((1, 1, 2, 4)))]
+        self.is_set_right = self.chance.random() < 0.7
+        self.share_of_crashes = self.chance.choice((0.0, 0.0, 0.5, 1.0))
         self.since_s = self.chance.uniform(0, self.plan.ends_s)
-        self.until_s = self.since_s + self.chance.choice((10, 600, 3_600))
-        self.by_s = self.chance.choice(JUMPS_S)
 
     async def happen(self, world: World) -> None:
         await trio.sleep_until(self.since_s)
-        self._jump(world, self.by_s)
-        if self.by_s < YEAR_S:
-            try:
-                await trio.sleep_until(self.until_s)
-            finally:
-                self._jump(world, -self.by_s)
+        for by_s in self.jumps:
+            self._jump(world, by_s)
+            await trio.sleep(heavy_tail(self.chance, 10, 3_600))
+        if self.is_set_right:
+            self._jump(world, -sum(self.jumps))
 
     def _jump(self, world: World, by_s: float) -> None:
-        world.operators[self.node].clock.ahead += timedelta(seconds=by_s)
+        operator = world.operators[self.node]
+        operator.clock.ahead += timedelta(seconds=by_s)
         world.ground.saw(ClockJumped, self.node, by_s=by_s)
+        if self.chance.random() < self.share_of_crashes:
+            operator.crash(self.name)
 
 
 class StationClockJumps(Trouble):

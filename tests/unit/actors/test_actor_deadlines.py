@@ -1,4 +1,4 @@
-"""Deadlines are of the wall clock, waiting is not: nothing is due before the wall clock says so."""
+"""Deadlines are of the clock that an actor was given, waiting is not: nothing is due before that clock says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from statecharts.bounds import Watermarks
 from tests.support.house import EPOCH
 
 
-class SlowWallClock:
+class SlowClock:
     """Loses 1 % against the clock that waiting goes by."""
 
     def now(self) -> datetime:
@@ -31,8 +31,8 @@ class Waiter(Actor):
         self.was_due_at, self.until = self.clock.now(), None
 
 
-async def test_nothing_is_due_before_the_wall_clock_says_so(autojump_clock: object, nursery: trio.Nursery) -> None:
-    waiter = Waiter("waiter/1", SlowWallClock(), Watermarks())
+async def test_nothing_is_due_before_its_clock_says_so(autojump_clock: object, nursery: trio.Nursery) -> None:
+    waiter = Waiter("waiter/1", SlowClock(), Watermarks())
     nursery.start_soon(waiter.run, 60.0)
     await trio.sleep(200)
     assert waiter.was_due_at is not None

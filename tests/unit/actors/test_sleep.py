@@ -16,7 +16,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.actor import Actor
 from actors.policies import STATION, TRANSACTION, Policy
 from actors.quarantine import Quarantine
-from actors.sleepers import CLOCK_LOOK_S, Sleepers
+from actors.sleepers import Sleepers
 from actors.store import Store, run_inline
 from actors.system import System
 from statecharts.bounds import WAKING, Watermarks
@@ -67,8 +67,8 @@ class Napper(Actor):
 class Nap:
     """A system of nappers, whose deadlines and diary outlive them as a journal would."""
 
-    def __init__(self, nursery: trio.Nursery, clock: VirtualClock | None = None, rest_after_s: float = 60) -> None:
-        self.clock = clock or VirtualClock()
+    def __init__(self, nursery: trio.Nursery, rest_after_s: float = 60) -> None:
+        self.clock = VirtualClock()
         self.diary: list[tuple[str, float]] = []
         self.until: dict[str, datetime] = {}
         self.watermarks = Watermarks()
@@ -84,15 +84,6 @@ class Nap:
 
     def due_in(self, key: str, seconds: float) -> None:
         self.until[key] = self.clock.now() + timedelta(seconds=seconds)
-
-
-class SetClock(VirtualClock):
-    """A wall clock that somebody sets."""
-
-    off_s = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.off_s)
 
 
 # -- sleepers ----------------------------------------------------------------------------------------------------------
@@ -138,31 +129,6 @@ async def test_one_without_a_deadline_leaves_nothing_behind(autojump_clock: obje
     await nap.system.ask("napper/1", "hello")
     await trio.sleep(100)
     assert list(nap.system) == [] and nap.system.asleep == 0
-
-
-async def test_a_wall_clock_that_is_set_forward_wakes_sleepers_soon(
-    autojump_clock: object, nursery: trio.Nursery
-) -> None:
-    clock = SetClock()
-    nap = Nap(nursery, clock)
-    nap.due_in("napper/1", 30 * DAY_S)
-    await nap.system.ask("napper/1", "hello")
-    await trio.sleep(100)
-    clock.off_s = 31 * DAY_S
-    await trio.sleep(CLOCK_LOOK_S)
-    assert nap.diary[-1][0] == "due"
-
-
-async def test_a_wall_clock_that_is_set_back_lets_them_sleep(autojump_clock: object, nursery: trio.Nursery) -> None:
-    clock = SetClock()
-    nap = Nap(nursery, clock)
-    nap.due_in("napper/1", 1_000)
-    await nap.system.ask("napper/1", "hello")
-    clock.off_s = -5_000
-    await trio.sleep(5_900)
-    assert nap.system.asleep == 1
-    await trio.sleep(200)
-    assert nap.diary[-1][0] == "due"
 
 
 async def test_a_thousand_deadlines_at_one_moment_are_kept_a_few_at_a_time(
