@@ -84,6 +84,7 @@ def test_a_whole_charge_between_operators_who_show_each_other_their_certificates
     with station_of(pair[1], "CS01") as station:
         view = begun(pair, station)
         station.order(do="charge", wh=4_000)
+        station.wait_for("metered")
         pair[0].request("stop", view["transaction_id"])
         assert settled(pair, station, view)["energy_wh"] == 4_000
 

@@ -35,6 +35,7 @@ def test_a_source_killed_while_it_waits_for_the_start_hears_of_it_in_its_next_li
     home.start()
     home.until("source", view["transaction_id"], "TxRunning")
     slow_driver.order(do="charge", wh=2_500)
+    slow_driver.wait_for("metered")
     home.request("stop", view["transaction_id"])
     assert settled(pair, slow_driver, view)["energy_wh"] == 2_500
 
@@ -45,6 +46,7 @@ def test_a_source_killed_while_charging_can_still_stop(pair: Pair, station: Stat
     home.restart()
     assert home.transaction("source", view["transaction_id"])["state"] == "TxRunning"
     station.order(do="charge", wh=800)
+    station.wait_for("metered")
     home.request("stop", view["transaction_id"])
     assert settled(pair, station, view)["energy_wh"] == 800
 
@@ -78,6 +80,7 @@ def test_a_destination_killed_after_its_remote_start_never_sends_another(pair: P
     assert slow_driver.wait_for("started", id_tag=name)["status"] == "Accepted"
     home.until("source", view["transaction_id"], "TxRunning")
     slow_driver.order(do="charge", wh=1_250)
+    slow_driver.wait_for("metered")
     home.request("stop", view["transaction_id"])
     assert settled(pair, slow_driver, view)["energy_wh"] == 1_250
     assert len(slow_driver.said("remote_start", id_tag=name)) == 1
@@ -91,6 +94,7 @@ def test_a_destination_killed_while_charging_still_stops_its_station(pair: Pair,
     local.restart()
     station.wait_for("online", count=2)
     station.order(do="charge", wh=400)
+    station.wait_for("metered", count=2)
     home.request("stop", view["transaction_id"])
     station.wait_for("remote_stop")
     assert settled(pair, station, view)["energy_wh"] == 1_000

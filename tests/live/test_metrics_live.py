@@ -29,6 +29,7 @@ def _metrics(operator: Operator) -> dict[str, dict[tuple[str, ...], float]]:
 def test_a_charge_is_seen_in_the_metrics_of_both_and_each_is_explained(pair: Pair, station: Station) -> None:
     view = begun(pair, station)
     station.order(do="charge", wh=1_000)
+    station.wait_for("metered")
     pair[0].request("stop", view["transaction_id"])
     settled(pair, station, view)
     home, local = (_metrics(operator) for operator in pair)

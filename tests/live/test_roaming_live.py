@@ -27,6 +27,7 @@ def test_both_operators_hold_the_same_charge_record_with_the_stations_own_energy
     station.order(do="charge", wh=1_234)
     home.until_true(lambda: home.transaction("source", source), lambda shown: shown.get("energy_wh") == 1_234)
     station.order(do="charge", wh=2_111)
+    station.wait_for("metered", count=2)
     home.request("stop", source)
     assert station.wait_for("remote_stop", transaction_id=started["transaction_id"])["known"]
 
@@ -118,5 +119,6 @@ def test_a_reboot_alone_ends_nothing(pair: Pair, station: Station) -> None:
     station.order(do="reboot")
     station.wait_for("online", count=2)
     station.order(do="charge", wh=200)
+    station.wait_for("metered", count=2)
     home.request("stop", view["transaction_id"])
     assert settled(pair, station, view)["energy_wh"] == 500

@@ -76,6 +76,7 @@ def test_an_oversized_frame_costs_the_connection_and_nothing_else(pair: Pair, st
     assert station.wait_for("disconnected")["code"] == 1009
     station.wait_for("online", count=2)
     station.order(do="charge", wh=77)
+    station.wait_for("metered")
     home.request("stop", view["transaction_id"])
     assert settled(pair, station, view)["energy_wh"] == 77
 
