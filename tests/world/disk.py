@@ -7,7 +7,6 @@ wrote in that life. At rest the disk can be damaged: a bit, or its newest end.
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -49,12 +48,12 @@ class Memory:
     _free: ClassVar[list[Memory]] = []
 
     def __init__(self) -> None:
-        name = f"/roamnode-world-{next(self._numbers)}"
         self.error: sqlite3.Error | None = None
-        self.connection = sqlite3.connect(f"file:{name}?vfs=memdb", uri=True, isolation_level=None)
-        self.database = SqliteDatabase(f"sqlite:///file:{name}?vfs=memdb&uri=true")
+        self.database = SqliteDatabase("sqlite:///file:/roamnode-world?vfs=memdb&uri=true")
+        event.listen(self.database.writer, "do_connect", self._connected)
         event.listen(self.database.writer, "do_execute", self._fail_if_told)
         event.listen(self.database.writer, "do_executemany", self._fail_if_told)
+        self.connection = sqlite3.connect(":memory:")
 
     @property
     def syncs(self) -> bool:
@@ -72,32 +71,23 @@ class Memory:
         self._free.append(self)
 
     def restore(self, image: bytes) -> None:
-        """Makes it what this image of a database is. Raises RuntimeError if somebody is still at work on it."""
+        """Makes it what this image of a database is, under a name of its own: an error that was raised while rows were
+        read holds the old one locked until its frames are collected.
+        """
         self.database.writer.dispose()
-        try:
-            self._become(image)
-        except _Busy:
-            gc.collect()  # an error that was raised while rows were read holds them, until its frames are collected
-            self._become(image)
-
-    def _become(self, image: bytes) -> None:
+        self._file = f"file:/roamnode-world-{next(self._numbers)}?vfs=memdb"
+        self.connection.close()
+        self.connection = sqlite3.connect(self._file, uri=True, isolation_level=None)
         with closing(sqlite3.connect(":memory:")) as whole:
             whole.deserialize(image)
-            whole.backup(self.connection, progress=_in_one_go)
+            whole.backup(self.connection)
+
+    def _connected(self, _dialect: object, _record: object, _url: object, options: dict[str, Any]) -> Any:
+        return sqlite3.connect(self._file, **options)
 
     def _fail_if_told(self, cursor: object, statement: str, parameters: object, context: object) -> None:
         if self.error is not None and not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "ROLLBACK")):
             raise self.error
-
-
-class _Busy(RuntimeError):
-    """Somebody is still at work on this memory."""
-
-
-def _in_one_go(status: int, _remaining: int, _total: int) -> None:
-    """Left to itself a backup waits for ever."""
-    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        raise _Busy
 
 
 class Disk:
@@ -201,6 +191,7 @@ class Disk:
 
     def _go_back_to(self, image: bytes) -> None:
         self._memory.restore(image)
+        self._version = None
         self._seen = self._connection.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
 
     @property
