@@ -65,8 +65,9 @@ REQUESTS_KEPT = Bound(
     name="transaction_requests_kept",
     limit=64,
     unit="requests",
-    reason="requests that a Source may make of one transaction: each is remembered to be answered and told once; an "
-    "honest one needs a handful (429)",
+    reason="requests that a Source may make of one transaction, half of them starts and half stops, so that no number "
+    "of starts keeps it from being stopped: each is remembered to be answered and told once; an honest one needs a "
+    "handful (429)",
 )
 OPEN_AUTHORIZATIONS = Bound(
     name="open_authorizations_per_user",

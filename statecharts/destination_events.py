@@ -138,9 +138,12 @@ class DeliveryEnded(Fact, frozen=True, kw_only=True):
 
 T = DestinationTransaction
 
+REQUESTS_OF_A_KIND = REQUESTS_KEPT.limit // 2
 
-def too_many_requests(data: T, _: StartRequested | StopRequested) -> bool:
-    return len(data.requests) >= REQUESTS_KEPT.limit
+
+def too_many_requests(data: T, event: StartRequested | StopRequested) -> bool:
+    """Whether it has had as many of this kind as it may: however many starts were asked for, it can be stopped."""
+    return sum(request.kind == kind_of(event) for request in data.requests) >= REQUESTS_OF_A_KIND
 
 
 def known_request(data: T, event: StartRequested | StopRequested) -> bool:

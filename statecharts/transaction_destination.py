@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from statecharts.bounds import REQUESTS_KEPT
 from statecharts.charging import (
     ConnectorTaken,
     MeterRead,
@@ -33,6 +32,7 @@ from statecharts.charging import (
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.destination_events import (
     CHANGES,
+    REQUESTS_OF_A_KIND,
     AuthorizationIssued,
     DeliveryEnded,
     DestinationTransaction,
@@ -161,7 +161,7 @@ STATES = (
 
 NOT_RUNNING = "the transaction is not running"
 NAME_TAKEN = "another request of this transaction has this requestIdentifier"
-TOO_MANY = f"one transaction takes no more than {REQUESTS_KEPT.limit} requests"
+TOO_MANY = f"one transaction takes no more than {REQUESTS_OF_A_KIND} requests of a kind"
 ASKED_ROWS = (
     move(AuthorizationIssued, S.NEW, S.READY),
     move(DeadlineReached, S.READY, S.EXPIRED, then=release),

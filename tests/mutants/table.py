@@ -270,6 +270,42 @@ MUTANTS = (
         (DELIVERIES, TRUST, WORLDS),
     ),
     Mutant(
+        "anybodys-charge",
+        "an app reads, starts and stops the charges of users that it does not act for",
+        "I7",
+        (WORLDS,),
+    ),
+    Mutant(
+        "anothers-charge-is-not-yours",
+        "an app is told whether a charge is another's or nobody's",
+        "I7",
+        (WORLDS,),
+    ),
+    Mutant(
+        "an-apps-token-is-an-operators",
+        "what is the operator's is open to every app",
+        "I7",
+        (WORLDS,),
+    ),
+    Mutant(
+        "credentials-after-the-effect",
+        "a partner is asked for its password when all has been done, and then told 401",
+        "I7",
+        (WORLDS,),
+    ),
+    Mutant(
+        "any-stations-password",
+        "the password of one station opens every other",
+        "I7",
+        (WORLDS,),
+    ),
+    Mutant(
+        "a-grant-for-every-station",
+        "an authorisation counts at stations that it is not for",
+        "I7",
+        (WORLDS,),
+    ),
+    Mutant(
         "the-body-says-who-it-is",
         "the peer is whom the body names, not whose credentials were shown",
         "I7",

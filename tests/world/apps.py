@@ -24,14 +24,14 @@ GIVES_UP_AFTER_S = 3_600.0
 class AppTransport(httpx.AsyncBaseTransport):
     """What an app's httpx client sends through; the answer streams, and closing it hangs up."""
 
-    def __init__(self, network: Network, who: str, forged: str = "") -> None:
-        self._network, self._who, self._forged = network, who, forged
+    def __init__(self, network: Network, who: str) -> None:
+        self._network, self._who = network, who
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         headers = {k: v for k, v in request.headers.items() if k not in ("host", "content-length")}
         asked = Asked(request.method, "", headers, await request.aread())
         try:
-            told = await self._network.ask("rest", self._who, str(request.url), asked, self._forged)
+            told = await self._network.ask("rest", self._who, str(request.url), asked)
         except NoAnswer as none:
             raise (httpx.ReadError if none.sent else httpx.ConnectError)(str(none)) from none
         return httpx.Response(told.status, headers=list(told.headers), stream=_Streamed(told))

@@ -34,10 +34,15 @@ from tests.world.forgeries_of_answers import (
 )
 from tests.world.forging import Forgery, World
 from tests.world.history import (
+    AnswerArrived,
+    AnswerSent,
     Committed,
     FrameArrived,
     FrameSent,
+    LineOpened,
     PeerBlocked,
+    RequestArrived,
+    RequestSent,
     UserBlocked,
     WorldEnded,
 )
@@ -260,6 +265,66 @@ def misuse_billed(world: World) -> None:
             world.swap(placed.sight, msgspec.structs.replace(placed.sight, text=text))
 
 
+def forged_and_told(world: World) -> None:
+    """A request that is refused learns a name that it had not."""
+    (_, name), _ = world.one(world.evidence.grants.items())
+    _forged_ask(world, 404, f"no, but there is {name}")
+
+
+def told_apart(world: World) -> None:
+    """Whoever has no business there learns what exists and what does not."""
+    _forged_ask(world, 403, "not yours")
+    _forged_ask(world, 404, "no such thing")
+
+
+def _forged_ask(world: World, status: int, body: str) -> None:
+    last = world.sights[-2]
+    number, node = 1_000_000 + len(world.sights), world.one(world.finals)
+    sent = RequestSent(
+        at=last.at, who="stranger", exchange=number, protocol="rest", to=node, method="GET", path="/",
+        forged="no token", twin="both",
+    )  # fmt: skip
+    arrived = RequestArrived(at=last.at, who=node, exchange=number)
+    said = AnswerSent(at=last.at, who=node, exchange=number, status=status, body=body)
+    heard = AnswerArrived(at=last.at, who="stranger", exchange=number, status=status, body=body)
+    world.insert_after(last, sent, arrived, said, heard)
+
+
+def done_again(world: World) -> None:
+    """A request that somebody else repeats is written down once more."""
+    asked = world.one(s for s in world.commits("StartRequested", "AuthorizationRequested") if _has_a_name(s))
+    sent = world.one(world.of(RequestSent))
+    again = msgspec.structs.replace(
+        sent, exchange=1_000_000, who="stranger", correlation="again", repeats=sent.exchange
+    )
+    data = msgspec.json.encode({**msgspec.json.decode(asked.data), "correlation_id": "again"}).decode()
+    world.insert_after(asked, again, msgspec.structs.replace(asked, data=data))
+
+
+def _has_a_name(sight: Committed) -> bool:
+    fact = msgspec.json.decode(sight.data)
+    return bool(fact.get("request_identifier") or fact.get("request", {}).get("idempotency_key"))
+
+
+def let_in(world: World) -> None:
+    """Somebody who is no station gets a line."""
+    opened = world.one(world.of(LineOpened))
+    forged = msgspec.structs.replace(opened, who="stranger", connection=1_000_000, forged="a wrong password")
+    world.insert_after(opened, forged)
+
+
+def stopped_by_another(world: World) -> None:
+    """The end of a charge has the meter that another station told of it."""
+    stopped = world.one(s for s in world.commits("TransactionStopped") if not s.stream.startswith("station/"))
+    fact = msgspec.json.decode(stopped.data)
+    data = msgspec.json.encode({**fact, "meter_stop_wh": 1_900_000_001}).decode()
+    payload = {"transactionId": fact["number"], "meterStop": 1_900_000_001, "timestamp": fact["timestamp"]}
+    said = msgspec.json.encode([2, "f1", "StopTransaction", payload]).decode()
+    frame = FrameSent(at=stopped.at, who="another", connection=1_000_000, text=said, forged="another station's charge")
+    world.insert_after(stopped, frame)
+    world.swap(stopped, msgspec.structs.replace(stopped, data=data))
+
+
 FORGERIES: tuple[Forgery, ...] = tuple(
     Forgery(invariant, forge)
     for invariant, forges in {
@@ -271,7 +336,7 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (
             forged_and_done, asked_by_another, remote_start_unasked, blocked_and_served, blocked_partner_served,
-            misuse_billed,
+            misuse_billed, forged_and_told, told_apart, done_again, let_in, stopped_by_another,
         ),
         "I8": (answered_first, station_answered_first, told_too_soon, shown_too_soon, row_gone, row_altered),
         "I9": (other_memory, other_view, other_snapshot, problem_found),

@@ -11,13 +11,14 @@ An HTTP exchange is seen at four moments, of which any but the first may be miss
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+
+from tests.world.envelopes import soap_names
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="sight", omit_defaults=True):
@@ -150,8 +151,9 @@ class RowDamaged(Sight, frozen=True, kw_only=True):
 class RequestSent(Sight, frozen=True, kw_only=True):
     """`who` (a node or an app) sent a request. `exchange` is unique in a world; `protocol` is soap or rest.
 
-    `forged` says what is wrong with its credentials or its place in the world; empty for an honest one. `key` is its
-    Idempotency-Key, `correlation` its X-Correlation-ID.
+    `forged` says what is wrong with its credentials or its place in the world; empty for an honest one. Forged requests
+    with one `twin` must be refused in the same words. `repeats`: somebody else sends this exchange's request again,
+    credentials and all. `key` is its Idempotency-Key, `correlation` its X-Correlation-ID.
     """
 
     exchange: int
@@ -163,10 +165,13 @@ class RequestSent(Sight, frozen=True, kw_only=True):
     key: str = ""
     correlation: str = ""
     forged: str = ""
+    twin: str = ""
+    repeats: int | None = None
 
     def words(self) -> str:
         what = f"SOAP {soap_names(self.body)}" if self.protocol == "soap" else f"{self.method} {self.path} {self.body}"
-        return f"({self.exchange}) -> {self.to}: {what}" + (f" [forged: {self.forged}]" if self.forged else "")
+        again = f" [again: {self.repeats}]" if self.repeats else ""
+        return f"({self.exchange}) -> {self.to}: {what}" + (f" [forged: {self.forged}]" if self.forged else again)
 
 
 class RequestArrived(Sight, frozen=True, kw_only=True):
@@ -210,6 +215,14 @@ class LineOpened(Sight, frozen=True, kw_only=True):
     forged: str = ""
 
 
+class LineRefused(Sight, frozen=True, kw_only=True):
+    """Somebody who has no business there got no WebSocket to the node `to`, but this answer by HTTP."""
+
+    to: str
+    forged: str
+    status: int
+
+
 class LineClosed(Sight, frozen=True, kw_only=True):
     """That WebSocket is gone; what was not seen to arrive never will."""
 
@@ -218,10 +231,11 @@ class LineClosed(Sight, frozen=True, kw_only=True):
 
 
 class FrameSent(Sight, frozen=True, kw_only=True):
-    """An OCPP frame left `who`, a station or a node."""
+    """An OCPP frame left `who`, a station or a node. `forged` says what is not the station's business in it."""
 
     connection: int
     text: str
+    forged: str = ""
 
     def words(self) -> str:
         return f"({self.connection}) {self.text[:300]}"
@@ -257,7 +271,7 @@ AnySight = (
     WorldBegan | FaultsEnded | WorldEnded | FaultInjected | DriverDid | UserBlocked | PeerBlocked | ClockJumped
     | NodeStarted | NodeCrashed | Committed | CommitFailed | RowsLost | RowDamaged
     | RequestSent | RequestArrived | AnswerSent | AnswerArrived
-    | LineOpened | LineClosed | FrameSent | FrameArrived | ChargeSeen
+    | LineOpened | LineRefused | LineClosed | FrameSent | FrameArrived | ChargeSeen
 )  # fmt: skip
 
 S = TypeVar("S", bound=Sight)
@@ -324,20 +338,6 @@ def line_of(sight: Sight) -> str:
     seconds = int(sight.at)
     clock = f"{seconds // 86_400}d {seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{sight.at % 60:06.3f}"
     return f"{clock}  {sight.who:<10} {type(sight).__name__:<14} {sight.words()}"
-
-
-_BODY = re.compile(r"<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)")
-_NAMES = "authorizationIdentifier|requestIdentifier|requestSuccess|errorCode|value"
-_NAMED = re.compile(rf"<(?:[\w-]+:)?({_NAMES})>([^<]*)<")
-
-
-def soap_names(body: str) -> str:
-    """The operation in an envelope, and the identifiers that it carries; empty for what is no envelope."""
-    operation = _BODY.search(body)
-    if operation is None:
-        return ""
-    named = dict(_NAMED.findall(body))
-    return " ".join([operation[1], *(f"{name}={value}" for name, value in named.items())])
 
 
 # -- the stores at the end ---------------------------------------------------------------------------------------------

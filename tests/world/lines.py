@@ -31,6 +31,7 @@ class Line:
         self._node = self._authority.partition(":")[0]
         self._epochs = count(1)
         self._cut: Callable[[], None] = lambda: None
+        self._carrier: Carrier | None = None
 
     def connect(self) -> AbstractAsyncContextManager[StationEnd]:
         """A connection to the node. Raises OSError where there is none to be had."""
@@ -39,6 +40,10 @@ class Line:
     def cut(self) -> None:
         """Breaks the connection, if there is one, without a farewell."""
         self._cut()
+
+    def slip_in(self, text: str, forged: str = "") -> bool:
+        """Sends a frame that is not the station's own; whether there is a connection for it."""
+        return self._carrier is not None and self._carrier.slip_in(text, forged)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[StationEnd]:
@@ -51,6 +56,7 @@ class Line:
 
         def carried_by(transport: StationTransport) -> StationTransport:
             carriers.append(carrier(transport))
+            self._carrier = carriers[0]
             return carriers[0]
 
         self._cut = partial(_break, stream)
@@ -106,6 +112,19 @@ class Carrier:
         """The connection is gone."""
         self._is_open = False
         self._ground.saw(LineClosed, self._station, connection=self._number)
+
+    def slip_in(self, text: str, forged: str) -> bool:
+        """Sends a frame that the station knows nothing of, unless the connection is gone."""
+        if not self._is_open:
+            return False
+        data = text.encode()
+        try:
+            self._transport.post(data)
+        except OSError:
+            return False
+        self._ground.saw(FrameSent, self._station, connection=self._number, text=text, forged=forged)
+        self._ground.saw(FrameArrived, self._node, connection=self._number, text=text)
+        return True
 
     async def _read(self) -> None:
         try:

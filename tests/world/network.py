@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import trio
@@ -15,10 +16,34 @@ import trio
 from protocols.mobieurope.wire import HttpAnswer, NoExchange, Unreachable
 from protocols.serving import Front
 from tests.world.conversation import Asked, Conversation
+from tests.world.envelopes import soap_names
 from tests.world.faults import Exchange, ExchangeFate
 from tests.world.ground import Dead, Ground, Life
-from tests.world.history import AnswerArrived, RequestSent, soap_names
+from tests.world.history import AnswerArrived, RequestSent
 from tests.world.listening import Doorway, Service, StationListener
+
+
+class Attempt(NamedTuple):
+    """What is wrong with a request, for the history (`RequestSent`); nothing with an honest one."""
+
+    forged: str = ""
+    twin: str = ""
+    repeats: int | None = None
+
+
+HONEST = Attempt()
+
+
+class Overheard(NamedTuple):
+    """An honest request as it passed: what somebody needs who wants to send it, or one like it."""
+
+    at: float
+    exchange: int
+    protocol: str
+    sender: str
+    to: str
+    url: str
+    asked: Asked
 
 
 class NoAnswer(Exception):
@@ -62,6 +87,7 @@ class Network:
         self._nodes = {name.lower(): name for name in nodes}  # as DNS: an URL may have its host in small letters
         self._listening: dict[str, Service | StationListener] = {}
         self._addresses: dict[str, str] = {}
+        self.overheard: list[Overheard] = []
 
     def front(self, life: Life) -> Front:
         """What this life of a node listens with."""
@@ -91,12 +117,14 @@ class Network:
 
     # -- HTTP ----------------------------------------------------------------------------------------------------------
 
-    async def ask(self, protocol: str, sender: str, url: str, asked: Asked, forged: str = "") -> Told:
+    async def ask(self, protocol: str, sender: str, url: str, asked: Asked, attempt: Attempt = HONEST) -> Told:
         """The answer to a request, as soon as its head is there. Raises `NoAnswer`."""
         parts = urlsplit(url)
         asked = asked._replace(target=urlunsplit(("", "", parts.path or "/", parts.query, "")))
         node = self._nodes[str(parts.hostname)]
-        exchange = self._noted(protocol, sender, node, asked, forged)
+        exchange = self._noted(protocol, sender, node, asked, attempt)
+        if attempt is HONEST:
+            self.overheard.append(Overheard(trio.current_time(), exchange.number, protocol, sender, node, url, asked))
         fate = self._ground.faults.of_exchange(exchange)
         seen = partial(self._ground.saw, AnswerArrived, sender, exchange=exchange.number)
         talk = Conversation(asked, f"{node}:{parts.port or 80}", self._address(sender), fate)
@@ -107,7 +135,7 @@ class Network:
             seen(cause=str(failure) if isinstance(failure, NoAnswer) else "given up")
             raise
 
-    def _noted(self, protocol: str, sender: str, to: str, asked: Asked, forged: str) -> Exchange:
+    def _noted(self, protocol: str, sender: str, to: str, asked: Asked, attempt: Attempt) -> Exchange:
         body = asked.body.decode(errors="replace")
         operation = soap_names(body).partition(" ")[0] if protocol == "soap" else f"{asked.method} {asked.target}"
         exchange = Exchange(self._ground.fresh_number(), protocol, sender, to, operation)
@@ -124,7 +152,7 @@ class Network:
             body=body,
             key=named.get("idempotency-key", ""),
             correlation=named.get("x-correlation-id", ""),
-            forged=forged,
+            **attempt._asdict(),
         )
         return exchange
 

@@ -21,6 +21,7 @@ from tests.world.plan import Plan
 from tests.world.steps import Steps
 
 HTTP_PORT, OCPP_PORT = 8089, 9000
+SMALL_APP_USER = "somebody-else"
 
 SETTINGS: Mapping[str, Any] = {
     "allow_plain_http": True,
@@ -37,6 +38,11 @@ def app_token(operator: str) -> str:
     return f"token-of-the-app-of-{operator}"
 
 
+def small_app_token(operator: str) -> str:
+    """The bearer token of an app that may act for `SMALL_APP_USER` alone."""
+    return f"token-of-a-small-app-of-{operator}"
+
+
 def room_token(operator: str) -> str:
     """The bearer token of the operator's own people."""
     return f"token-of-the-control-room-of-{operator}"
@@ -44,6 +50,11 @@ def room_token(operator: str) -> str:
 
 def station_password(identity: str) -> str:
     return f"password-of-{identity}"
+
+
+def peer_password(sender: str, module: str, to: str) -> str:
+    """What an operator presents at the service of this module ("Destination", "Source") of another."""
+    return f"{sender}-at-the-{module}-of-{to}"
 
 
 def config_of(operator: str, plan: Plan) -> Config:
@@ -63,7 +74,14 @@ def config_of(operator: str, plan: Plan) -> Config:
         "sources": [_partner(operator, other, "Source") for other in plan.operators if other != operator],
         "users": [_user(user, plan) for user in dict.fromkeys(homes)]
         + [_user(f"driver-{card}", plan, card) for card in dict.fromkeys(cards)],
-        "apps": [{"name": f"app-of-{operator}", "token_sha256": token_digest(app_token(operator)), "users": ["*"]}],
+        "apps": [
+            {"name": f"app-of-{operator}", "token_sha256": token_digest(app_token(operator)), "users": ["*"]},
+            {
+                "name": f"small-app-of-{operator}",
+                "token_sha256": token_digest(small_app_token(operator)),
+                "users": [SMALL_APP_USER],
+            },
+        ],
         "operators": [{"name": f"room-of-{operator}", "token_sha256": token_digest(room_token(operator))}],
         "stations": [
             {
@@ -90,8 +108,8 @@ def _partner(operator: str, other: str, module: str) -> dict[str, str]:
     return {
         "pms_identifier": other,
         "url": f"http://{other}:{HTTP_PORT}/services/mobiEurope{module}Service",
-        "password": f"{operator}-at-the-{module}-of-{other}",
-        "incoming_password": f"{other}-at-the-{back}-of-{operator}",
+        "password": peer_password(operator, module, other),
+        "incoming_password": peer_password(other, back, operator),
     }
 
 

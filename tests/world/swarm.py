@@ -15,10 +15,11 @@ from statecharts.simulated_equipment import BEHAVIOURS
 from tests.world.plan import NAMES, Local, Plan, Roaming, StationPlan
 from tests.world.troubles import Trouble, Troubles
 from tests.world.troubles_at_home import AT_HOME, PEOPLE
+from tests.world.troubles_by_forgers import FORGERS
 from tests.world.troubles_on_the_way import ON_THE_WAY
 from tests.world.visits import HABITS
 
-TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME, *PEOPLE)}
+TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME, *PEOPLE, *FORGERS)}
 """Everything that can go wrong, by its name."""
 
 HOW_MANY = (0, 1, 1, 2, 2, 2, 3, 4, 6, 9)
@@ -27,7 +28,7 @@ SELDOM = {
     "ocpp": {"heartbeat_interval_s": 21_600, "ping_interval_s": 3_600},
     "delivery": {"retry_cap_s": 3_600},
 }
-MEDDLING_SHARE, PATIENT_SHARE, CROWDED_SHARE = 0.2, 0.4, 0.3
+MEDDLING_SHARE, FORGING_SHARE, PATIENT_SHARE, CROWDED_SHARE = 0.2, 0.4, 0.4, 0.3
 
 
 def swarm(seed: int) -> Plan:
@@ -56,6 +57,7 @@ def swarm(seed: int) -> Plan:
     )
     local = (_local(chance, stations, (spread_s, lasts_s), number) for number in range(chance.choice((0, 1, 2, 4))))
     troubles = _troubles(chance)
+    troubles += _forgers(random.Random(f"forgers/{seed}")) if troubles else []
     cards = tuple(f"CARD-OF-roamer-{number}" for number in range(8))
     plan = Plan(
         seed=seed, operators=operators, stations=places, roaming=tuple(roaming), local=tuple(local), cards=cards
@@ -72,6 +74,10 @@ def _troubles(chance: random.Random) -> list[str]:
     how_many = chance.choice(HOW_MANY)
     found = chance.sample([kind.name for kind in (*ON_THE_WAY, *AT_HOME)], how_many)
     return found + [kind.name for kind in PEOPLE if how_many and chance.random() < MEDDLING_SHARE]
+
+
+def _forgers(chance: random.Random) -> list[str]:
+    return [kind.name for kind in FORGERS if chance.random() < FORGING_SHARE]
 
 
 def _settings(plan: Plan, troubles: list[str]) -> dict[str, Any]:

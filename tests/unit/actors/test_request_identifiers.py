@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 import trio
 
-from statecharts.bounds import REQUESTS_KEPT
-from statecharts.vocabulary import Authorize, AuthorizeAnswer, Refused, RequestStartTransaction, ServiceType
+from statecharts.destination_events import REQUESTS_OF_A_KIND
+from statecharts.vocabulary import (
+    Authorize,
+    AuthorizeAnswer,
+    Refused,
+    RequestStartTransaction,
+    RequestStopTransaction,
+    ServiceType,
+)
 from tests.support.house import House, StationLine, link, open_house
 
 
@@ -41,7 +48,7 @@ async def test_a_request_identifier_used_for_two_transactions_costs_neither_its_
             assert ended.charge.energy_wh == 900
 
 
-async def test_a_transaction_takes_only_so_many_requests_and_ends_all_the_same(
+async def test_a_transaction_takes_only_so_many_starts_and_can_be_stopped_all_the_same(
     autojump_clock: object, nursery: trio.Nursery
 ) -> None:
     async with open_house("NL-MOT", nursery) as home, open_house("IE-001", nursery) as local:
@@ -51,7 +58,7 @@ async def test_a_transaction_takes_only_so_many_requests_and_ends_all_the_same(
         name = await _authorize(local, "NL-MOT", "1")
         starts = [
             RequestStartTransaction(request_identifier=f"r{number}", authorization_identifier=name)
-            for number in range(REQUESTS_KEPT.limit + 1)
+            for number in range(REQUESTS_OF_A_KIND + 1)
         ]
         for start in starts[:-1]:
             await local.destination("NL-MOT", start)
@@ -59,5 +66,7 @@ async def test_a_transaction_takes_only_so_many_requests_and_ends_all_the_same(
             await local.destination("NL-MOT", starts[-1])
         await local.destination("NL-MOT", starts[0])
         answer = await station.start(name)
+        stop = RequestStopTransaction(request_identifier="stop", authorization_identifier=name)
+        await local.destination("NL-MOT", stop)
         await station.stop(answer.transaction_id, 1_900)
         assert (await local.until(f"destination/{name}", "TxFinished")).charge.energy_wh == 900

@@ -178,7 +178,8 @@ class Evidence:
     # -- what is known of the roaming ----------------------------------------------------------------------------------
 
     def soap_calls(self, operation: str) -> Iterator[Exchange]:
-        return (each for each in self.exchanges.values() if each.is_about(operation))
+        """What partners asked of each other: nothing that somebody else had a hand in."""
+        return (each for each in self.exchanges.values() if each.is_honest and each.is_about(operation))
 
     @cached_property
     def grants(self) -> dict[tuple[str, str], str]:

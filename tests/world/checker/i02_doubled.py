@@ -50,7 +50,7 @@ def _contents(evidence: Evidence, notes: Notes) -> None:
         assert each.said is not None
         first = said.setdefault((each.request.who, each.said.name), each)
         assert first.said is not None
-        if not each.request.forged and (first.said.fields, first.said.inner) != (each.said.fields, each.said.inner):
+        if (first.said.fields, first.said.inner) != (each.said.fields, each.said.inner):
             notes.object(f"endTransaction of {each.said.name} changed between attempts", first.request, each.request)
 
 
@@ -75,7 +75,9 @@ def _numbers(evidence: Evidence, notes: Notes) -> None:
             owners[charge.node, number].append(charge)
     for (node, number), charges in owners.items():
         if len(charges) > 1:
-            notes.object(f"{node} gave the number {number} to {', '.join(map(repr, charges))}")
+            what = f"{node} gave the number {number} to {', '.join(map(repr, charges))}"
+            reasons = (evidence.excuse(node, f"station/{charge.station}") for charge in charges)
+            notes.object_unless(next(filter(None, reasons), None), what)
 
 
 def remote_starts(evidence: Evidence) -> Iterator[Call]:
@@ -85,13 +87,16 @@ def remote_starts(evidence: Evidence) -> Iterator[Call]:
 
 
 def _keys(evidence: Evidence, notes: Notes) -> None:
-    """A request that an app repeats under its Idempotency-Key is answered with the same transaction and operation."""
+    """A request repeated under its Idempotency-Key is answered with the same transaction and operation.
+
+    It may be another who repeats it, who has overheard it.
+    """
     made: dict[tuple[str, ...], tuple[Any, Any]] = {}
     for each in evidence.exchanges.values():
-        asked = each.request
+        asked, first_asked = each.request, evidence.exchanges.get(each.request.repeats or 0, each).request
         for answer in each.answers if asked.key else ():
             result = _made(answer.sight)
-            key = asked.who, asked.to, asked.path, asked.key, asked.body
+            key = first_asked.who, asked.to, asked.path, asked.key, asked.body
             if result is None:
                 continue
             first, shown = made.setdefault(key, (result, answer.sight))

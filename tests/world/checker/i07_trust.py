@@ -1,32 +1,51 @@
 """I7: who may not, gets nothing.
 
 A request with something wrong about its sender leaves no row in any journal, and its answer names nothing that it did
-not name itself. Honest partners reach only what is theirs, blocked users and partners begin nothing new, and no station
-is asked to charge without a start request that its node had written down.
+not name itself, nor says whether what it asks for exists. A request or frame that another repeats does nothing more. No
+line is opened for who is no station of that name, and a station's word counts for its own charges alone. Honest
+partners reach only what is theirs, blocked users and partners begin nothing new, and no station is asked to charge
+without a start request that its node had written down.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
-from tests.world.checker.evidence import Charge, Evidence, Exchange, Placed
+import msgspec
+
+from tests.world.checker.evidence import Charge, Evidence, Exchange, Fact, Placed
 from tests.world.checker.i02_doubled import remote_starts
 from tests.world.checker.verdict import Finding, Notes, quantile
 from tests.world.checker.wire import is_done
-from tests.world.history import LineOpened, PeerBlocked, UserBlocked
+from tests.world.history import (
+    AnswerArrived,
+    FrameSent,
+    LineOpened,
+    LineRefused,
+    PeerBlocked,
+    RequestSent,
+    UserBlocked,
+)
 
 SUPPRESSED = ("Invalid", "Blocked", "Expired")
 
 
 def check(evidence: Evidence) -> Finding:
     notes = Notes("I7")
-    forged = [each for each in evidence.exchanges.values() if each.request.forged]
-    for judge in (_nothing_from_forged, _nothing_told, _own_requests, _blocked_users, _blocked_peers, _lines, _misuse):
+    repeated = _nothing_again(evidence, notes)
+    notes.count("effects from replays", len(notes.violations), repeated)
+    for judge in (
+        _nothing_from_forged, _nothing_told, _twins, _own_requests, _blocked_users, _blocked_peers, _lines, _misuse,
+        _asked_for,
+    ):  # fmt: skip
         judge(evidence, notes)
-    _asked_for(evidence, notes)
-    lines = sum(bool(line.forged) for line in evidence.history.of(LineOpened))
-    notes.count("attacks admitted", len(notes.violations), len(forged) + lines)
+    frames = _own_charges_alone(evidence, notes)
+    forged = [each for each in _forged(evidence) if each.arrivals]
+    lines = sum(bool(line.forged) for line in evidence.history.of(LineOpened, LineRefused))
+    notes.count("attacks admitted", len(notes.violations), len(forged) + repeated + lines + frames)
     times = [answer.sight.at - each.request.at for each in forged for answer in each.answers[:1]]
     notes.count("p99 time to refuse, s", quantile(times, 0.99), len(times), worst=True)
     return notes.finding()
@@ -36,12 +55,54 @@ def _forged(evidence: Evidence) -> Iterator[Exchange]:
     return (each for each in evidence.exchanges.values() if each.request.forged)
 
 
+# -- who repeats -------------------------------------------------------------------------------------------------------
+
+
+def _nothing_again(evidence: Evidence, notes: Notes) -> int:
+    """No row that a repeated request caused says what an earlier row says; how many such requests arrived.
+
+    That it causes one at all is right where the request itself was lost, or refused at its time. Progress is told again
+    and again, and says nothing by that.
+    """
+    repeated = [each for each in evidence.exchanges.values() if each.request.repeats is not None]
+    ids = {each.request.correlation: each for each in repeated}
+    for node in evidence.nodes if ids else ():
+        known: set[tuple[str, ...]] = set()
+        for placed in evidence.committed[node]:
+            fact = evidence.fact(placed)
+            what = _asked(placed, fact)
+            culprit = ids.get(fact.get("correlation_id") or "")
+            if culprit is not None and what in known:
+                notes.object("a request that was repeated did the same again", culprit.request, placed.sight)
+            if what is not None:
+                known.add(what)
+    return sum(bool(each.arrivals) for each in repeated)
+
+
+def _asked(placed: Placed, fact: Fact) -> tuple[str, ...] | None:
+    """What a row says was asked or told, in the words of whoever did; None for what nobody asks."""
+    kind, stream = placed.sight.type, placed.sight.stream
+    match fact:
+        case {"request": {"idempotency_key": str(key)}} | {"idempotency_key": str(key)}:
+            return kind, key
+        case {"request_identifier": str(name), "success": success}:
+            return kind, stream, name, str(success)
+        case {"request_identifier": str(name)} if kind in ("StartRequested", "StopRequested"):
+            return kind, stream, name
+        case {"message": dict(message)} if kind == "TransactionEnded":
+            return kind, stream, msgspec.json.encode(message, order="deterministic").decode()
+    return None
+
+
+# -- who pretends, or reaches for what is another's --------------------------------------------------------------------
+
+
 def _nothing_from_forged(evidence: Evidence, notes: Notes) -> None:
     """No row has the correlation id of a forged request, and none was answered as done."""
     ids = {each.request.correlation: each for each in _forged(evidence) if each.request.correlation}
     if ids:
         for placed in (placed for node in evidence.nodes for placed in evidence.committed[node]):
-            culprit = ids.get(evidence.fact(placed).get("correlation_id", ""))
+            culprit = ids.get(evidence.fact(placed).get("correlation_id") or "")
             if culprit is not None:
                 notes.object(
                     f"a forged request ({culprit.request.forged}) was written down", culprit.request, placed.sight
@@ -59,13 +120,73 @@ def _succeeded(each: Exchange, answer: Placed) -> bool:
 
 
 def _nothing_told(evidence: Evidence, notes: Notes) -> None:
-    """The answer to a forged request has no identifier of an authorisation that the request had not."""
+    """The answer to a forged request has no identifier of an authorisation or a transaction that it had not itself."""
     names = {name for _, name in evidence.grants}
+    names |= {stream.partition("/")[2] for _, stream in evidence.streams if stream.startswith("source/")}
     for each in _forged(evidence):
+        known = each.request.body + each.request.path
         for answer in each.answers:
-            leaked = [name for name in names if name in answer.sight.body and name not in each.request.body]
+            leaked = [name for name in _IDENTIFIER.findall(answer.sight.body) if name in names and name not in known]
             if leaked:
                 notes.object(f"a forged request was told of {sorted(leaked)}", each.request, answer.sight)
+
+
+_IDENTIFIER = re.compile(r"[\w-]{8,64}")
+_LOGGED = re.compile(r'"correlation_id":"[^"]*"')
+REFUSED = (200, 400, 401, 403, 404)
+"""What is said to somebody who asks for too much; a node that is full, busy or on its way out says other things."""
+
+
+def _twins(evidence: Evidence, notes: Notes) -> None:
+    """Whether what is asked for exists, and what of the credentials is wrong, makes no difference to the answer."""
+    said: dict[str, tuple[Exchange, Any, str]] = {}
+    for each in _forged(evidence):
+        answer = each.outcome
+        if not each.request.twin or answer is None or answer.status not in REFUSED or not _is_the_nodes(each, answer):
+            continue
+        words = _anonymous(each.request, answer)
+        other, sight, others = said.setdefault(each.request.twin, (each, answer, words))
+        if words != others:
+            notes.object("two forged requests can be told apart", other.request, sight, each.request, answer)
+
+
+def _is_the_nodes(each: Exchange, answer: AnswerArrived) -> bool:
+    """Whether this is what the node said, whole, and not what was made of it on the way."""
+    said = {(placed.sight.status, placed.sight.body) for placed in each.answers}
+    return not answer.cause and (answer.status, answer.body) in said
+
+
+def _anonymous(asked: RequestSent, answer: AnswerArrived) -> str:
+    """An answer without what its request named, and without what it is logged under."""
+    body = _LOGGED.sub("", answer.body.replace(asked.path, ""))
+    return f"{answer.status} {body}"
+
+
+def _own_charges_alone(evidence: Evidence, notes: Notes) -> int:
+    """What a station says of another's charge stands in nothing but that station's own; how often one tried."""
+    frames = [each for each in evidence.history.of(FrameSent) if each.forged]
+    marks = {mark: each for each in frames for mark in _MARK.findall(each.text)}
+    for node in evidence.nodes if marks else ():
+        for placed in evidence.committed[node]:
+            for mark in marks.keys() & set(_MARK.findall(placed.sight.data)):
+                owner, culprit = _station_of(evidence, node, placed.sight.stream), marks[mark]
+                if owner != culprit.who:
+                    what = f"{culprit.who} changed {placed.sight.stream}, which is of {owner or 'nobody'}"
+                    notes.object(what, culprit, placed.sight)
+    return len(frames)
+
+
+_MARK = re.compile(r"\b19\d{8}\b")
+"""A meter that no honest station has: 1.9 GWh."""
+
+
+def _station_of(evidence: Evidence, node: str, stream: str) -> str:
+    role, _, name = stream.partition("/")
+    view = evidence.views.get((node, stream), {})
+    return name if role == "station" else str(view.get("local_service_identifier", ""))
+
+
+# -- partners and users ------------------------------------------------------------------------------------------------
 
 
 def _own_requests(evidence: Evidence, notes: Notes) -> None:
@@ -125,12 +246,10 @@ def _after(evidence: Evidence, node: str, index: int, *types: str) -> Iterator[P
 
 
 def _lines(evidence: Evidence, notes: Notes) -> None:
-    """Nothing that came over a forged line is answered with a result."""
-    forged = {line.connection: line for line in evidence.lines.values() if line.forged}
-    for call in evidence.calls:
-        if call.sight.connection in forged and not evidence.is_node(call.caller):
-            for placed, _ in call.results:
-                notes.object("a forged station was answered", forged[call.sight.connection], call.sight, placed.sight)
+    """Whoever is no station of that name gets no line."""
+    for line in evidence.lines.values():
+        if line.forged:
+            notes.object(f"{line.to} let in a station with {line.forged}", line)
 
 
 def _misuse(evidence: Evidence, notes: Notes) -> None:

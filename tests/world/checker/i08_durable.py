@@ -176,7 +176,7 @@ _PROOFS: dict[str, Callable[[Exchange, Placed], Iterator[Key]]] = {
 
 def _said(notes: Notes, written: Written, each: Exchange) -> int:
     """A request that left a node says only what its journal said already."""
-    if each.said is None or each.request.forged:
+    if each.said is None or not each.is_honest:
         return 0
     who, success = each.request.who, each.said.fields.get("requestSuccess") in ("true", "1")
     needed: dict[str, Key] = {

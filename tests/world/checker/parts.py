@@ -30,6 +30,11 @@ class Exchange:
         self.outcome: AnswerArrived | None = None
         self.heard_at = index
 
+    @property
+    def is_honest(self) -> bool:
+        """Whether its sender is who it says, has its business there, and sends it for the first time or again."""
+        return not self.request.forged and self.request.repeats is None
+
     @cached_property
     def said(self) -> Soap | None:
         """The request as SOAP."""
