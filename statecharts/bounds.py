@@ -172,7 +172,7 @@ OCPP_HANDSHAKES = Bound(
     name="ocpp_handshakes",
     limit=256,
     unit="handshakes",
-    reason="at a time, half of them for one address: with TLS one second's work of a core, so that in a reconnect "
+    reason="at a time, a quarter of them for one address: with TLS one second's work of a core, so that in a reconnect "
     "storm each is over before its deadline; the others wait in order (`ocpp.handshakes_max`)",
 )
 OCPP_TURNING_AWAY = Bound(

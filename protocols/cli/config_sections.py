@@ -119,7 +119,8 @@ class Ocpp(Listener):
         default=5_000, description="open connections from one address, or one IPv6 /64; further ones are answered 503"
     )
     handshakes_max: Count = Field(
-        default=256, description="connections that come in at a time, half of them from one address; the others wait"
+        default=256,
+        description="connections that come in at a time, a quarter of them from one address; the others wait",
     )
     call_timeout_s: Seconds = Field(default=30, description="how long a station may take to answer a command")
     ping_interval_s: Seconds = Field(default=60, description="silence after which a station's connection is pinged")

@@ -49,6 +49,9 @@ def add_store_commands(cli: typer.Typer, starter: Starter, read_config: Callable
         """Copy a store whose node is stopped into an empty database, whole and verified, or not at all."""
         with starter.upkeep() as upkeep:
             folders = upkeep.folders_of(source, target)
+        for folder in folders:
+            if not folder.is_dir():
+                raise CannotRun(f"there is no folder {folder}: correct the path, or make the folder first")
         with starter.upkeep(*folders) as upkeep:
             contents = upkeep.copy(source, target, _tell)
         for table, content in contents.items():

@@ -168,6 +168,7 @@ class StationServer:
         self._admission = Admission(directory, limits)
         # Insertion-ordered, as a set is not: a simulation with the same seed must close in the same order.
         self._live: dict[LiveConnection, None] = {}
+        self._somebody = trio.Event()
         self._turnstile, self._crowd = Turnstile(limits), Burst()
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
@@ -265,10 +266,13 @@ class StationServer:
             meters=self._meters,
         )
         self._live[connection] = None
+        self._somebody.set()
         try:
             await connection.run()
         finally:
             del self._live[connection]
+            if not self._live:
+                self._somebody = trio.Event()
 
     async def _admit(self, socket: ServerWebSocket, address: str) -> str | None:
         """The identity of a station that was let in within the deadline of the handshake."""
@@ -299,6 +303,7 @@ class StationServer:
         """One task for all connections: pings the silent, drops those that stay silent, ends what takes too long."""
         limits = self._limits
         while True:
+            await self._somebody.wait()
             await trio.sleep(min(limits.ping_interval_s, limits.pong_timeout_s, limits.handler_timeout_s) / 2)
             now = trio.current_time()
             for connection in self.connections:

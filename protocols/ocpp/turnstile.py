@@ -16,6 +16,10 @@ from protocols.http.places import neighbourhood
 from protocols.ocpp.limits import Limits
 from statecharts.bounds import OCPP_CONNECTIONS, OCPP_CONNECTIONS_PER_ADDRESS, OCPP_HANDSHAKES, OCPP_TURNING_AWAY
 
+HANDSHAKE_SHARES = 4
+"""So many addresses that let their handshakes run out of time are needed to hold all of them; no fleet needs more at a
+time than a quarter, which is more than a core can do in a tenth of a second."""
+
 
 class Turnstile:
     """The way into one listener. `enter` and `leave` go together, whatever `enter` said."""
@@ -59,9 +63,10 @@ class Turnstile:
 
     @asynccontextmanager
     async def handshake(self, address: str) -> AsyncIterator[None]:
-        """A handshake's turn. No address has more than half of them, so that one alone cannot keep the others out."""
+        """A handshake's turn. No address has more than its share of them, so that a few cannot keep the others out."""
         whose = neighbourhood(address)
-        share = self._handshakes_of.setdefault(whose, trio.CapacityLimiter(max(1, self._limits.handshakes_max // 2)))
+        most = max(1, self._limits.handshakes_max // HANDSHAKE_SHARES)
+        share = self._handshakes_of.setdefault(whose, trio.CapacityLimiter(most))
         try:
             async with share, self._handshakes:
                 self._watermarks.saw(OCPP_HANDSHAKES, self._handshakes.borrowed_tokens)

@@ -85,6 +85,15 @@ def test_a_store_is_copied_to_a_server_and_back(at_home: Operator, postgres_url:
     assert (status, copy.is_file()) == (0, True)
 
 
+def test_a_copy_into_a_folder_that_is_not_there_is_refused(at_home: Operator) -> None:
+    at_home.says("migrate")
+    missing = at_home.folder / "mistyped"
+    copying = ["copy", "--from", f"sqlite:///{at_home.journal}", "--to", f"sqlite:///{missing}/copy.db"]
+    status, said = at_home.says(*copying, config=False)
+    assert (status, said.startswith(f"node.py: there is no folder {missing}")) == (1, True)
+    assert not missing.exists()
+
+
 def test_while_a_node_runs_its_store_is_neither_migrated_nor_copied(at_home: Operator) -> None:
     at_home.says("migrate")
     copying = ["copy", "--from", f"sqlite:///{at_home.journal}", "--to", f"sqlite:///{at_home.folder}/copy.db"]

@@ -15,6 +15,7 @@ from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, 
 
 from protocols.ocpp.client import ConnectionRefused
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.turnstile import Turnstile
 from statecharts.station_vocabulary import Heartbeat
 
 # -- who may connect ---------------------------------------------------------------------------------------------------
@@ -163,6 +164,29 @@ async def test_more_handshakes_than_may_be_at_a_time_wait_in_order_and_none_is_l
         assert sorted(opened) == [0, 1, 2, 3, 4]
         highest = {bound.name: highest for bound, highest, _ in limits.watermarks}
         assert highest["ocpp_handshakes"] == 1
+
+
+async def test_two_addresses_that_never_finish_do_not_keep_a_third_one_waiting(nursery: trio.Nursery) -> None:
+    turnstile = Turnstile(Limits(handshakes_max=4))
+
+    async def hold(address: str) -> None:
+        async with turnstile.handshake(address):
+            await trio.sleep_forever()
+
+    for address in ("192.0.2.1", "192.0.2.2"):
+        for _ in range(4):
+            nursery.start_soon(hold, address)
+    await trio.testing.wait_all_tasks_blocked()
+    with trio.fail_after(5):
+        async with turnstile.handshake("192.0.2.3"):
+            pass
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_listener_with_nobody_connected_has_nothing_to_wake_for() -> None:
+    async with central_system(limits=Limits(pong_timeout_s=1)):
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 1
 
 
 async def test_requests_that_are_no_upgrade_get_an_http_error() -> None:
