@@ -18,7 +18,7 @@ from actors.context import Context
 from actors.looks import Look, is_known
 from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias, IdleMeter
-from actors.station_messages import Keep
+from actors.station_messages import CatchUp, Keep
 from actors.system import is_broken
 from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped, same_stop
 from statecharts.destination_events import S as DestinationState
@@ -46,6 +46,8 @@ AUTHORIZATION_IDENTIFIER = re.compile(r"[0-9A-F]{12}")
 CHARGEABLE = (DestinationState.START_TX_REQUESTED, DestinationState.TX_RUNNING, DestinationState.STOP_TX_REQUESTED)
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A station's clock is believed to say that a start was queued only if it is off by more than this."""
+
+READINGS_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
 
@@ -116,12 +118,25 @@ class Charges:
             for charge in mine:
                 await self._station.record(ChargeClosed(at=now, number=charge.number))
 
-    async def catch_up(self, transaction: str) -> None:
-        """Tells a transaction the end of its charge that was kept as an orphan while the transaction was broken."""
-        ended = [c for c in self._station.data.charges.values() if c.transaction == transaction and c.stop is not None]
-        for charge in ended:
-            if charge.stop and await self._ask(transaction, self._stopped(charge.stop, charge.number)) is not None:
+    async def catch_up(self, due: CatchUp) -> None:
+        """Tells a transaction what was kept of its charge as orphans while the transaction was broken."""
+        for charge in [c for c in self._station.data.charges.values() if c.transaction == due.transaction]:
+            if due.was_put_aside:
+                await self._hand_over_readings(charge)
+            if charge.stop and await self._ask(due.transaction, self._stopped(charge.stop, charge.number)) is not None:
                 await self._station.record(claimed=(self._station.orphan(charge.stop),))
+
+    async def _hand_over_readings(self, charge: StationCharge) -> None:
+        """What was metered meanwhile, before the end is told: after it a reading could only be a correction."""
+        read, kind = self._context.ledger.orphans_of, MeterValues.__name__
+        page = await read(self._station.identity, kind, 0, READINGS_AT_ONCE)
+        while page:
+            for orphan in page:
+                found, event = self._read_of(msgspec.json.decode(orphan.body, type=MeterValues))
+                ours = found is not None and found.number == charge.number
+                if ours and await self._ask(charge.transaction, event) is not None:
+                    await self._station.record(claimed=(orphan,))
+            page = await read(self._station.identity, kind, page[-1].id or 0, READINGS_AT_ONCE)
 
     async def _open(self, start: StartTransaction) -> StationCharge:
         number = await self._context.numbers.next()

@@ -152,6 +152,12 @@ class Ledger:
         found = await self._store.read(_orphans, query.order_by(tables.orphans.c.id.desc()).limit(limit + 1))
         return page_of(found, limit, lambda last: cursor_of("orphans", last.id or 0), lambda orphan: orphan)
 
+    async def orphans_of(self, station: str, kind: str, after: int, limit: int) -> tuple[Orphan, ...]:
+        """The next orphans of one kind from a station whose ids are beyond `after`, oldest first."""
+        where = (tables.orphans.c.station == station, tables.orphans.c.kind == kind, tables.orphans.c.id > after)
+        query = select(*raw(tables.orphans)).where(*where).order_by(tables.orphans.c.id).limit(limit)
+        return await self._store.read(_orphans, query)
+
     async def idle_meters(self, station: str, limit: int) -> tuple[IdleMeter, ...]:
         """The meter values of a station that belong to no charge and have not been archived, newest first."""
         query = select(*raw(tables.meter_values)).where(tables.meter_values.c.station == station)

@@ -73,6 +73,10 @@ class Quarantine:
         """The case of this actor. Raises StreamCorrupt if it is not as it was written."""
         return next(iter(await self._store.read(_cases, actor)), None)
 
+    async def holds(self, actor: str) -> bool:
+        """Whether there is a case of this actor, readable or not."""
+        return await self._store.read(_holds, actor)
+
     async def cases(self) -> tuple[Case, ...]:
         """All of them, the oldest first. Raises StreamCorrupt if one is not as it was written."""
         return await self._store.read(_cases)
@@ -86,6 +90,11 @@ def _keep(connection: Connection, case: Case) -> None:
 
 def _drop(connection: Connection, actor: str) -> None:
     connection.execute(delete(tables.quarantine).where(tables.quarantine.c.actor == actor))
+
+
+def _holds(connection: Connection, actor: str) -> bool:
+    query = select(tables.quarantine.c.actor).where(tables.quarantine.c.actor == actor)
+    return connection.execute(query).first() is not None
 
 
 def _cases(connection: Connection, actor: str | None = None) -> tuple[Case, ...]:

@@ -150,8 +150,8 @@ class StationActor(Actor):
                 await self.charges.let_go(transaction)
             case LookAfter():
                 await self._look_after_silent()
-            case CatchUp(transaction=transaction):
-                await self.charges.catch_up(transaction)
+            case CatchUp():
+                await self.charges.catch_up(message)
             case Look():
                 return self._look()
         return None

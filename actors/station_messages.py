@@ -53,9 +53,13 @@ class LookAfter:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """A transaction was rebuilt whose charge goes on: if it has ended meanwhile, it could not be told of it."""
+    """A transaction was rebuilt whose charge goes on: if it has ended meanwhile, it could not be told of it.
+
+    One that `was_put_aside` could not be told what was metered either.
+    """
 
     transaction: str
+    was_put_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

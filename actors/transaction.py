@@ -165,7 +165,8 @@ class TransactionActor(Actor, Generic[D]):
         if held is not None:
             self.context.system.tell(f"station/{self._station}", held)
         if self.kind.goes_on(self.data):
-            self.context.system.tell(f"station/{self._station}", CatchUp(self.key))
+            was_put_aside = await self.context.system.quarantine.holds(self.key)
+            self.context.system.tell(f"station/{self._station}", CatchUp(self.key, was_put_aside))
         await self._step(NodeRestarted(at=self.clock.now()))
 
     def _fold(self, before: Remembered[D], fact: Fact) -> Remembered[D]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -212,6 +213,28 @@ async def test_the_end_of_a_charge_that_was_put_aside_reaches_it_with_its_releas
     data = await local(line, number)
     assert (data.state, data.charge.energy_wh, data.corrections) == ("Settled", 3_200, 0)
     assert await orphans(line) == ()
+
+
+async def test_what_was_metered_while_a_charge_was_put_aside_reaches_it_with_its_release_before_its_end(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, other = [(await line.start(CARD, connector_id=c)).transaction_id for c in (1, 2)]
+    for each in (number, other):
+        defect = Defect(monkeypatch, f"local/{each}", Event)
+        await stop_until_put_aside(line, each)
+        for meter in (2_000, 3_000):
+            await line.meter(each, meter)
+        if each == number:
+            await line.stop(number, 4_200)
+            defect.mended = True
+    assert len(await orphans(line)) == 5
+    await line.house.operator.release(f"local/{number}", hand_over=False)
+    await trio.sleep(1)
+    facts = [fact.type for fact in await line.house.journal.load(f"local/{number}")]
+    assert facts.count("MeterRead") == 2 and facts.index("MeterRead") < facts.index("TransactionStopped")
+    data = await local(line, number)
+    assert (data.state, data.charge.energy_wh, data.corrections) == ("Settled", 3_200, 0)
+    assert [json.loads(each.body)["transaction_id"] for each in await orphans(line)] == [other, other]
 
 
 async def test_a_station_that_is_released_is_there_though_it_never_reconnected(
