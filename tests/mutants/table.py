@@ -381,7 +381,7 @@ MUTANTS = (
         "held-connector-given-again",
         "a connector that is held for a start is promised to another one as well",
         "I3",
-        (STATION, CHARGES, WORLDS),
+        (CHARGES, STATION, WORLDS),
     ),
     Mutant(
         "unknown-stop-dropped",
