@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from protocols.verify.options import KINDS
-from protocols.verify.verification import Result
 from tests.support.long import of_length
-from tests.verify.verifying import FLOWS, Defects, at_destination, own_address, run
+from tests.verify.verifying import FLOWS, Defects, at_destination, flows_to_find, own_address, run
 from tests.verify.wrong_destination import open_destination
 
 MOTOWN: Defects = {
@@ -85,28 +84,14 @@ async def test_a_destination_that_is_right_passes():
     assert result.flows >= 30 and len(result.kinds) == 7
 
 
-async def failures(defect: str, rules: set[str], kinds: frozenset[str]) -> Result:
-    """What a verification finds of it; a busy machine gets a second chance, with more patience."""
-    for patience_s in (1.0, 8.0):
-        own = own_address()
-        async with open_destination(own, frozenset({defect})) as peer:
-            result = await run(at_destination(peer, own, kinds=kinds, patience_s=patience_s))
-        if rules & set(result.failures):
-            break
-    return result
-
-
 @pytest.mark.parametrize("defect", MOTOWN)
 async def test_motowns_defects_are_found_in_no_more_than_200_flows(defect, record_property):
     rules, kind = MOTOWN[defect]
-    result = await failures(defect, rules, of_length(frozenset({kind}), frozenset(KINDS)))
-    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
-    assert result.flows <= FLOWS
-    record_property("flows", result.flows)
+    kinds = of_length(frozenset({kind}), frozenset(KINDS))
+    record_property("flows", await flows_to_find(defect, rules, kinds, open_destination, at_destination))
 
 
 @pytest.mark.parametrize("defect", OTHERS)
 async def test_every_other_way_to_be_wrong_is_found(defect):
     rules, kind = OTHERS[defect]
-    result = await failures(defect, rules, frozenset({kind}))
-    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
+    await flows_to_find(defect, rules, frozenset({kind}), open_destination, at_destination)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from protocols.verify.options import KINDS
-from protocols.verify.verification import Result
 from tests.support.long import of_length
-from tests.verify.verifying import FLOWS, Defects, at_source, own_address, run
+from tests.verify.verifying import FLOWS, Defects, at_source, flows_to_find, own_address, run
 from tests.verify.wrong_source import open_source
 
 MOTOWN: Defects = {
@@ -50,28 +49,14 @@ async def test_without_its_app_a_source_is_still_tried_with_what_it_must_refuse(
     assert set(result.failures) == {"own-transactions-only"}
 
 
-async def failures(defect: str, rules: set[str], kinds: frozenset[str]) -> Result:
-    """What a verification finds of it; a busy machine gets a second chance, with more patience."""
-    for patience_s in (1.0, 8.0):
-        own = own_address()
-        async with open_source(own, frozenset({defect})) as peer:
-            result = await run(at_source(peer, own, kinds=kinds, patience_s=patience_s))
-        if rules & set(result.failures):
-            break
-    return result
-
-
 @pytest.mark.parametrize("defect", MOTOWN)
 async def test_motowns_defects_are_found_in_no_more_than_200_flows(defect, record_property):
     rules, kind = MOTOWN[defect]
-    result = await failures(defect, rules, of_length(frozenset({kind}), frozenset(KINDS)))
-    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
-    assert result.flows <= FLOWS
-    record_property("flows", result.flows)
+    kinds = of_length(frozenset({kind}), frozenset(KINDS))
+    record_property("flows", await flows_to_find(defect, rules, kinds, open_source, at_source))
 
 
 @pytest.mark.parametrize("defect", OTHERS)
 async def test_every_other_way_to_be_wrong_is_found(defect):
     rules, kind = OTHERS[defect]
-    result = await failures(defect, rules, frozenset({kind}))
-    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
+    await flows_to_find(defect, rules, frozenset({kind}), open_source, at_source)

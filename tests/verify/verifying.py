@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -89,4 +90,22 @@ async def run(options: Options) -> Result:
     return await verify(options, WORLD, lambda _: None)
 
 
-__all__ = ["AppAccess", "at_destination", "at_source", "options", "own_address", "run"]
+async def flows_to_find(
+    defect: str, rules: set[str], kinds: frozenset[str], opened: Callable[..., Any], at_peer: Callable[..., Options]
+) -> int:
+    """How many flows it took to find that a peer with this defect breaks one of these rules.
+
+    A busy machine gets a second chance, with more patience. Raises AssertionError where none was broken, or too late.
+    """
+    for patience_s in (1.0, 8.0):
+        own = own_address()
+        async with opened(own, frozenset({defect})) as peer:
+            result = await run(at_peer(peer, own, kinds=kinds, patience_s=patience_s))
+        if rules & set(result.failures):
+            break
+    assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
+    assert result.flows <= FLOWS
+    return result.flows
+
+
+__all__ = ["AppAccess", "at_destination", "at_source", "flows_to_find", "options", "own_address", "run"]

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import itertools
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -465,15 +466,20 @@ REPORTS = {
 
 
 @asynccontextmanager
-async def open_destination(source_url: str, defects: frozenset[str] = frozenset()) -> AsyncIterator[WrongDestination]:
-    """A Destination on loopback whose Source is at `source_url`, with these defects."""
-    async with httpx.AsyncClient(trust_env=False) as client, trio.open_nursery() as nursery:
+async def open_destination(
+    source_url: str,
+    defects: frozenset[str] = frozenset(),
+    tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
+) -> AsyncIterator[WrongDestination]:
+    """A Destination on loopback whose Source is at `source_url`, with these defects; `tls` it serves and asks with."""
+    ours, theirs = tls or (None, True)
+    async with httpx.AsyncClient(trust_env=False, verify=theirs) as client, trio.open_nursery() as nursery:
         peer = WrongDestination(source_url, defects, nursery, client)
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         serve: Any = serve_http
 
         async def serve_soap(task_status: Any) -> None:
-            await serve(peer, listeners, draining=trio.Event(), task_status=task_status)
+            await serve(peer, listeners, draining=trio.Event(), tls=ours, task_status=task_status)
 
         (address,) = await nursery.start(serve_soap)
         stations = await nursery.start(serve_websocket, peer.station, "127.0.0.1", 0, None)

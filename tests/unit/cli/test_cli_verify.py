@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import structlog
 import trio
+import trustme
 from lxml import etree
 
+from protocols import mobieurope
 from tests.unit.cli.conftest import CommandLine, FakeStarter
 from tests.verify.verifying import WORLD, own_address
 from tests.verify.wrong_destination import OTHER_SECRET, OWN, SECRET, SOURCE, STATION, STATION_SECRET, open_destination
 
 NOBODY = "http://127.0.0.1:1/services/mobiEuropeDestinationService"
 READY_S = 20.0
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
 
 class Starter(FakeStarter):
@@ -58,18 +63,26 @@ def needed(own_url: str = "http://127.0.0.1:2/", role: str = "destination") -> l
 
 
 @contextmanager
-def peer(own_url: str, *defects: str) -> Iterator[tuple[str, str]]:
-    """A Destination in a thread of its own: its address, and its stations'."""
+def peer(
+    own_url: str, *defects: str, tls: Contexts | None = None, forwarding: tuple[int, int] | None = None
+) -> Iterator[tuple[str, str]]:
+    """A Destination in a thread of its own: its address, and its stations'.
+
+    `tls` it serves and asks with; `forwarding`: beside it all that comes to the first port goes to the second.
+    """
     places: list[tuple[str, str]] = []
     ready, over = threading.Event(), trio.Event()
     tokens: list[trio.lowlevel.TrioToken] = []
 
     async def serve() -> None:
-        async with open_destination(own_url, frozenset(defects)) as opened:
+        async with open_destination(own_url, frozenset(defects), tls) as opened, trio.open_nursery() as beside:
+            if forwarding is not None:
+                await beside.start(forward, *forwarding)
             places.append((opened.url, opened.station_url))
             tokens.append(trio.lowlevel.current_trio_token())
             ready.set()
             await over.wait()
+            beside.cancel_scope.cancel()
 
     thread = threading.Thread(target=trio.run, args=(serve,))
     thread.start()
@@ -77,6 +90,23 @@ def peer(own_url: str, *defects: str) -> Iterator[tuple[str, str]]:
     yield places[0]
     tokens[0].run_sync_soon(over.set)
     thread.join(READY_S)
+
+
+async def forward(port: int, to: int, task_status: trio.TaskStatus[object]) -> None:
+    async def carry(stream: trio.SocketStream) -> None:
+        with suppress(OSError, trio.BrokenResourceError):
+            other = await trio.open_tcp_stream("127.0.0.1", to)
+            async with other, trio.open_nursery() as both:
+                both.start_soon(pump, stream, other)
+                both.start_soon(pump, other, stream)
+
+    async def pump(one: trio.SocketStream, other: trio.SocketStream) -> None:
+        with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            async for data in one:
+                await other.send_all(data)
+            await other.send_eof()
+
+    await trio.serve_tcp(carry, port, host="127.0.0.1", task_status=task_status)
 
 
 def quick(url: str, station_url: str, own_url: str) -> list[str]:
@@ -96,6 +126,43 @@ def test_a_partner_that_conforms_is_status_0_and_one_that_does_not_is_1(cli: Com
     assert "not conforming" in cli.out[0] and any(line.startswith("schema-request: ") for line in cli.out)
     assert json.loads((tmp_path / "a.json").read_text())["rules"]["schema-request"] == "broken"
     assert etree.fromstring((tmp_path / "a.xml").read_bytes()).get("failures") != "0"
+
+
+def test_a_partner_with_tls_is_verified_by_certificates_both_ways(cli: CommandLine, tmp_path: Path):
+    authority = trustme.CA()
+    ours, theirs = (authority.issue_cert("127.0.0.1") for _ in range(2))
+    serving, asking = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    theirs.configure_cert(serving)
+    for context in (serving, asking):
+        authority.configure_trust(context)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    ours.private_key_pem.write_to_path(tmp_path / "key.pem")
+    ours.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    certificate, key, trust = (tmp_path / f"{name}.pem" for name in ("certificate", "key", "authority"))
+    own = own_address().replace("http:", "https:")
+    serve, trusted = ["--own-certificate", certificate, "--own-key", key], ["--tls-authorities", trust]
+    shown = ["--client-certificate", certificate, "--client-key", key]
+    with peer(own, tls=(serving, asking)) as (url, station_url):
+        assert cli.call(*quick(url, station_url, own), *serve, *trusted, *shown) == 0
+        for less in ([*serve, *trusted], [*serve, *shown]):
+            assert cli.call(*quick(url, station_url, own), *less) == 2
+            assert "cannot be reached" in cli.err[-1]
+
+
+def test_the_partners_calls_are_taken_where_we_are_told_to_listen(cli: CommandLine):
+    named, listening = (int(own_address().split(":")[2].partition("/")[0]) for _ in range(2))
+    own = f"http://127.0.0.1:{named}/verify"
+    with peer(own, forwarding=(named, listening)) as (url, station_url):
+        assert cli.call(*quick(url, station_url, own), "--listen", f"http://127.0.0.1:{listening}") == 0
+
+
+def test_a_wsdl_in_a_file_takes_the_place_of_the_one_that_is_served(cli: CommandLine, tmp_path: Path):
+    own, folder = own_address(), Path(mobieurope.__file__).parent
+    with peer(own, "wsdl") as (url, station_url):
+        assert cli.call(*quick(url, station_url, own), "--wsdl", folder / "DestinationPMS.wsdl") == 0
+        assert cli.call(*quick(url, station_url, own), "--wsdl", folder / "SourcePMS.wsdl") == 1
+        assert any(line.startswith("wsdl-served: ") for line in cli.out)
 
 
 @pytest.mark.parametrize(
