@@ -150,6 +150,16 @@ def stuck(world: World) -> None:
     world.set_rows(last.who, "journal", [r for r in rows if (r["stream"], r["seq"]) != (last.stream, last.seq)])
 
 
+def lapsed_too_soon(world: World) -> None:
+    lapsed = world.one(world.commits("DeadlineReached"))
+    world.swap(lapsed, msgspec.structs.replace(lapsed, at=lapsed.at - 600))
+
+
+def lapsed_too_late(world: World) -> None:
+    lapsed = world.one(world.commits("DeadlineReached"))
+    world.swap(lapsed, msgspec.structs.replace(lapsed, at=lapsed.at + 3_600))
+
+
 def not_drained(world: World) -> None:
     for end in world.of(WorldEnded):
         world.swap(end, msgspec.structs.replace(end, drained=False))
@@ -331,7 +341,7 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I1": (record_lost, record_at_somebody_else),
         "I2": (record_doubled, end_changed, charge_counted_twice, second_number, remote_start_twice, key_made_two),
         "I3": (second_active, never_closed),
-        "I4": (stuck, not_drained),
+        "I4": (stuck, lapsed_too_soon, lapsed_too_late, not_drained),
         "I5": (one_wh_more, one_wh_less_metered, misread, charge_nowhere, progress_beyond),
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (

@@ -8,7 +8,7 @@ from statecharts import source_events as source
 from statecharts import station
 from statecharts.charging import ChargingDeadlines, MeterRead, TransactionStarted, TransactionStopped
 from statecharts.destination_events import AuthorizationIssued, DeliveryEnded, StartRequested, StopRequested
-from statecharts.events import StationAnswered
+from statecharts.events import DeadlineReached, StationAnswered
 from statecharts.evse import StatusReported
 from statecharts.ports import AuthorizationRequest
 from statecharts.station_vocabulary import (
@@ -43,6 +43,7 @@ def good_story() -> tuple[History, dict[str, Finals]]:
     stops(story)
     settles(story)
     charges_by_card(story)
+    lapses(story)
     return story.over()
 
 
@@ -59,18 +60,24 @@ def arrives(story: Story) -> None:
     story.reply(status, {})
 
 
-def authorises(story: Story) -> None:
+def authorises(story: Story, home: str = HOME, name: str = NAME, key: str = "charge-1") -> None:
+    identifier = home.partition("/")[2]
     request = AuthorizationRequest(user_identifier="anna", destination="AWAY", local_service_identifier="CS1")
     asked = source.AuthorizationRequested(
-        at=story.now, id="t1", app="app", own_pms_identifier="HOME", request=request, deadlines=source.SourceDeadlines()
+        at=story.now,
+        id=identifier,
+        app="app",
+        own_pms_identifier="HOME",
+        request=request,
+        deadlines=source.SourceDeadlines(),
     )
-    story.commit("HOME", HOME, asked)
+    story.commit("HOME", home, asked)
     authorize = story.ask(
         "HOME", "AWAY", "authorize", element("pmsIdentifier", "HOME") + element("userIdentifier", "anna")
     )
     issued = AuthorizationIssued(
         at=story.now,
-        id=NAME,
+        id=name,
         peer="HOME",
         own_pms_identifier="AWAY",
         user_identifier="anna",
@@ -79,12 +86,20 @@ def authorises(story: Story) -> None:
         connector_asked=1,
         deadlines=ChargingDeadlines(),
     )
-    story.commit("AWAY", AWAY, issued)
-    story.answer(authorize, "authorize", element("authorizationIdentifier", NAME))
-    story.commit("HOME", HOME, source.AuthorizationGranted(at=story.now, authorization_identifier=NAME))
-    story.alias("HOME", "source-authorization/AWAY", NAME, HOME)
+    story.commit("AWAY", f"destination/{name}", issued)
+    story.answer(authorize, "authorize", element("authorizationIdentifier", name))
+    story.commit("HOME", home, source.AuthorizationGranted(at=story.now, authorization_identifier=name))
+    story.alias("HOME", "source-authorization/AWAY", name, home)
     for _ in range(2):
-        story.rest("HOME", "/api/v1/authorizations", HOME, key="charge-1")
+        story.rest("HOME", "/api/v1/authorizations", home, key=key)
+
+
+def lapses(story: Story) -> None:
+    """Another authorisation, which nobody uses."""
+    authorises(story, "source/t2", "F5E4D3C2B1A0", "charge-2")
+    story.s += ChargingDeadlines().authorization_s
+    for node, stream in (("AWAY", "destination/F5E4D3C2B1A0"), ("HOME", "source/t2")):
+        story.commit(node, stream, DeadlineReached(at=story.now))
 
 
 def requested(story: Story, operation: str, request: str, at_home: Any, away: Any) -> None:

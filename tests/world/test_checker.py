@@ -52,7 +52,8 @@ def test_every_figure_of_a_good_history_has_its_n() -> None:
     figures = {figure.name: figure for figure in check(*good()).figures}
     assert (figures["CDRs lost"].n, figures["CDRs doubled"].n) == (1, 1)
     assert (figures["Wh unexplained"].value, figures["Wh unexplained"].n) == (0, 4_000)
-    assert figures["sessions stuck"].n == 3
+    assert figures["sessions stuck"].n == 5
+    assert (figures["wrong timeouts"].value, figures["wrong timeouts"].n) == (0, 2)
 
 
 @pytest.mark.parametrize("pick", [first, last])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tests.world.checker import i04_times
 from tests.world.checker.evidence import Evidence, Placed
 from tests.world.checker.verdict import Finding, Notes, quantile
 from tests.world.history import WorldEnded
@@ -34,6 +35,7 @@ def check(evidence: Evidence) -> Finding:
         elif last.to_state == "Refused" and not evidence.views.get((node, stream), {"cause": "?"}).get("cause"):
             notes.object(f"{stream} of {node} was refused, and nobody says why", last)
     stuck = len(notes.violations)
+    i04_times.check(evidence, notes)
     _owed(evidence, notes)
     going_on = [charge for charge in evidence.charges if charge.goes_on]
     if not going_on and not all(sight.drained for sight in evidence.history.of(WorldEnded)):
