@@ -93,7 +93,8 @@ class Charges:
 
     async def start(self, start: StartTransaction) -> ReportAnswer:
         """The number and the verdict for a StartTransaction, the same ones for the same start."""
-        known = self._station.data.same_start(start, self._context.clock.wall())
+        clock = self._context.clock
+        known = self._station.data.same_start(start, max(clock.now(), clock.wall()))
         charge = known or await self._open(start)
         info = charge.id_tag_info or await self._judge(charge)
         return StartAnswer(transaction_id=charge.number, id_tag_info=info)

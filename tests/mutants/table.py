@@ -60,6 +60,7 @@ CHARGES = _suite(
     "tests/unit/actors/test_local_start.py",
 )
 DELIVERY = _suite("delivery", "tests/unit/actors/test_delivery_facts.py", "tests/unit/actors/test_delivery_commands.py")
+NODE_CLOCK = _suite("the time of a node", "tests/unit/actors/test_node_clock.py")
 ACTORS = _suite("actors", "tests/unit/actors/test_actor_turns.py", "tests/unit/actors/test_system_failures.py")
 APPS = _suite("apps", "tests/unit/actors/test_source_role_apps.py", "tests/unit/actors/test_app_counter.py")
 TRUST = _suite("trust", "tests/unit/actors/test_trust_peers.py")
@@ -155,6 +156,13 @@ MUTANTS = (
         "deadlines are counted by the machine's clock instead of the one that was handed in",
         "I4",
         (DELIVERIES, WORLDS),
+        seen="M9: mobilityhouse/ocpp",
+    ),
+    Mutant(
+        "node-time-by-the-machines-clock",
+        "within the node time is what the machine's clock shows, so that all that waits jumps with it",
+        "I4",
+        (WORLDS, NODE_CLOCK),
         seen="M9: mobilityhouse/ocpp",
     ),
     Mutant(

@@ -233,6 +233,18 @@ async def test_a_delivery_is_tried_again_after_its_pause_and_not_before(
     assert len((await roaming.cdrs())[0]) == 1
 
 
+@pytest.mark.parametrize("by", FAR_AHEAD_AND_BACK)
+async def test_a_start_that_is_repeated_after_its_end_is_known_whatever_the_clock_says(
+    autojump_clock: object, roaming: Roaming, by: timedelta
+) -> None:
+    charge, at = await roaming.start_asked(), EPOCH + timedelta(seconds=trio.current_time())
+    number = (await roaming.station.start(charge.name, at=at)).transaction_id
+    await roaming.station.stop(number, 5_000)
+    await roaming.settled(charge)
+    jump(roaming, by)
+    assert (await roaming.station.start(charge.name, at=at)).transaction_id == number
+
+
 # -- what is told ------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -25,6 +26,8 @@ LATE_S = 300.0
 
 def check(evidence: Evidence, notes: Notes) -> None:
     judged = 0
+    for node in evidence.nodes:
+        _goes_evenly(evidence, notes, node)
     absences = {node: list(_absences(evidence, node)) for node in evidence.nodes}
     for (node, stream), rows in evidence.streams.items():
         if stream.partition("/")[0] not in KINDS or stream in evidence.damaged[node]:
@@ -41,6 +44,30 @@ def check(evidence: Evidence, notes: Notes) -> None:
             elif at > due_s + late_s and not _disk_failed(evidence, node, due_s, at):
                 notes.object(f"wrong timeout: {stream} of {node} was over {at - due_s:.0f} s late", placed.sight)
     notes.count("wrong timeouts", sum("wrong timeout" in violation.what for violation in notes.violations), judged)
+
+
+def _goes_evenly(evidence: Evidence, notes: Notes, node: str) -> None:
+    """Within one life the time that a node writes down goes on as the world's does."""
+    if _disk_failed(evidence, node, 0, evidence.end_at):
+        return  # what waited for the disk says when it happened, hours ago
+    off_s: float | None = None
+    for sight in evidence.history.of(NodeStarted, Committed):
+        if sight.who != node:
+            continue
+        if isinstance(sight, NodeStarted):
+            off_s = None
+            continue
+        written_s = msgspec.json.decode(sight.data, type=_Written).at.timestamp() - sight.at
+        off_s = written_s if off_s is None else off_s
+        if abs(written_s - off_s) > EARLY_S:
+            notes.object(
+                f"wrong time: that of {node} went on by {written_s - off_s:.0f} s more than the world's", sight
+            )
+            return
+
+
+class _Written(msgspec.Struct):
+    at: datetime
 
 
 def _deadlines(stream: str, rows: list[Placed]) -> Iterator[tuple[float, Placed]]:
