@@ -23,6 +23,7 @@ GATES = {
     "sessions stuck": "<= 0",
     "Wh unexplained": "<= 0",
     "undeclared transitions": "<= 0",
+    "effects from replays": "<= 0",
     "attacks admitted": "<= 0",
     "acknowledged and not durable, or said too soon": "<= 0",
     "rows gone": "<= 0",
