@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.table import MUTANTS
 from tests.mutants.trial import Trial, scorecard, try_all, unsound
+from tests.mutants.workloads import Mutant
 
 
 def asked() -> Namespace:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.mutants import planting
 from tests.mutants.planting import PATCHES, ROOT, DoesNotApply, apply, files_of, house_with
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.table import MUTANTS
 from tests.mutants.trial import NO_TIME, Trial, scorecard, try_all, try_one
-from tests.mutants.workloads import Workload
+from tests.mutants.workloads import Mutant, Workload
 
 NAMES = [mutant.name for mutant in MUTANTS]
 UNFIT = """--- a/actors/limits_of_time.py

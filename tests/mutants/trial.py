@@ -12,8 +12,7 @@ from statistics import median
 from typing import Any
 
 from tests.mutants.planting import DoesNotApply, house_with
-from tests.mutants.table import Mutant
-from tests.mutants.workloads import CannotRun, Verdict, Workload, Worlds
+from tests.mutants.workloads import CannotRun, Mutant, Verdict, Workload, Worlds
 
 NO_TIME = "there was no time left for it"
 SOUND_TRIES = 50

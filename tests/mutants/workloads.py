@@ -108,6 +108,22 @@ class Worlds:
         return said["seed"], said["objection"]
 
 
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug. `seen` says in which product or study it was met (FAULTS: M1 to M14), `breaks` what it breaks.
+
+    Workloads are tried in their order, and the first that objects is the one that counts: what is known to find it soon
+    stands first, and last the simulated worlds, of which `--by "simulated worlds"` tells what they find alone.
+    """
+
+    name: str
+    what: str
+    breaks: str
+    workloads: tuple[Workload | Worlds, ...]
+    seen: str = ""
+    why_a_suite: str = ""
+
+
 def finished(command: list[str], folder: Path) -> str | None:
     """What a process said that was given its time; None if that was over, and it was ended."""
     with subprocess.Popen(
