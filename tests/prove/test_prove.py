@@ -15,6 +15,7 @@ from tests.prove import planted, worlds
 from tests.prove.effort import Effort
 from tests.prove.page import Section, page
 from tests.world.trial import tried
+from tests.world.twins import tried_twice
 
 NONE_LOST = Figure(figure="CDRs lost", value=0, unit="", goal="<= 0", n=12_345)
 ONE_LOST = Figure(figure="CDRs lost", value=1, unit="", goal="<= 0", n=12_345)
@@ -78,6 +79,8 @@ def test_worlds_that_are_objected_to_are_named_with_how_to_see_them_again(monkey
     card = {
         "worlds": 3,
         "failed": [8],
+        "twins": 2,
+        "twins_failed": [20],
         "seeds": [7, 9],
         "excused": 0,
         "charges_planned": 20,
@@ -92,9 +95,13 @@ def test_worlds_that_are_objected_to_are_named_with_how_to_see_them_again(monkey
     }
     monkeypatch.setattr(worlds, "told_by", lambda *_: card)
     section = worlds.section(EFFORT)
-    assert [figure["figure"] for figure in section.missed] == ["worlds objected to", "CDRs lost"]
-    assert section.problems == ("seed 8 is objected to: node.py replay --seed 8",)
-    assert worlds.section(Effort(first_seed=7, jobs=1, long=True, minutes=1)).problems[1] == "never met: late stop"
+    missed = ["worlds objected to", "twin worlds objected to", "CDRs lost"]
+    assert [figure["figure"] for figure in section.missed] == missed
+    assert section.problems == (
+        "seed 8 is objected to: node.py replay --seed 8",
+        "the twins of seed 20 differ: python -m tests.world --twins --seeds 20",
+    )
+    assert worlds.section(Effort(first_seed=7, jobs=1, long=True, minutes=1)).problems[2] == "never met: late stop"
 
 
 def test_a_planted_bug_that_is_not_found_is_a_missed_gate_and_named(monkeypatch):
@@ -113,4 +120,5 @@ def test_a_planted_bug_that_is_not_found_is_a_missed_gate_and_named(monkeypatch)
 
 
 def test_every_gate_is_of_a_figure_that_worlds_have():
-    assert set(worlds.GATES) <= {figure.name for figure in tried(1).figures}
+    figures = {figure.name for figure in (*tried(1).figures, *tried_twice(20).figures)}
+    assert set(worlds.GATES) <= figures

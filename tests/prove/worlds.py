@@ -14,6 +14,8 @@ SHORT_WORLDS, LONG_WORLDS_MAX = 300, 1_000_000
 SHARE = 0.4
 """Of the time of a long run."""
 
+TWINS = "python -m tests.world --twins --seeds"
+
 GATES = {
     "CDRs lost": "<= 0",
     "CDRs doubled": "<= 0",
@@ -29,6 +31,7 @@ GATES = {
     "rows gone": "<= 0",
     "streams that replay differently": "<= 0",
     "bounds exceeded": "<= 0",
+    "others affected": "<= 0",
     "calls unanswered or answered twice": "<= 0",
     "fullest, share of its limit": "<= 1",
 }
@@ -42,6 +45,7 @@ def section(effort: Effort) -> Section:
     card = told_by("tests.world", "--seeds", seeds, "--jobs", effort.jobs, *limit)
     never_met = card["probes_never_met"]
     problems = [f"seed {seed} is objected to: node.py replay --seed {seed}" for seed in card["failed"]]
+    problems += [f"the twins of seed {seed} differ: {TWINS} {seed}" for seed in card["twins_failed"]]
     if effort.long and never_met:
         problems.append(f"never met: {', '.join(never_met)}")
     return Section(
@@ -55,6 +59,8 @@ def section(effort: Effort) -> Section:
 def _played(card: dict[str, Any]) -> Iterator[Figure]:
     worlds = card["worlds"]
     yield Figure(figure="worlds objected to", value=len(card["failed"]), unit="", goal="<= 0", n=worlds)
+    twins = card["twins"]
+    yield Figure(figure="twin worlds objected to", value=len(card["twins_failed"]), unit="", goal="<= 0", n=twins)
     for figure, unit in (("charges_planned", ""), ("virtual_hours", "h"), ("worlds_per_minute", "/min")):
         yield Figure(figure=figure.replace("_", " "), value=card[figure], unit=unit, goal="", n=worlds)
     calls = sum(card["calls"].values())

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.world.swarm import TROUBLES
 from tests.world.trial import Trial, card, tried
+from tests.world.twins import EVERY, tried_twice
 
 SAYS_EVERY_S = 10.0
 
@@ -26,6 +27,7 @@ def asked() -> Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--stop", action="store_true", help="end at the first world that is objected to")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what it adds up to there")
+    parser.add_argument("--twins", action="store_true", help="twin worlds of these seeds, and nothing else")
     parser.add_argument("--troubles", action="store_true", help="say what can go wrong, and play nothing")
     return parser.parse_args()
 
@@ -38,17 +40,27 @@ def _range(text: str) -> range:
         raise ArgumentTypeError(f"{text} is no range of seeds such as 1..100") from None
 
 
-def trials(seeds: range, jobs: int, until: float) -> Iterator[Trial]:
-    """The trials of these seeds as they come to their end; none begins after `until` (of time.monotonic)."""
-    left = iter(seeds)
+def trials(seeds: range, jobs: int, until: float, *, twins: bool = False) -> Iterator[Trial]:
+    """The trials of these seeds as they come to their end; none begins after `until` (of time.monotonic).
+
+    Each is a world, one in `EVERY` has twins as well; with `twins` that is all there is.
+    """
+    left = ((tried_twice, seed) for seed in seeds) if twins else _mixed(seeds)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running: set[Future[Trial]] = {pool.submit(tried, seed) for seed in islice(left, jobs + 1)}
+        running: set[Future[Trial]] = {pool.submit(how, seed) for how, seed in islice(left, jobs + 1)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for each in done:
                 yield each.result()
                 if time.monotonic() < until:
-                    running |= {pool.submit(tried, seed) for seed in islice(left, 1)}
+                    running |= {pool.submit(how, seed) for how, seed in islice(left, 1)}
+
+
+def _mixed(seeds: range) -> Iterator[tuple[Callable[[int], Trial], int]]:
+    for seed in seeds:
+        yield tried, seed
+        if seed % EVERY == 0:
+            yield tried_twice, seed
 
 
 def main() -> int:
@@ -59,7 +71,7 @@ def main() -> int:
         return 0
     began = said = time.monotonic()
     found: list[Trial] = []
-    for trial in trials(wanted.seeds, wanted.jobs, began + wanted.minutes * 60):
+    for trial in trials(wanted.seeds, wanted.jobs, began + wanted.minutes * 60, twins=wanted.twins):
         found.append(trial)
         if trial.objections:
             print(f"{trial.told}\n", flush=True)
@@ -73,13 +85,14 @@ def main() -> int:
     print(f"probes never met: {', '.join(told['probes_never_met']) or 'none'}")
     if wanted.json:
         wanted.json.write_text(json.dumps(told, indent=1))
-    return 1 if told["failed"] else 0
+    return 1 if told["failed"] or told["twins_failed"] else 0
 
 
 def summary(told: dict[str, Any]) -> str:
     """One line of what has been played so far."""
     return (
         f"{told['worlds']} worlds, {len(told['failed'])} objected to {told['failed'][:10]}; "
+        f"{told['twins']} twins, {len(told['twins_failed'])} objected to {told['twins_failed'][:10]}; "
         f"{told['worlds_per_minute']} a minute, {told['virtual_hours']} virtual hours, "
         f"{told['charges_planned']} charges, {told['calls_per_s']} calls/s"
     )

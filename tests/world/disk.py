@@ -32,6 +32,8 @@ T = TypeVar("T")
 _FULL = 2
 """`PRAGMA synchronous`: 0 OFF, 1 NORMAL, 2 FULL, 3 EXTRA."""
 
+HEADS_KEPT = 10
+
 _NEW_ROWS = "SELECT position, stream, seq, type, from_state, to_state, data FROM journal WHERE position > ? ORDER BY 1"
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM transactions WHERE final = 0),
@@ -96,7 +98,7 @@ class Disk:
     def __init__(self, ground: Ground, node: str) -> None:
         self._ground, self._node = ground, node
         self._memory = Memory.taken()
-        self._head: Head | None = None
+        self._heads: deque[Head | None] = deque([None], maxlen=HEADS_KEPT)
         self._images: deque[bytes] = deque(maxlen=ground.faults.images_kept)
         self._seen = 0
         self._version: object = None
@@ -158,7 +160,7 @@ class Disk:
     def problems(self) -> tuple[str, ...]:
         """What `node.py check-journal` says of it."""
         with self._memory.database.writer.connect() as connection:
-            return tuple(map(str, audit.check(connection, self._head)))
+            return tuple(map(str, audit.check(connection, self._heads[-1])))
 
     def flip_bit(self, table: str, column: str, nth: int) -> bool:
         """Alters one bit of a value at rest: the `nth` row's of a table from its end. Whether there was one."""
@@ -184,6 +186,11 @@ class Disk:
         self._go_back_to(self._images[-1])
         self._ground.saw(RowsLost, self._node, position=self._seen)
         return True
+
+    def lose_head(self, writes: int) -> None:
+        """Takes back the newest writes of the head record, which nobody syncs, after a failure of the host's power."""
+        for _ in range(min(writes, len(self._heads) - 1)):
+            self._heads.pop()
 
     def _lose(self, life: Life, durable: bytes) -> None:
         if life.crashed:
@@ -246,11 +253,11 @@ class _HeadOfLife:
         self._disk, self._life = disk, life
 
     def read(self) -> Head | None:
-        return self._disk._head
+        return self._disk._heads[-1]
 
     def write(self, head: Head) -> None:
         if self._life.alive:
-            self._disk._head = head
+            self._disk._heads.append(head)
 
     def close(self) -> None:
         """It stays with the disk."""

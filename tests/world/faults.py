@@ -43,7 +43,7 @@ class ExchangeFate(msgspec.Struct, frozen=True, kw_only=True):
     first alone. `hang_up_at`: the client is gone when the app receives or sends for the n-th time, from 1 on.
     `hang_up_after_s`: the same, so long after it arrived. `unnoticed`: the app is not told that its client has gone.
     `answer_delay_s`, `answer_lost` as for the request; `answer_broken`: the connection breaks in the place of the
-    answer; `answer`: this comes in its place.
+    answer; `answer`: this comes in its place, from something in between: with `lost` the request never got any further.
     """
 
     refused: bool = False
@@ -106,14 +106,18 @@ class Point(NamedTuple):
 class Faults:
     """A world in which nothing goes wrong.
 
-    `images_kept` is how many older states of a disk are kept for cutting; a world goes on for `lasts_s` at least.
+    `images_kept` is how many older states of a disk are kept for cutting.
     """
 
     images_kept = 0
-    lasts_s = 0.0
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(f"faults/{seed}")
+
+    @property
+    def lasts_s(self) -> float:
+        """A world goes on until then at least; asked when everything planned has happened."""
+        return 0.0
 
     def begin(self, ground: Ground) -> None:
         """This is the ground of the world that they befall."""

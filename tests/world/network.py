@@ -17,7 +17,7 @@ from protocols.mobieurope.wire import HttpAnswer, NoExchange, Unreachable
 from protocols.serving import Front
 from tests.world.conversation import Asked, Conversation
 from tests.world.envelopes import soap_names
-from tests.world.faults import Exchange, ExchangeFate
+from tests.world.faults import Answer, Exchange, ExchangeFate
 from tests.world.ground import Dead, Ground, Life
 from tests.world.history import AnswerArrived, RequestSent
 from tests.world.listening import Doorway, Service, StationListener
@@ -160,6 +160,8 @@ class Network:
         fate, authority = talk.fate, f"{talk.scope['server'][0]}:{talk.scope['server'][1]}"
         if fate.refused or self._service(authority) is None:
             raise NoAnswer("no connection could be made", sent=False)
+        if fate.lost and fate.answer is not None:
+            return _in_its_place(fate.answer, talk, seen)
         if not fate.lost:
             carry = partial(self._carry, exchange, authority)
             self._ground.nursery.start_soon(carry, talk, fate.delay_s)
@@ -172,11 +174,7 @@ class Network:
         await trio.sleep(fate.answer_delay_s)
         if status is None or fate.answer_broken:
             raise NoAnswer("the connection broke")
-        if fate.answer is not None:
-            talk.said[:], talk.whole = fate.answer.body, True
-            talk.status = fate.answer.status
-            talk.headers = ((b"content-type", fate.answer.content_type.encode()),)
-        return Told(seen, talk)
+        return Told(seen, talk) if fate.answer is None else _in_its_place(fate.answer, talk, seen)
 
     async def _carry(self, exchange: Exchange, authority: str, talk: Conversation, delay_s: float) -> None:
         await trio.sleep(delay_s)
@@ -192,6 +190,12 @@ class Network:
     def _address(self, sender: str) -> str:
         """The IP address of a host that asks: each has one of its own."""
         return self._addresses.setdefault(sender, f"10.0.0.{len(self._addresses) + 1}")
+
+
+def _in_its_place(answer: Answer, talk: Conversation, seen: Callable[..., None]) -> Told:
+    talk.said[:], talk.whole = answer.body, True
+    talk.status, talk.headers = answer.status, ((b"content-type", answer.content_type.encode()),)
+    return Told(seen, talk)
 
 
 class MemoryHttp:

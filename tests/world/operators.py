@@ -28,8 +28,8 @@ SETTINGS: Mapping[str, Any] = {
     "open_authorizations_per_user_max": 3,
     "delivery": {"retry_cap_s": 120},
     "ocpp": {"heartbeat_interval_s": 900, "ping_interval_s": 300},
-    "source_deadlines": {"authorization_s": 600, "silence_s": 3_600, "cdr_overdue_s": 900},
-    "destination_deadlines": {"authorization_s": 600, "silence_s": 3_600, "reconcile_s": 900, "cdr_overdue_s": 900},
+    "source_deadlines": {"authorization_s": 600, "silence_s": 1_800, "cdr_overdue_s": 900},
+    "destination_deadlines": {"authorization_s": 600, "silence_s": 1_800, "reconcile_s": 900, "cdr_overdue_s": 900},
 }
 """Deadlines short enough that whatever was left behind comes to its end while a world drains; little idle talk."""
 

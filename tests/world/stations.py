@@ -65,9 +65,16 @@ class Station:
 
     async def unplug_charge_of(self, id_tag: str) -> None:
         """Somebody pulls the cable of the charge with this idTag, if it runs."""
-        for charge in self.simulated.charges:
-            if charge.id_tag == id_tag and charge.stopped_at is None:
-                await self.simulated.unplug(charge.connector_id)
+        for charge in self._running(id_tag):
+            await self.simulated.unplug(charge.connector_id)
+
+    async def swipe_charge_of(self, id_tag: str) -> None:
+        """Somebody holds this idTag to the reader once more, if a charge with it runs."""
+        for charge in self._running(id_tag):
+            await self.simulated.swipe(charge.connector_id, id_tag)
+
+    def _running(self, id_tag: str) -> list[Charge]:
+        return [each for each in self.simulated.charges if each.id_tag == id_tag and each.stopped_at is None]
 
     async def plug_and_swipe(self, connector: int, id_tag: str) -> None:
         """Somebody plugs in and holds this idTag to the reader."""

@@ -14,21 +14,24 @@ import msgspec
 from statecharts.simulated_equipment import BEHAVIOURS
 from tests.world.plan import NAMES, Local, Plan, Roaming, StationPlan
 from tests.world.troubles import Trouble, Troubles
+from tests.world.troubles_aimed import AIMED
 from tests.world.troubles_at_home import AT_HOME, PEOPLE
 from tests.world.troubles_by_forgers import FORGERS
 from tests.world.troubles_on_the_way import ON_THE_WAY
 from tests.world.visits import HABITS
 
-TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME, *PEOPLE, *FORGERS)}
+TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, *AT_HOME, *AIMED, *PEOPLE, *FORGERS)}
 """Everything that can go wrong, by its name."""
 
-HOW_MANY = (0, 1, 1, 2, 2, 2, 3, 4, 6, 9)
+PEACE_SHARE = 0.1
+HOW_MANY = (0, 0, 1, 1, 1, 2, 2, 3, 4, 7)
+HOW_MANY_AIMED = (1, 2, 2, 2, 3, 4)
 DAYS_S = 15_000.0
 SELDOM = {
     "ocpp": {"heartbeat_interval_s": 21_600, "ping_interval_s": 3_600},
     "delivery": {"retry_cap_s": 3_600},
 }
-MEDDLING_SHARE, FORGING_SHARE, PATIENT_SHARE, CROWDED_SHARE = 0.2, 0.4, 0.4, 0.3
+MEDDLING_SHARE, FORGING_SHARE, PATIENT_SHARE, CROWDED_SHARE = 0.2, 0.4, 0.3, 0.3
 
 
 def swarm(seed: int) -> Plan:
@@ -40,7 +43,7 @@ def swarm(seed: int) -> Plan:
             identity=f"{name}-CS{number:02}",
             operator=name,
             connectors=chance.choice((1, 1, 2)),
-            behaviour=chance.choice(("normal", "normal", "normal", *BEHAVIOURS)),
+            behaviour=chance.choice((*("normal",) * 6, *BEHAVIOURS)),
             power_w=chance.choice((3_700, 11_000, 22_000, 150_000)),
         )
         for name in operators
@@ -50,19 +53,20 @@ def swarm(seed: int) -> Plan:
     stations = (chance.choice(places),) if crowded else places  # where everybody wants to charge
     habits = chance.sample(list(HABITS), chance.randint(1, len(HABITS)))
     spread_s = chance.choice((300.0, 1_800.0, 3_600.0))
-    lasts_s = chance.choice((120.0, 900.0, 2_400.0))
+    lasts_s = chance.choice((120.0, 900.0, 3_000.0))
     roaming = (
         _roaming(chance, operators, stations, habits, (spread_s, lasts_s), number)
-        for number in range(chance.randint(2, 8))
+        for number in range(chance.randint(3, 8))
     )
-    local = (_local(chance, stations, (spread_s, lasts_s), number) for number in range(chance.choice((0, 1, 2, 4))))
+    local = (_local(chance, stations, (spread_s, lasts_s), number) for number in range(chance.choice((0, 1, 3, 5))))
     troubles = _troubles(chance)
     troubles += _forgers(random.Random(f"forgers/{seed}")) if troubles else []
     cards = tuple(f"CARD-OF-roamer-{number}" for number in range(8))
     plan = Plan(
         seed=seed, operators=operators, stations=places, roaming=tuple(roaming), local=tuple(local), cards=cards
     )
-    return msgspec.structs.replace(plan, troubles=tuple(troubles), settings=_settings(plan, troubles))
+    plan = msgspec.structs.replace(plan, troubles=tuple(troubles))
+    return msgspec.structs.replace(plan, settings=settings_for(troubles_of(plan).lasts_s))
 
 
 def troubles_of(plan: Plan) -> Troubles:
@@ -71,18 +75,19 @@ def troubles_of(plan: Plan) -> Troubles:
 
 
 def _troubles(chance: random.Random) -> list[str]:
-    how_many = chance.choice(HOW_MANY)
-    found = chance.sample([kind.name for kind in (*ON_THE_WAY, *AT_HOME)], how_many)
-    return found + [kind.name for kind in PEOPLE if how_many and chance.random() < MEDDLING_SHARE]
+    if chance.random() < PEACE_SHARE:
+        return []
+    found = chance.sample([kind.name for kind in (*ON_THE_WAY, *AT_HOME)], chance.choice(HOW_MANY))
+    found += chance.sample([kind.name for kind in AIMED], chance.choice(HOW_MANY_AIMED))
+    return found + [kind.name for kind in PEOPLE if chance.random() < MEDDLING_SHARE]
 
 
 def _forgers(chance: random.Random) -> list[str]:
     return [kind.name for kind in FORGERS if chance.random() < FORGING_SHARE]
 
 
-def _settings(plan: Plan, troubles: list[str]) -> dict[str, Any]:
+def settings_for(lasts_s: float) -> dict[str, Any]:
     """In a world that goes on for days heartbeats and attempts are seldom: they would be all that happens in it."""
-    lasts_s = Troubles(plan, [TROUBLES[name] for name in troubles]).lasts_s
     return SELDOM if lasts_s > DAYS_S else {}
 
 

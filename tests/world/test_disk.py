@@ -173,6 +173,25 @@ async def test_an_end_that_was_cut_off_is_noticed_at_the_next_start(scene: Scene
     assert not scene.disk.cut(9)
 
 
+async def test_a_head_record_that_lags_behind_after_a_failure_of_power_is_no_damage(scene: Scene) -> None:
+    async def write(journal: Journal) -> None:
+        for seq, what in enumerate("abc"):
+            await journal.append(append("source/1", seq, what))
+        scene.die("syncing")
+        await journal.append(append("source/1", 3, "d"))
+
+    newest = scene.disk._heads
+    assert await scene.live(write) is None
+    assert newest[-1] is not None and newest[-1].position == 3
+    scene.disk.lose_head(2)
+    assert newest[-1] is not None and newest[-1].position == 1
+    assert await scene.facts() == [b'"a"', b'"b"', b'"c"']
+    assert not scene.disk.problems() and not scene.disk.tables()["losses"]
+    assert newest[-1].position == 3
+    scene.disk.lose_head(99)
+    assert newest[-1] is None and await scene.facts() == [b'"a"', b'"b"', b'"c"'] and newest[-1] is not None
+
+
 def test_whoever_still_reads_what_a_memory_was_holds_up_nobody() -> None:
     memory = Memory.taken()
     memory.restore(empty_image())

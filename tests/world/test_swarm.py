@@ -8,30 +8,44 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
 from tests.world import trial
 from tests.world.checker.verdict import Figure
-from tests.world.plan import drawn
+from tests.world.plan import Plan, drawn
 from tests.world.swarm import TROUBLES, swarm, troubles_of
 from tests.world.trial import Trial, card, tried
 from tests.world.visits import HABITS
 
 CHUNK = 5
 FRESH = range(1_001, 1_001 + int(os.environ.get("WORLDS", "60")))
+
+
+class FailedOnce(msgspec.Struct):
+    """A plan as it was drawn then: what its seed draws now may be another. `why` is what was found."""
+
+    why: str
+    plan: Plan
+
+
 FAILED_ONCE = [
-    int(line.split()[0])
-    for line in Path(__file__).with_name("regressions.txt").read_text().splitlines()
-    if not line.startswith("#")
+    msgspec.json.decode(line, type=FailedOnce)
+    for line in Path(__file__).with_name("regressions.jsonl").read_text().splitlines()
 ]
 
 
-def chunks(seeds: range | list[int]) -> list[tuple[int, ...]]:
+def chunks(seeds: range) -> list[tuple[int, ...]]:
     return [tuple(seeds[first : first + CHUNK]) for first in range(0, len(seeds), CHUNK)]
 
 
-@pytest.mark.parametrize("seeds", [*chunks(FAILED_ONCE), *chunks(FRESH)], ids=lambda seeds: f"{seeds[0]}..{seeds[-1]}")
+@pytest.mark.parametrize("once", FAILED_ONCE, ids=lambda once: str(once.plan.seed))
+def test_a_world_that_was_objected_to_once_is_not_any_more(once: FailedOnce) -> None:
+    assert not tried(once.plan.seed, once.plan).objections, once.why
+
+
+@pytest.mark.parametrize("seeds", chunks(FRESH), ids=lambda seeds: f"{seeds[0]}..{seeds[-1]}")
 def test_a_world_withstands_what_goes_wrong_in_it(seeds: tuple[int, ...]) -> None:
     told = [found.told for found in map(tried, seeds) if found.objections]
     assert not told, "\n\n".join(told)
@@ -57,7 +71,7 @@ def test_what_a_trouble_is_like_does_not_depend_on_the_others() -> None:
 
 
 def test_a_seed_that_fails_is_told_so_that_it_can_be_played_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "_objections", lambda *_: ["I1: a charge record is lost"])
+    monkeypatch.setattr(trial, "objections_to", lambda *_: ["I1: a charge record is lost"])
     found = tried(5)
     for words in ("seed 5 at ", "I1: a charge record is lost", "the last 50 events", "node.py replay --seed 5"):
         assert words in found.told

@@ -21,6 +21,7 @@ from tests.world.checker.probes import never_met
 from tests.world.checker.verdict import Figure, summed
 from tests.world.plan import Plan
 from tests.world.swarm import swarm, troubles_of
+from tests.world.troubles import Troubles
 from tests.world.world import Outcome, play
 
 LAST_EVENTS = 50
@@ -40,11 +41,18 @@ class Endless(BaseException):
     """A world that does not come to its end. Nobody in it may take this for a failure of his own."""
 
 
+BREAKS = (Exception, BaseExceptionGroup, Endless)
+"""How a world may break."""
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One seed. `objections` are in words, and `told` is all that whoever looks for the cause wants to see."""
+    """One seed, or its twins (two `worlds`). `objections` are in words, and `told` is all that whoever looks for
+    the cause wants to see.
+    """
 
     seed: int
     troubles: tuple[str, ...]
+    worlds: int = 1
     objections: tuple[str, ...] = ()
     told: str = ""
     digest: str = ""
@@ -64,22 +72,23 @@ def tried(seed: int, plan: Plan | None = None) -> Trial:
     plan = plan or swarm(seed)
     began = time.process_time()
     try:
-        with counted_steps() as steps, _limited(CPU_S_MAX):
+        with counted_steps() as steps, limited():
             outcome = play(plan, troubles_of(plan))
-    except (Exception, BaseExceptionGroup, Endless) as error:
-        told = "".join(traceback.format_exception(error))
+    except BREAKS as error:
         objection = f"the world broke: {error!r}"
-        return Trial(seed=seed, troubles=plan.troubles, objections=(objection,), told=_told(plan, [objection], told))
+        told = told_of(plan, troubles_of(plan), [objection], "".join(traceback.format_exception(error)))
+        return Trial(seed=seed, troubles=plan.troubles, objections=(objection,), told=told)
     return _judged(plan, outcome, steps, began)
 
 
 @contextmanager
-def _limited(cpu_s: float) -> Iterator[None]:
-    """Ends the block with an error where it takes more time of the processor than this.
+def limited() -> Iterator[None]:
+    """Ends the block with an error where it takes more time of the processor than `CPU_S_MAX`.
 
     A world is asked to end between two steps of its tasks: an error out of nowhere would hit trio in its own loop. One
     that does not even come to a next step is ended wherever it is.
     """
+    cpu_s = CPU_S_MAX
     error = Endless(f"a world that takes more than {cpu_s:g} s of the processor does not come to its end")
     asked = False
 
@@ -105,18 +114,18 @@ def _limited(cpu_s: float) -> Iterator[None]:
 def judged(plan: Plan) -> tuple[Outcome, tuple[str, ...]]:
     """What comes of this plan with its troubles, and all objections to it."""
     outcome = play(plan, troubles_of(plan))
-    return outcome, tuple(_objections(plan, outcome, check(outcome.history, outcome.finals)))
+    return outcome, tuple(objections_to(plan, outcome, check(outcome.history, outcome.finals)))
 
 
 def _judged(plan: Plan, outcome: Outcome, steps: Steps, began: float) -> Trial:
     verdict = check(outcome.history, outcome.finals)
-    objections = tuple(_objections(plan, outcome, verdict))
-    last = "\n".join(outcome.history.timeline(last=LAST_EVENTS))
+    objections = tuple(objections_to(plan, outcome, verdict))
+    told = told_of(plan, troubles_of(plan), objections, last_of(outcome)) if objections else ""
     return Trial(
         seed=plan.seed,
         troubles=plan.troubles,
         objections=objections,
-        told=_told(plan, objections, last) if objections else "",
+        told=told,
         digest=outcome.history.digest(),
         figures=verdict.figures,
         probes=verdict.probes,
@@ -130,7 +139,8 @@ def _judged(plan: Plan, outcome: Outcome, steps: Steps, began: float) -> Trial:
     )
 
 
-def _objections(plan: Plan, outcome: Outcome, verdict: Verdict) -> Iterator[str]:
+def objections_to(plan: Plan, outcome: Outcome, verdict: Verdict) -> Iterator[str]:
+    """All that is wrong with a world: what broke in it, what its nodes logged, and what its checkers say."""
     yield from outcome.failures
     yield from (f"logged: {line}" for line in dict.fromkeys(outcome.logged) if not _is_expected(plan, line))
     yield from map(str, verdict.violations)
@@ -142,15 +152,20 @@ def _is_expected(plan: Plan, line: str) -> bool:
     return any(event in line and causes & set(plan.troubles) for event, causes in EXPECTED.items())
 
 
-def _told(plan: Plan, objections: Iterable[str], last: str) -> str:
+def last_of(outcome: Outcome) -> str:
+    """What was seen last, a line each."""
+    return "\n".join((f"the last {LAST_EVENTS} events:", *outcome.history.timeline(last=LAST_EVENTS)))
+
+
+def told_of(plan: Plan, troubles: Troubles, objections: Iterable[str], shown: str, again: str = "") -> str:
+    """What whoever looks for the cause wants to see; `again` is the command that plays it once more."""
     lines = [
         f"seed {plan.seed} at {commit()}",
-        f"plan {msgspec.to_builtins(plan)}",
-        f"with {troubles_of(plan)}",
+        f"plan {msgspec.json.encode(plan).decode()}",
+        f"with {troubles}",
         *(f"- {objection}" for objection in objections),
-        f"the last {LAST_EVENTS} events:",
-        last,
-        f"play it again: node.py replay --seed {plan.seed}",
+        shown,
+        f"play it again: {again or f'node.py replay --seed {plan.seed}'}",
     ]
     return "\n".join(lines)
 
@@ -182,8 +197,10 @@ def card(trials: Iterable[Trial], wall_s: float) -> dict[str, Any]:
     return {
         "commit": commit(),
         "seeds": [min((t.seed for t in trials), default=0), max((t.seed for t in trials), default=0)],
-        "worlds": len(trials),
-        "failed": [trial.seed for trial in trials if trial.objections],
+        "worlds": sum(trial.worlds for trial in trials),
+        "failed": [trial.seed for trial in trials if trial.objections and trial.worlds == 1],
+        "twins": sum(trial.worlds == 2 for trial in trials),
+        "twins_failed": [trial.seed for trial in trials if trial.objections and trial.worlds == 2],
         "virtual_hours": round(sum(trial.virtual_s for trial in trials) / 3_600, 1),
         "charges_planned": sum(trial.charges for trial in trials),
         "excused": sum(trial.excused for trial in trials),
@@ -198,6 +215,6 @@ def card(trials: Iterable[Trial], wall_s: float) -> dict[str, Any]:
         "calls": dict(calls),
         "wall_s": round(wall_s, 1),
         "cpu_s": round(sum(trial.cpu_s for trial in trials), 1),
-        "worlds_per_minute": round(60 * len(trials) / wall_s, 1) if wall_s else 0.0,
+        "worlds_per_minute": round(60 * sum(trial.worlds for trial in trials) / wall_s, 1) if wall_s else 0.0,
         "calls_per_s": round(sum(calls.values()) / wall_s, 1) if wall_s else 0.0,
     }

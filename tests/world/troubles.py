@@ -18,6 +18,7 @@ from tests.world.history import FaultInjected
 
 if TYPE_CHECKING:
     from tests.world.plan import Plan
+    from tests.world.stations import Station
     from tests.world.world import World
 
 
@@ -68,6 +69,10 @@ class Trouble:
         await trio.sleep(self.chance.expovariate(1 / every_s))
         return trio.current_time() < self.until_s
 
+    def stations_in(self, world: World) -> list[Station]:
+        """The stations of its plan, which may be a part of the world's."""
+        return [world.stations[each.identity] for each in self.plan.stations]
+
     def struck(self, whom: str, detail: str = "") -> None:
         """Writes down that it did."""
         assert self.ground is not None
@@ -104,11 +109,14 @@ class Troubles(Faults):
         super().__init__(plan.seed)
         self.all = tuple(kind(plan) for kind in kinds)
         self.images_kept = max((trouble.images_kept for trouble in self.all), default=0)
-        self.lasts_s = max((trouble.lasts_s for trouble in self.all), default=0.0)
         self._heavy = random.Random(f"{plan.seed}/comes-back")
 
     def __repr__(self) -> str:
         return f"<Troubles {', '.join(map(repr, self.all)) or 'none'}>"
+
+    @property
+    def lasts_s(self) -> float:
+        return max((trouble.lasts_s for trouble in self.all), default=0.0)
 
     def begin(self, ground: Ground) -> None:
         for trouble in self.all:

@@ -299,7 +299,7 @@ class ForgetfulStations(Trouble):
         self.attempts = self.chance.randint(1, 3)
 
     async def happen(self, world: World) -> None:
-        for station in world.stations.values():
+        for station in self.stations_in(world):
             await station.simulated.configure("TransactionMessageAttempts", str(self.attempts))
 
 
@@ -315,7 +315,7 @@ class OtherSettings(Trouble):
         self.settings = {key: self.chance.choice(("true", "false")) for key in ATTENTIVE}
 
     async def happen(self, world: World) -> None:
-        for station in world.stations.values():
+        for station in self.stations_in(world):
             for key, value in self.settings.items():
                 await station.simulated.configure(key, value)
 
@@ -353,7 +353,7 @@ class OperatorsCharge(NowAndThen):
         room = world.rooms[station.plan.operator]
         if self.chance.random() < 0.6:
             self.struck(station.plan.identity, f"start at connector {connector}")
-            await room.start(station.plan.identity, connector, f"GUEST{self.chance.randrange(100)}")
+            await room.start(station.plan.identity, connector, self.chance.choice((*self.plan.cards, "GUEST")))
         else:
             self.struck(station.plan.operator, "stops whatever runs")
             await room.stop_some(self.chance)

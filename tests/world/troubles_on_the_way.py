@@ -183,31 +183,6 @@ class PartnerDown(Trouble):
         self.struck(self.node, f"down for {self.until_s - self.since_s:.0f} s")
 
 
-OPERATIONS = (
-    "authorize", "requestStartTransaction", "requestStopTransaction",
-    "notifyRequestResult", "notifyRequestResult", "transactionProgressUpdate", "endTransaction", "endTransaction",
-)  # fmt: skip
-
-
-class DeafTo(Trouble):
-    name: ClassVar[str] = "deaf-to"
-    row: ClassVar[str] = "F8"
-    meaning: ClassVar[str] = "one operation never gets through, or is refused by something in between, for a while"
-
-    def draw(self) -> None:
-        self.operation = self.chance.choice(OPERATIONS)
-        self.answer = self.chance.choice((None, None, Answer(503), Answer(404)))
-        self.since_s = self.chance.uniform(0, self.plan.ends_s / 2)
-        self.until_s = self.since_s + self.chance.choice((120, 600, 2_000, 6_000))
-        self.lasts_s = self.until_s
-
-    def of_exchange(self, exchange: Exchange) -> ExchangeFate | None:
-        if not exchange.operation.startswith(self.operation) or not self.hits(1.0):
-            return None
-        self.struck(exchange.to, f"({exchange.number}) {exchange.operation}")
-        return ExchangeFate(lost=True) if self.answer is None else ExchangeFate(answer=self.answer)
-
-
 # -- lines of stations -------------------------------------------------------------------------------------------------
 
 
@@ -279,34 +254,6 @@ class FramesDelayed(OnTheLine):
         return FrameFate(arrives_after_s=(heavy_tail(self.chance, 0.05, 600),))
 
 
-ACTIONS = (
-    "StartTransaction", "StartTransaction", "StopTransaction", "StopTransaction", "MeterValues", "StatusNotification",
-    "Authorize", "BootNotification", "RemoteStartTransaction", "RemoteStopTransaction",
-)  # fmt: skip
-
-
-class OneAction(OnTheLine):
-    name: ClassVar[str] = "one-action"
-    row: ClassVar[str] = "F32"
-    meaning: ClassVar[str] = "calls of one OCPP action are lost or very late, and some stations give them up"
-
-    def draw(self) -> None:
-        self.share = self.chance.choice((0.3, 0.7, 1.0))
-        self.action = self.chance.choice(ACTIONS)
-        self.late_s = self.chance.choice((0, 0, 120, 600))
-        self.attempts = self.chance.choice((0, 1, 1, 3))
-
-    def concerns(self, frame: Frame) -> bool:
-        return frame.text.startswith("[2") and f'"{self.action}"' in frame.text
-
-    def fate(self) -> FrameFate:
-        return FrameFate(arrives_after_s=(self.late_s,) if self.late_s else ())
-
-    async def happen(self, world: World) -> None:
-        for station in world.stations.values():
-            await station.simulated.configure("TransactionMessageAttempts", str(self.attempts))
-
-
 class LinesBreak(OnTheLine):
     name: ClassVar[str] = "break-line"
     row: ClassVar[str] = "F9"
@@ -370,7 +317,7 @@ class Storm(Trouble):
         for at_s in self.times_s:
             await trio.sleep_until(at_s)
             self.struck("world")
-            for station in world.stations.values():
+            for station in self.stations_in(world):
                 station.line.cut()
 
 
@@ -392,7 +339,7 @@ class TwoSockets(Trouble):
 
 ON_THE_WAY: tuple[type[Trouble], ...] = (
     RequestsDropped, AnswersDropped, RequestsDuplicated, RequestsReordered, RequestsDelayed, AnswersLate, AnswersWrong,
-    HangUps, Partition, PartnerDown, DeafTo,
-    FramesDropped, ResultsDropped, FramesDuplicated, FramesReordered, FramesDelayed, LinesBreak, HalfOpen, OneAction,
+    HangUps, Partition, PartnerDown,
+    FramesDropped, ResultsDropped, FramesDuplicated, FramesReordered, FramesDelayed, LinesBreak, HalfOpen,
     StationsOffline, Storm, TwoSockets,
 )  # fmt: skip

@@ -81,6 +81,10 @@ class Visit:
         self._did("pulls the cable")
         await self.station.unplug_charge_of(self._id_tag)
 
+    async def ends_it_at_the_reader(self) -> None:
+        self._did("holds his authorisation to the reader, to end the charge")
+        await self.station.swipe_charge_of(self._id_tag)
+
     async def uses_it_as_a_card(self) -> None:
         self._did("holds his authorisation to the station like a card")
         await self.station.plug_and_swipe_offline(self._connector, self._id_tag)
@@ -105,9 +109,14 @@ class Visit:
 
 
 async def _patient(visit: Visit) -> None:
-    if await visit.authorised() and await visit.started():
+    if not await visit.authorised():
+        return
+    if await visit.started():
         await visit.charges()
         await visit.stopped()
+    else:
+        await visit.charges(0.3)
+        await visit.ends_it_at_the_reader()
 
 
 async def _hasty(visit: Visit) -> None:
@@ -130,6 +139,7 @@ async def _stubborn(visit: Visit) -> None:
             await visit.stopped()
             return
         await trio.sleep(30)
+    await visit.pulls_the_cable()
 
 
 async def _double(visit: Visit) -> None:
@@ -184,6 +194,23 @@ async def _driving_off(visit: Visit) -> None:
         await visit.seen(*ENDED)
 
 
+async def _impatient(visit: Visit) -> None:
+    """Whether the app ever shows that the car charges does not matter to him."""
+    if await visit.authorised():
+        await visit.asked("start")
+        await visit.charges(0.5)
+        await visit.pulls_the_cable()
+        await visit.seen(*ENDED)
+
+
+async def _at_the_reader(visit: Visit) -> None:
+    """He ends it with the number of his authorisation, so the station's report of the end names it."""
+    if await visit.authorised() and await visit.asked("start"):
+        await visit.charges(0.5)
+        await visit.ends_it_at_the_reader()
+        await visit.seen(*ENDED)
+
+
 async def _crossing(visit: Visit) -> None:
     """The cable is pulled while the stop is on its way."""
     if await visit.authorised() and await visit.started():
@@ -235,6 +262,8 @@ HABITS: dict[str, Habit] = {
     "late": Habit("starts when the authorisation has lapsed", _late),
     "stranger": Habit("is not known to his operator", _stranger),
     "driving-off": Habit("pulls the cable instead of stopping", _driving_off),
+    "impatient": Habit("charges without a look at the app, and pulls the cable", _impatient),
+    "at-the-reader": Habit("ends the charge by his authorisation, held to the reader", _at_the_reader),
     "crossing": Habit("pulls the cable while the stop is on its way", _crossing),
     "staying": Habit("never stops", _staying),
     "misusing": Habit("uses the authorisation as a card, without a start", _misusing),

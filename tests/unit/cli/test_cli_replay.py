@@ -14,7 +14,7 @@ def test_a_world_is_shown_by_whom_and_what(cli):
 
 
 def test_a_world_that_is_objected_to_is_status_1(cli, monkeypatch):
-    monkeypatch.setattr(trial, "_objections", lambda *_: ["I1: lost"])
+    monkeypatch.setattr(trial, "objections_to", lambda *_: ["I1: lost"])
     assert cli.call("replay", "--seed", "5") == 1
     assert cli.out[-1] == "- I1: lost"
 

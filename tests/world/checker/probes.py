@@ -14,7 +14,15 @@ import msgspec
 
 from tests.world.checker.evidence import Call, Evidence, Fact, Placed
 from tests.world.checker.wire import moment, soap
-from tests.world.history import ClockJumped, CommitFailed, LineOpened, NodeCrashed, PeerBlocked, UserBlocked
+from tests.world.history import (
+    ClockJumped,
+    CommitFailed,
+    FaultInjected,
+    LineOpened,
+    NodeCrashed,
+    PeerBlocked,
+    UserBlocked,
+)
 
 QUEUED_S = 60.0
 """A report that is this much older than its arrival was queued by its station."""
@@ -65,6 +73,10 @@ def _flag(role: str, *flags: str) -> Callable[[Evidence], int]:
 
 def _sights(*kinds: Any) -> Callable[[Evidence], int]:
     return lambda evidence: sum(1 for _ in evidence.history.of(*kinds))
+
+
+def _harmed(kind: str) -> Callable[[Evidence], int]:
+    return lambda evidence: sum(sight.kind == kind for sight in evidence.history.of(FaultInjected))
 
 
 def _repeated(operation: str) -> Callable[[Evidence], int]:
@@ -324,6 +336,7 @@ AT_STATIONS = (
 IN_THE_WORLD = (
     Probe("crash", "a node died", _sights(NodeCrashed)),
     Probe("request cut short", "a node died with a request in its hands", _cut_short),
+    Probe("power lost", "a node's host lost its power in the middle of a commit", _harmed("host-power")),
     Probe("disk full", "a commit was refused by the disk", _sights(CommitFailed)),
     Probe("damaged at rest", "a row was altered or lost while its node was dead", _damage),
     Probe("clock jump", "a clock jumped", _sights(ClockJumped)),
