@@ -1,9 +1,9 @@
 """I5: energy is conserved, in whole watt-hours.
 
-What a station metered and was told is known stands in a transaction exactly, or in the operator's list of orphans; an
-estimate is marked as one and never more than was metered. A reading is what the samples say that it was made of. A
-charge record says at its Source what it said at its
-Destination and on the wire, and bills nothing that no station metered.
+What a station metered and was told is known stands in a transaction exactly, or in the operator's list of orphans, or
+as an end whose start was never taken, without energy; an estimate is marked as one and never more than was metered. A
+reading is what the samples say that it was made of. A charge record says at its Source what it said at its Destination
+and on the wire, and bills nothing that no station metered.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def check(evidence: Evidence) -> Finding:
     _progress(evidence, notes)
     notes.count("Wh unexplained", sums.unexplained, sums.metered)
     notes.count("Wh in estimates and corrections", sums.estimated, sums.metered)
-    notes.count("Wh kept as orphans", sums.orphaned, sums.metered)
+    notes.count("Wh of ends without a start", sums.orphaned, sums.metered)
     notes.count("Wh lost to named damage", sums.excused, sums.metered)
     return notes.finding()
 
@@ -66,7 +66,7 @@ def _conserved(evidence: Evidence, notes: Notes, sums: Sums, charge: Charge) -> 
         sums.exact += max(0, metered)
     elif view is not None and _is_owned_up(view):
         sums.estimated += max(0, metered)
-    elif _is_orphan(evidence, charge, said):
+    elif _is_orphan(evidence, charge, said) or (view is not None and _is_end_alone(view, charge, said)):
         sums.orphaned += max(0, metered)
     else:
         excuse = evidence.excuse(charge.node, stream) or evidence.excuse(charge.node, f"station/{charge.station}")
@@ -110,6 +110,13 @@ def _is_exact(view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> boo
 def _is_owned_up(view: dict[str, Any]) -> bool:
     """Whether it says of itself that it is an estimate, and that the truth came later."""
     return {"estimated", "late-stop"} <= set(view.get("flags", ()))
+
+
+def _is_end_alone(view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> bool:
+    """Whether no start of it was ever taken, and it says of itself that it knows an end and no energy."""
+    taken = any(reply.kind == 3 for start in charge.starts for _, reply in start.replies)
+    ends = view.get("meter_start_wh") is None and view.get("meter_stop_wh") == said["meterStop"]
+    return not taken and ends and "energy-unknown" in view.get("flags", ())
 
 
 def _is_orphan(evidence: Evidence, charge: Charge, said: dict[str, Any]) -> bool:
