@@ -201,6 +201,15 @@ def misread(world: World) -> None:
     world.swap(row, msgspec.structs.replace(row, data=data))
 
 
+def start_forgotten(world: World) -> None:
+    """A start that was taken stands nowhere: the transaction says that it knows but its end."""
+    known = {charge.number for charge in world.charges()}
+    rows = [(n, r) for n, r in world.all_rows("transactions") if r["role"] != "source"]
+    mine = [(n, r) for n, r in rows if msgspec.json.decode(r["document"]).get("station_transaction_id") in known]
+    node, row = world.one(mine)
+    world.change_document(node, "transactions", row, meter_start_wh=None, flags=["energy-unknown"])
+
+
 def charge_nowhere(world: World) -> None:
     """A charge that was reported and acknowledged stands in no transaction and in no list."""
     charge = world.one(world.charges())
@@ -342,7 +351,7 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I2": (record_doubled, end_changed, charge_counted_twice, second_number, remote_start_twice, key_made_two),
         "I3": (second_active, never_closed),
         "I4": (stuck, lapsed_too_soon, lapsed_too_late, not_drained),
-        "I5": (one_wh_more, one_wh_less_metered, misread, charge_nowhere, progress_beyond),
+        "I5": (one_wh_more, one_wh_less_metered, misread, start_forgotten, charge_nowhere, progress_beyond),
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (
             forged_and_done, asked_by_another, remote_start_unasked, blocked_and_served, blocked_partner_served,
