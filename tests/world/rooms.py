@@ -49,10 +49,12 @@ class Room:
             await self._ask("POST", f"/transactions/{one['role']}/{one['transaction_id']}/stop")
 
     async def block(self, partner: str, *, blocked: bool = True) -> None:
-        """Blocks a partner, or lets it come back."""
+        """Blocks a partner, or lets it come back: it may do so as soon as that is asked, whatever becomes of the answer."""
+        if not blocked:
+            self._ground.saw(PeerBlocked, self.operator, peer=partner, blocked=False)
         answer = await self._ask("POST", f"/peers/{partner}/{'block' if blocked else 'unblock'}")
-        if answer is not None and answer.is_success:
-            self._ground.saw(PeerBlocked, self.operator, peer=partner, blocked=blocked)
+        if blocked and answer is not None and answer.is_success:
+            self._ground.saw(PeerBlocked, self.operator, peer=partner, blocked=True)
 
     async def replay_parked(self) -> None:
         """Has everything sent again that was parked."""

@@ -54,6 +54,7 @@ class Evidence:
         self.lines: dict[int, LineOpened] = {}
         self.crashes: defaultdict[str, list[Placed]] = defaultdict(list)
         self.damaged: dict[str, set[str]] = defaultdict(set)
+        self.cuts: defaultdict[str, list[Placed]] = defaultdict(list)
         self.strays: list[Placed] = []
         self._open_calls: dict[tuple[int, str, str], Call] = {}
         for index, sight in enumerate(history):
@@ -96,6 +97,7 @@ class Evidence:
     def _rows_lost(self, placed: Placed) -> None:
         """What was durable once is gone; its streams go on from what is left of them."""
         node, position = placed.sight.who, placed.sight.position
+        self.cuts[node].append(placed)
         gone = [each for each in self.committed[node] if each.sight.position > position]
         self.committed[node] = [each for each in self.committed[node] if each.sight.position <= position]
         for stream in {each.sight.stream for each in gone}:
