@@ -49,7 +49,7 @@ class Room:
             await self._ask("POST", f"/transactions/{one['role']}/{one['transaction_id']}/stop")
 
     async def block(self, partner: str, *, blocked: bool = True) -> None:
-        """Blocks a partner, or lets it come back: it may do so as soon as that is asked, whatever becomes of the answer."""
+        """Blocks a partner, or lets it come back; it may, as soon as that is asked, whatever becomes of the answer."""
         if not blocked:
             self._ground.saw(PeerBlocked, self.operator, peer=partner, blocked=False)
         answer = await self._ask("POST", f"/peers/{partner}/{'block' if blocked else 'unblock'}")
