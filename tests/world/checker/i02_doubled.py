@@ -100,9 +100,20 @@ def _keys(evidence: Evidence, notes: Notes) -> None:
             if result is None:
                 continue
             first, shown = made.setdefault(key, (result, answer.sight))
-            if result != first:
+            if result not in (first, _lapsed(first, answer.sight.at - shown.at)):
                 what = f"{asked.who} repeated {asked.path} under {asked.key} and got {result} after {first}"
                 notes.object(what, shown, asked, answer.sight)
+
+
+KEPT_S = 86_400.0
+"""How long a node keeps its answers."""
+
+
+def _lapsed(made: tuple[str, str], later_s: float) -> tuple[str, str]:
+    """What was made, as it may be shown so much later: an operation that came to nothing, and whose answer is not kept any
+    more, is none.
+    """
+    return made if later_s < KEPT_S else (made[0], "")
 
 
 def _made(sight: Any) -> tuple[str, str] | None:
