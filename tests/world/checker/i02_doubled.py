@@ -110,9 +110,7 @@ KEPT_S = 86_400.0
 
 
 def _lapsed(made: tuple[str, str], later_s: float) -> tuple[str, str]:
-    """What was made, as it may be shown so much later: an operation that came to nothing, and whose answer is not kept any
-    more, is none.
-    """
+    """What may be shown so much later: an operation that came to nothing is none, once its answer is gone."""
     return made if later_s < KEPT_S else (made[0], "")
 
 
