@@ -205,6 +205,7 @@ def _check_folders(*files: Path | None) -> None:
 
 
 def _run(starter: Starter, options: Options) -> Result:
+    typer.echo("importing what flows are drawn with ...", err=True)  # which takes a few seconds
     from protocols.verify.options import CannotVerify
     from protocols.verify.session import World, verify
 
@@ -242,25 +243,30 @@ def _progress(flows: int) -> AbstractContextManager[Progress]:
 def _bar(flows: int, console: Any) -> Iterator[Callable[[Result], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from protocols.verify.report import counted
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("flows", total=flows)
 
         def tell(result: Result) -> None:
-            broken = f", {len(result.failures)} rules broken, {result.shrunk} to shorten" if result.failures else ""
-            bar.update(task, completed=result.flows, description=f"flows{broken}")
+            broken = f", {counted(len(result.failures), 'rule')} broken, {result.shrunk} to shorten"
+            bar.update(task, completed=result.flows, description=f"flows{broken if result.failures else ''}")
 
         yield tell
 
 
 @contextmanager
 def _lines(flows: int) -> Iterator[Callable[[Result], None]]:
+    from protocols.verify.report import counted
+
     step, told = max(1, flows // PLAIN_STEPS), 0
 
     def tell(result: Result) -> None:
         nonlocal told
         if result.flows // step > told:
             told = result.flows // step
-            typer.echo(f"{result.flows} of {flows} flows, {len(result.failures)} rules broken", err=True)
+            broken = counted(len(result.failures), "rule")
+            typer.echo(f"{result.flows} of {counted(flows, 'flow')}, {broken} broken", err=True)
 
     yield tell

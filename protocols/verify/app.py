@@ -9,22 +9,30 @@ import httpx
 import msgspec
 
 from protocols.verify.conversation import Conversation, Mask
+from protocols.verify.fetching import Fetched, NotFetched, fetch
 from protocols.verify.options import AppAccess, Options
 from protocols.verify.partner import Pace
+from statecharts.limits import PEER_ANSWER
 
 MEDIA_TYPE = "application/vnd.io.motown.mobi-europe-source-api-v1+json"
 
 
 @dataclass(frozen=True, slots=True)
 class AppReply:
-    """What the app was answered; `status` 0 is no answer at all."""
+    """What the app was answered; `status` 0 is no answer at all, and `trouble` says why it cannot be read."""
 
     status: int
-    content: Any
+    content: Any = None
+    trouble: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is an answer of the API: a refusal by HTTP alone, or an object of JSON."""
+        return 400 <= self.status < 500 or (0 < self.status < 400 and isinstance(self.content, dict))
 
     @property
     def ok(self) -> bool:
-        return self.status == 200 and "responseError" not in self._object
+        return self.status == 200 and self.readable and "responseError" not in self._object
 
     @property
     def authorization_identifier(self) -> str:
@@ -43,7 +51,9 @@ class AppReply:
         return self.content if isinstance(self.content, dict) else {}
 
     def __str__(self) -> str:
-        return f"HTTP {self.status} {self.content}" if self.status else "not at all"
+        if not self.status:
+            return f"not at all: {self.trouble}"
+        return f"HTTP {self.status} {self.trouble or self.content}"
 
 
 class UserApp:
@@ -53,7 +63,7 @@ class UserApp:
         self._options, self._access, self._pace, self._mask = options, access, pace, mask
         self._client = httpx.AsyncClient(
             verify=options.tls or True,
-            timeout=options.patience_s,
+            timeout=None,  # the whole of an exchange has its bound, in `fetch`
             headers={"Authorization": f"Bearer {access.token}"},
             trust_env=False,
         )
@@ -90,16 +100,17 @@ class UserApp:
         url, headers = f"{self._access.url.rstrip('/')}/{what}", {"Content-Type": media_type}
         sent = self._mask.message(f"POST {url}", headers, body)
         try:
-            answer = await self._client.post(url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            talk.say(f"app: {what}", sent, type(error).__name__)
-            return AppReply(0, None)
-        talk.say(f"app: {what}", sent, self._mask.message(f"HTTP {answer.status_code}", answer.headers, answer.content))
-        return AppReply(answer.status_code, _read(answer.content))
+            answer = await fetch(self._client, "POST", url, self._options.patience_s, content=body, headers=headers)
+        except NotFetched as error:
+            talk.say(f"app: {what}", sent, f"it {error}")
+            return AppReply(0, trouble=f"it {error}")
+        talk.say(f"app: {what}", sent, self._mask.message(f"HTTP {answer.status}", answer.headers, answer.body))
+        return _read(answer)
 
 
-def _read(body: bytes) -> Any:
+def _read(answer: Fetched) -> AppReply:
     try:
-        return msgspec.json.decode(body)
+        return AppReply(answer.status, msgspec.json.decode(answer.body))
     except msgspec.DecodeError:
-        return None
+        what = "which is no JSON" if answer.whole else f"of more than {PEER_ANSWER.limit} bytes"
+        return AppReply(answer.status, trouble=f"with {answer.media_type}, {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -32,17 +33,19 @@ class Finding(Value, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Conversation:
-    """All that was said in one flow, in order."""
+    """All that was said in one flow, in order; `looks` is how often each rule was looked at."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    looks: Counter[str] = field(default_factory=Counter)
 
     def say(self, what: str, request: str, answer: str = "") -> None:
         self.exchanges.append(Exchange(what=what, request=request, answer=answer))
 
-    def find(self, rule: str, seen: str) -> None:
-        """Notes that a rule did not hold; once for each rule is enough."""
-        if all(finding.rule != rule for finding in self.findings):
+    def expect(self, rule: str, holds: bool, seen: str) -> None:
+        """Notes that a rule was looked at and, where it does not hold, what was seen; once for each rule is enough."""
+        self.looks[rule] += 1
+        if not holds and rule not in self.broken:
             self.findings.append(Finding(rule=rule, seen=seen))
 
     @property

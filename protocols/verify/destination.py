@@ -153,21 +153,21 @@ class Life:
         reply = await self.scene.partner.ask(self.talk, self.request_of(step.how), f"authorize ({step.how})")
         if rule is not None:
             self.expect_refusal(rule, reply)
-        elif reply.done:
+            return
+        rule = "grants" if step.how == "good" else "connector-optional"
+        self.talk.expect(rule, reply.done, f"authorize ({step.how}) of a free station was answered {reply}")
+        if reply.done:
             self._granted(reply)
         else:
             self.astray = True
-            rule = "grants" if step.how == "good" else "connector-optional"
-            self.talk.find(rule, f"authorize ({step.how}) of a free station was answered {reply}")
 
     def _granted(self, reply: Reply) -> None:
         name = reply.text("authorizationIdentifier").strip()
+        self.talk.expect("whole-answer", bool(name), "authorize: neither authorizationIdentifier nor ResponseError")
         if not name:
             self.astray = True
-            self.talk.find("whole-answer", "authorize: neither authorizationIdentifier nor ResponseError")
             return
-        if name in self.scene.names:
-            self.talk.find("fresh-name", f"{name} was given before")
+        self.talk.expect("fresh-name", name not in self.scene.names, f"{name} was given before")
         self.scene.names.add(name)
         options = self.scene.options
         self.learn(
@@ -185,8 +185,8 @@ class Life:
         )
 
     def expect_refusal(self, rule: str, reply: Reply) -> None:
-        if reply.error is None or not reply.refused:
-            self.talk.find(rule, f"it should be refused with a ResponseError 4xx, and was answered {reply}")
+        refused = reply.error is not None and reply.refused
+        self.talk.expect(rule, refused, f"it should be refused with a ResponseError 4xx, and was answered {reply}")
 
     # -- start and stop ------------------------------------------------------------------------------------------------
 
@@ -228,14 +228,16 @@ class Life:
         expected = self.learn(event).refusal if own else Refusal(code=404, kind="unknown", message="")
         reply = await self.scene.partner.ask(self.talk, request)
         if expected is not None:
-            if not reply.refused:
-                self.astray = self.astray or own
-                self.talk.find(_REFUSED_AS[expected.kind], f"in {state} it should be refused, and was {reply}")
-        elif not reply.done:
+            rule, seen = _REFUSED_AS[expected.kind], f"in {state} it should be refused, and was answered {reply}"
+            self.talk.expect(rule, reply.refused, seen)
+            self.astray = self.astray or (own and not reply.refused)
+            return
+        kind = _kind(event)
+        self.talk.expect(f"takes-{kind}", reply.done, f"in {state} it should be taken, and was answered {reply}")
+        if not reply.done:
             self.astray = True
-            self.talk.find(f"takes-{_kind(event)}", f"in {state} it should be taken, and was answered {reply}")
         elif before is not self.data:
-            await self._await_station(_kind(event))
+            await self._await_station(kind)
 
     async def _await_station(self, kind: str) -> None:
         """Waits until the station was told, where it must be, and has done it."""
@@ -249,9 +251,10 @@ class Life:
             told = sum(isinstance(each, command) for each in station.commands[: station.obeyed])
             return told >= self.commanded[kind]
 
-        if not await self.scene.reception.until(reached, options.patience_s):
-            self.astray = True
-            self.talk.find("reaches-station", f"the {kind} was taken, and {options.service} was not asked to {kind}")
+        came = await self.scene.reception.until(reached, options.patience_s)
+        seen = f"the {kind} was taken, and {options.service} was not asked to {kind}"
+        self.talk.expect("reaches-station", came, seen)
+        self.astray = self.astray or not came
         # A driver is slower than a partner: who unplugs before the refusal is noted has stopped the charge after all
         await self.scene.reception.until(self._failures_told, options.patience_s)
 

@@ -47,9 +47,8 @@ def judge_commands(life: Life) -> None:
         return
     for kind, command in (("start", RemoteStartTransaction), ("stop", RemoteStopTransaction)):
         told, due = sum(isinstance(each, command) for each in station.commands), life.commanded[kind]
-        if told > due:
-            rule = "one-remote-start" if kind == "start" and due else "no-stray-command"
-            life.talk.find(rule, f"{told} {command.__name__}, {due} by the chart")
+        rule = "one-remote-start" if kind == "start" and due else "no-stray-command"
+        life.talk.expect(rule, told <= due, f"{told} {command.__name__}, {due} by the chart")
 
 
 # -- results -----------------------------------------------------------------------------------------------------------
@@ -62,14 +61,15 @@ def _judge_results(life: Life) -> None:
             continue
         name, expected = request.request_identifier, request.notified
         results = [each.request_success for each in heard if each.request_identifier == name]
-        if results and (expected not in results or (expected and not results[-1])):
-            life.talk.find("result-true", f"the {request.kind}: told {results}, at the station it is {expected}")
-        elif not results:
-            life.talk.find("result-told", f"the {request.kind} {name} was taken, and its result not told")
+        life.talk.expect("result-told", bool(results), f"the {request.kind} {name} was taken, and its result not told")
+        if results:
+            true = expected in results and (results[-1] or not expected)
+            seen = f"the {request.kind}: told {results}, at the station it is {expected}"
+            life.talk.expect("result-true", true, seen)
     known = {request.request_identifier for request in life.data.requests}
     for each in heard:
-        if each.request_identifier not in known | life.scene.asked_before:
-            life.talk.find("result-asked", f"a result is told of {each.request_identifier}")
+        asked = each.request_identifier in known | life.scene.asked_before
+        life.talk.expect("result-asked", asked, f"a result is told of {each.request_identifier}")
     _judge_repeats(life, NotifyRequestResult)
 
 
@@ -77,8 +77,10 @@ def _judge_repeats(life: Life, kind: type[NotifyRequestResult | EndTransaction])
     """Whether each report that we did not acknowledge came again."""
     acknowledged = [each for each in life.scene.reception.answered if isinstance(each, kind)]
     for report in life.unacknowledged:
-        if isinstance(report, kind) and _key(report) not in map(_key, acknowledged):
-            life.talk.find("report-repeated", f"{kind.__name__} was answered with an error, and never came again")
+        if isinstance(report, kind):
+            again = _key(report) in map(_key, acknowledged)
+            seen = f"{kind.__name__} was answered with an error, and never came again"
+            life.talk.expect("report-repeated", again, seen)
 
 
 def _key(report: NotifyRequestResult | EndTransaction) -> object:
@@ -92,8 +94,9 @@ def _key(report: NotifyRequestResult | EndTransaction) -> object:
 
 def _judge_progress(life: Life) -> None:
     heard = _heard(life, TransactionProgressUpdate)
-    if life.metered and not any(each.authorization_identifier == life.data.id for each in heard):
-        life.talk.find("progress-sent", "the charge was metered, and no transactionProgressUpdate came")
+    if life.metered:
+        sent = any(each.authorization_identifier == life.data.id for each in heard)
+        life.talk.expect("progress-sent", sent, "the charge was metered, and no transactionProgressUpdate came")
     for each in heard:
         if each.authorization_identifier in life.scene.names - {life.data.id}:
             continue  # late news of an earlier flow
@@ -103,8 +106,7 @@ def _judge_progress(life: Life) -> None:
             wrong.append(f"transactionStatus {content.transaction_status}")
         if _energy_metered(life) is not None and (content.energy_wh or 0) > (_energy_metered(life) or 0):
             wrong.append(f"{content.energy_wh} Wh, metered {_energy_metered(life)}")
-        if wrong:
-            life.talk.find("progress-true", "; ".join(wrong))
+        life.talk.expect("progress-true", not wrong, "; ".join(wrong))
 
 
 def _energy_metered(life: Life) -> int | None:
@@ -135,18 +137,19 @@ def _judge_end(life: Life) -> None:
     heard, records = _heard(life, EndTransaction), life.scene.ended
     if life.data.end is not None:
         own = [each for each in heard if each.authorization_identifier == life.data.id]
+        seen = f"the charge of {life.data.id} is over, and no endTransaction came"
+        life.talk.expect("end-sent", bool(own), seen)
         if not own:
-            life.talk.find("end-sent", f"the charge of {life.data.id} is over, and no endTransaction came")
             return
         records[life.data.id] = own[0]
         _judge_record(life, own[0], life.data.end)
     # Those of earlier flows may come late, or again
     for each in heard:
         name = each.authorization_identifier
-        if name not in records and life.scene.station is not None:
-            life.talk.find("end-of-charge", f"endTransaction of {name}, which has not ended")
-        elif each != records.get(name, each):
-            life.talk.find("end-once", f"two endTransactions of {name} differ")
+        if life.scene.station is not None:
+            life.talk.expect("end-of-charge", name in records, f"endTransaction of {name}, which has not ended")
+        if name in records and each is not records[name]:
+            life.talk.expect("end-once", each == records[name], f"two endTransactions of {name} differ")
     _judge_repeats(life, EndTransaction)
 
 
@@ -156,16 +159,19 @@ def _judge_record(life: Life, end: EndTransaction, expected: EndTransaction) -> 
     wrong = list(_wrong_names(life, content, end.authorization_identifier))
     if content.transaction_status is not TransactionStatus.TERMINATED:
         wrong.append(f"transactionStatus {content.transaction_status}")
-    if wrong:
-        life.talk.find("end-names", "; ".join(wrong))
-    metered = expected.transaction_data.energy_wh
-    if life.scene.station is not None and content.energy_wh != metered:
-        life.talk.find("end-energy", f"{content.energy_wh} Wh, the station metered {metered} Wh")
-    if life.scene.station is None and (content.energy_wh is None or content.energy_wh < 0):
-        life.talk.find("end-energy", f"{content.energy_wh} Wh")
-    if not _times_fit(end, expected):
-        said, true = (f"{e.start_transaction_timestamp} to {e.end_transaction_timestamp}" for e in (end, expected))
-        life.talk.find("end-times", f"{said}, at the station {true}")
+    life.talk.expect("end-names", not wrong, "; ".join(wrong))
+    _judge_energy(life, content.energy_wh, expected.transaction_data.energy_wh)
+    said, true = (f"{e.start_transaction_timestamp} to {e.end_transaction_timestamp}" for e in (end, expected))
+    life.talk.expect("end-times", _times_fit(end, expected), f"{said}, at the station {true}")
+
+
+def _judge_energy(life: Life, said_wh: int | None, metered_wh: int | None) -> None:
+    """Against the station's meter; without a station we only know that there is none below nothing."""
+    if life.scene.station is not None:
+        seen = f"{said_wh} Wh, the station metered {metered_wh} Wh"
+        life.talk.expect("end-energy", said_wh == metered_wh, seen)
+    else:
+        life.talk.expect("end-energy", said_wh is not None and said_wh >= 0, f"{said_wh} Wh")
 
 
 def _times_fit(end: EndTransaction, expected: EndTransaction) -> bool:

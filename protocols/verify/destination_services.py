@@ -39,9 +39,9 @@ async def ask_for_services(life: Life, step: steps.Ask) -> None:
         life.expect_refusal("status-true", reply)
         return
     shown = reply.text(f"{_SERVICE}/localServiceIdentifier"), reply.text(f"{_SERVICE}/localServiceStatus")
-    if not reply.done or shown[0] != service or not _fits(life, shown[1]):
-        life.talk.find("status-true", f"{service} is shown as {shown}, answered {reply}")
-    elif step.what == "list":
+    true = reply.done and shown[0] == service and _fits(life, shown[1])
+    life.talk.expect("status-true", true, f"{service} is shown as {shown}, answered {reply}")
+    if true and step.what == "list":
         await _list(life, reply)
 
 
@@ -74,8 +74,8 @@ async def _list(life: Life, status: Reply) -> None:
     reply = await life.scene.partner.ask(life.talk, request)
     content = reply.envelope.content if reply.envelope is not None else ()
     names = [each.findtext("localServiceIdentifier") for each in content]
-    if life.scene.options.service not in names:
-        life.talk.find("list-true", f"around {life.scene.options.service} are listed {names}, answered {reply}")
+    service = life.scene.options.service
+    life.talk.expect("list-true", service in names, f"around {service} are listed {names}, answered {reply}")
 
 
 def _place_of(life: Life, status: Reply) -> Location | None:
@@ -83,5 +83,5 @@ def _place_of(life: Life, status: Reply) -> Location | None:
     try:
         return read_location(_Place(status.text(f"{location}/latitude"), status.text(f"{location}/longitude")))
     except Unreadable as error:
-        life.talk.find("status-true", str(error))
+        life.talk.expect("status-true", False, str(error))
         return None

@@ -14,6 +14,7 @@ from protocols.mobieurope.envelope import SOAP12, BadEnvelope, Envelope, read_en
 from protocols.mobieurope.wire import Http, HttpAnswer, NoExchange, Unreachable
 from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.envelopes import CONTENT_TYPE, request_envelope
+from protocols.verify.fetching import media_type_of
 from protocols.verify.options import CannotVerify, Options
 from statecharts.vocabulary import RoamingRequest
 
@@ -81,9 +82,14 @@ class Reply:
         return 400 <= self.status < 500
 
     @property
+    def sound(self) -> bool:
+        """Whether this is an answer of the service: HTTP 200 with a SOAP message that is no Fault."""
+        return self.status == 200 and self.envelope is not None and not self.is_fault
+
+    @property
     def done(self) -> bool:
         """Whether this says that it was done."""
-        return self.status == 200 and self.envelope is not None and not self.is_fault and self.error is None
+        return self.sound and self.error is None
 
     def text(self, path: str) -> str:
         """What stands in an element of the answer, "" if nothing does."""
@@ -118,8 +124,7 @@ class Partner:
                 f"password given; nothing more is sent, so that it locks nobody out"
             )
         self._known = True
-        for rule, seen in _against_contract(reply, operation, self._contract):
-            talk.find(rule, seen)
+        _hold_against_contract(talk, reply, operation, self._contract)
         return reply
 
     async def send(self, talk: Conversation, what: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
@@ -161,22 +166,25 @@ def _read(answer: HttpAnswer) -> Reply:
     try:
         return Reply(answer, read_envelope(answer.body, answer.charset))
     except BadEnvelope as error:
-        return Reply(answer, trouble=error.reason)
+        media_type = media_type_of(answer.headers.get("content-type", ""))
+        return Reply(answer, trouble=f"{media_type} without SOAP: {error.reason}")
 
 
-def _against_contract(reply: Reply, operation: str, contract: Contract) -> list[tuple[str, str]]:
-    """What in the answer to a sound request is not as the contract has it, as rule and what was seen."""
-    if reply.http is None:
-        return [("answered", f"{operation}: {reply.trouble}")]
-    if reply.envelope is None or reply.is_fault or reply.status != 200:
-        return [("no-fault", f"{operation} was answered {reply}")]
-    found = []
-    content, media_type = reply.envelope.content, reply.http.headers.get("content-type", "none")
-    if reply.envelope.namespace != SOAP12 or not media_type.startswith("application/soap+xml"):
-        found.append(("soap-answer", f"{operation}: {media_type} with an envelope of {reply.envelope.namespace}"))
-    complaint = contract.check(content)
-    if content.tag != f"{{{PMS_NAMESPACE}}}{operation}Response" or complaint:
-        found.append(("schema-answer", f"{operation}: {complaint or content.tag}"))
-    if reply.error is not None and (reply.error[0].strip() not in _NUMBER or not reply.error[1].strip()):
-        found.append(("error-code", f"{operation}: {reply}"))
-    return found
+def _hold_against_contract(talk: Conversation, reply: Reply, operation: str, contract: Contract) -> None:
+    """Judges the answer to a sound request by what the contract alone says of it."""
+    http, envelope = reply.http, reply.envelope
+    talk.expect("answered", http is not None, f"{operation}: {reply.trouble}")
+    if http is None:
+        return
+    talk.expect("no-fault", reply.sound, f"{operation} was answered {reply}")
+    if envelope is None or not reply.sound:
+        return
+    media_type = http.headers.get("content-type", "none")
+    as_asked = envelope.namespace == SOAP12 and media_type.startswith("application/soap+xml")
+    talk.expect("soap-answer", as_asked, f"{operation}: {media_type} with an envelope of {envelope.namespace}")
+    complaint, tag = contract.check(envelope.content), envelope.content.tag
+    valid = tag == f"{{{PMS_NAMESPACE}}}{operation}Response" and complaint is None
+    talk.expect("schema-answer", valid, f"{operation}: {complaint or tag}")
+    if reply.error is not None:
+        code, message = (part.strip() for part in reply.error)
+        talk.expect("error-code", code in _NUMBER and bool(message), f"{operation}: {reply}")

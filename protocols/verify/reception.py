@@ -94,29 +94,30 @@ class Reception:
         """The request, judged as far as the contract alone tells."""
         if self.password is not None:
             wanted, given = basic(self.username, self.password), exchange.headers.get("authorization", "")
-            if not hmac.compare_digest(wanted.encode(), given.encode()):
-                self.talk.find("own-credentials", "the partner calls us without the credentials agreed on")
+            same = hmac.compare_digest(wanted.encode(), given.encode())
+            self.talk.expect("own-credentials", same, "the partner calls us without the credentials agreed on")
         try:
             envelope = read_envelope(body, exchange.media_type.charset)
         except BadEnvelope as error:
-            self.talk.find("schema-request", error.reason)
+            self.talk.expect("schema-request", False, error.reason)
             return None
-        if envelope.namespace != SOAP12 or exchange.media_type.name != "application/soap+xml":
-            self.talk.find("soap-request", f"{exchange.media_type.name} with an envelope of {envelope.namespace}")
+        media_type = exchange.media_type.name
+        as_agreed = envelope.namespace == SOAP12 and media_type == "application/soap+xml"
+        self.talk.expect("soap-request", as_agreed, f"{media_type} with an envelope of {envelope.namespace}")
         return self._checked(envelope.content)
 
     def _checked(self, content: etree._Element) -> RoamingRequest | None:
         name = etree.QName(content)
         kind = self.contract.operations.get(name.localname.removesuffix("Request"))
         if kind is None or name.namespace != PMS_NAMESPACE:
-            self.talk.find("schema-request", f"{content.tag} is no request of this service")
+            self.talk.expect("schema-request", False, f"{content.tag} is no request of this service")
             return None
-        if (complaint := self.contract.check(content)) is not None:
-            self.talk.find("schema-request", complaint)
+        complaint = self.contract.check(content)
+        self.talk.expect("schema-request", complaint is None, complaint or "")
         try:
             return read_content(kind, content)
         except (Unreadable, ValueError, AttributeError) as error:
-            self.talk.find("schema-request", f"{name.localname} cannot be read: {error}")
+            self.talk.expect("schema-request", False, f"{name.localname} cannot be read: {error}")
             return None
 
     async def _answer(self, request: RoamingRequest) -> tuple[int, bytes]:

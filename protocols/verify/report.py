@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -13,40 +15,77 @@ from protocols.verify.rules import RULES, Rule
 from protocols.verify.verification import Failure, Result
 
 
-def rules_of(result: Result) -> tuple[list[Rule], list[Rule]]:
-    """The rules for a partner of this role: those that were tried, and those for which something was not given, or no
-    flow of their kind played.
-    """
+class Outcome(StrEnum):
+    """What there is to say of a rule: it held each time it was looked at, it did not, or no flow came to it."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    NOT_TRIED = "not tried"
+
+
+def outcomes(result: Result) -> dict[Rule, Outcome]:
+    """The outcome of every rule for a partner of this role."""
+    mine = (rule for rule in RULES if rule.role in ("both", result.options.role))
+    return {rule: _outcome(result, rule) for rule in mine}
+
+
+def _outcome(result: Result, rule: Rule) -> Outcome:
+    if rule.id in result.failures:
+        return Outcome.BROKEN
+    return Outcome.HELD if result.looks[rule.id] else Outcome.NOT_TRIED
+
+
+def _why_not(result: Result, rule: Rule) -> str:
+    """Why a rule was not tried."""
     options = result.options
-    mine = [rule for rule in RULES if rule.role in ("both", options.role)]
     given = {"": True, "station": options.station is not None, "app": options.app is not None}
     given |= {kind: kind in result.kinds for kind in ("malformed", "hostile")}
-    return [rule for rule in mine if given[rule.needs]], [rule for rule in mine if not given[rule.needs]]
+    return "no flow came to it" if given[rule.needs] else f"needs {rule.needs}"
 
 
 def headline(result: Result) -> str:
     """The verdict in a line."""
     options = result.options
-    verdict = "conforming" if result.conforming else f"not conforming, {len(result.failures)} rules broken"
-    return f"{options.partner_pms} as {options.role} at {options.url}: {verdict}"
+    broken = len(result.failures)
+    verdict = "conforming" if result.conforming else f"not conforming, {counted(broken, 'rule')} broken"
+    untried = sum(outcome is Outcome.NOT_TRIED for outcome in outcomes(result).values())
+    untold = f", {counted(untried, 'rule')} not tried" if untried else ""
+    return f"{options.partner_pms} as {options.role} at {options.url}: {verdict}{untold}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 rule", "2 rules"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def as_text(result: Result) -> str:
     """All of it, with the shortest conversation of each failure."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.kinds.items()))
-    tried, untried = rules_of(result)
+    told = outcomes(result)
     lines = [
         headline(result),
-        f"{result.flows} flows ({kinds}), {result.shrunk} more to shorten failures, {result.requests} requests in "
-        f"{result.seconds:.1f} s, seed {result.options.seed}, {len(tried)} rules",
+        f"{counted(result.flows, 'flow')} ({kinds}), {result.shrunk} more to shorten failures, "
+        f"{counted(result.requests, 'request')} in {result.seconds:.1f} s, seed {result.options.seed}",
+        f"{counted(len(told), 'rule')}: " + ", ".join(f"{n} {outcome}" for outcome, n in _totals(told).items()),
     ]
     if result.ended:
         lines.append(f"ended early by {result.ended}")
-    if untried:
-        lines.append("not tried: " + ", ".join(f"{rule.id} (needs {rule.needs})" for rule in untried))
+    lines += _list(told, Outcome.HELD, lambda rule: f"{rule.id} ({result.looks[rule.id]})")
+    lines += _list(told, Outcome.NOT_TRIED, lambda rule: f"{rule.id} ({_why_not(result, rule)})")
     for failure in result.failures.values():
         lines += ["", *_failure_lines(failure)]
     return "\n".join(lines)
+
+
+def _totals(told: Mapping[Rule, Outcome]) -> dict[Outcome, int]:
+    found = Counter(told.values())
+    return {outcome: found[outcome] for outcome in Outcome}
+
+
+def _list(told: Mapping[Rule, Outcome], wanted: Outcome, shown: Callable[[Rule], str]) -> list[str]:
+    """The rules of this outcome in a line, if there are any."""
+    rules = ", ".join(shown(rule) for rule, outcome in told.items() if outcome is wanted)
+    return [f"{wanted}: {rules}"] if rules else []
 
 
 def _failure_lines(failure: Failure) -> Iterator[str]:
@@ -63,7 +102,7 @@ def _failure_lines(failure: Failure) -> Iterator[str]:
 def as_json(result: Result) -> bytes:
     """The same as one JSON object."""
     options = result.options
-    tried, untried = rules_of(result)
+    told = outcomes(result)
     content: dict[str, Any] = {
         "conforming": result.conforming,
         "partner": options.partner_pms,
@@ -76,8 +115,9 @@ def as_json(result: Result) -> bytes:
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
         "ended": result.ended,
-        "rules": {rule.id: "broken" if rule.id in result.failures else "held" for rule in tried}
-        | {rule.id: "not tried" for rule in untried},
+        "totals": _totals(told),
+        "rules": {rule.id: outcome for rule, outcome in told.items()},
+        "looks": {rule.id: result.looks[rule.id] for rule in told},
         "failures": [_as_object(failure) for failure in result.failures.values()],
     }
     return msgspec.json.format(msgspec.json.encode(content), indent=2)
@@ -97,24 +137,28 @@ def _as_object(failure: Failure) -> dict[str, Any]:
 
 
 def as_junit(result: Result) -> bytes:
-    """JUnit XML with a test case for each rule, as most servers of continuous integration show it."""
-    tried, untried = rules_of(result)
-    counts = {
-        "tests": len(tried) + len(untried),
-        "failures": len(result.failures),
-        "skipped": len(untried),
-        "errors": 0,
-    }
+    """JUnit XML with a test case for each rule, as most servers of continuous integration show it.
+
+    Its `assertions` is how often the rule was looked at; what was not tried is skipped.
+    """
+    told = outcomes(result)
+    totals = _totals(told)
     suite = etree.Element("testsuite", name=f"verify {result.options.partner_pms} as {result.options.role}")
+    counts = {"tests": len(told), "failures": totals[Outcome.BROKEN], "skipped": totals[Outcome.NOT_TRIED], "errors": 0}
     for name, value in {**counts, "time": f"{result.seconds:.3f}"}.items():
         suite.set(name, str(value))
-    for rule in (*tried, *untried):
+    for rule in told:
         case = etree.SubElement(suite, "testcase", classname=f"verify.{result.options.role}", name=rule.id)
-        if rule in untried:
-            etree.SubElement(case, "skipped", message=f"needs {rule.needs}")
-        elif (failure := result.failures.get(rule.id)) is not None:
-            told = etree.SubElement(
-                case, "failure", type=rule.source, message=writable(f"{rule.sentence} {failure.seen}")
-            )
-            told.text = writable("\n".join(_failure_lines(failure)))
+        case.set("assertions", str(result.looks[rule.id]))
+        _say_outcome(case, rule, told[rule], result)
     return etree.tostring(suite, encoding="utf-8", xml_declaration=True, pretty_print=True)
+
+
+def _say_outcome(case: etree._Element, rule: Rule, outcome: Outcome, result: Result) -> None:
+    if outcome is Outcome.NOT_TRIED:
+        etree.SubElement(case, "skipped", message=_why_not(result, rule))
+    elif outcome is Outcome.BROKEN:
+        failure = result.failures[rule.id]
+        message = writable(f"{rule.sentence} {failure.seen}")
+        told = etree.SubElement(case, "failure", type=rule.source, message=message)
+        told.text = writable("\n".join(_failure_lines(failure)))

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """`role` is whose rule it is: destination, source or both. `needs` is what it takes to try it beyond the partner's
-    address: a station, an app, or leave for malformed or hostile messages.
+    """`role` is whose rule it is: destination, source or both. `needs` tells people what it takes to try it beyond
+    the partner's address: a station, an app, or flows of malformed or hostile messages.
     """
 
     id: str
@@ -28,7 +28,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no-fault", "both", "A sound request is never answered by a Fault or a bare HTTP error.", "contract: errors"),
     Rule("soap-answer", "both", "SOAP 1.2 is answered by SOAP 1.2, as application/soap+xml.", "SOAP 1.2 part 2, 7"),
     Rule("schema-answer", "both", "Every answer satisfies the contract's schema.", "contract"),
-    Rule("whole-answer", "both", "An answer holds what was asked for, or a ResponseError.", "contract: errors"),
+    Rule("whole-answer", "destination", "An answer holds what was asked for, or a ResponseError.", "contract: errors"),
     Rule(
         "error-code", "both", "An errorCode is an HTTP status number from 400 on, with a message.", "contract: errors"
     ),
@@ -37,7 +37,11 @@ RULES: tuple[Rule, ...] = (
     Rule("own-credentials", "both", "The partner presents the credentials agreed on.", "trust"),
     # -- malformed -----------------------------------------------------------------------------------------------------
     Rule(
-        "malformed-refused", "both", "What breaks the contract is refused as the sender's fault.", "SOAP 1.2 part 1, 5"
+        "malformed-refused",
+        "both",
+        "What breaks the contract is refused as the sender's fault.",
+        "SOAP 1.2 part 1, 5",
+        "malformed",
     ),
     Rule(
         "doctype-refused",

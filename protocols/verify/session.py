@@ -18,6 +18,7 @@ from protocols.mobieurope.wire import HttpConnections
 from protocols.verify.app import UserApp
 from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.destination import DestinationScene
+from protocols.verify.fetching import Fetched, NotFetched, fetch
 from protocols.verify.options import CannotVerify, Options, Role, host_of
 from protocols.verify.partner import Pace, Partner
 from protocols.verify.reception import Reception
@@ -26,7 +27,6 @@ from protocols.verify.station import Line, open_station
 from protocols.verify.verification import Progress, Result, Scene, Verification
 from protocols.verify.wsdl import differences
 from statecharts.bounds import Watermarks
-from statecharts.limits import PEER_ANSWER
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import StationPlan
 
@@ -74,35 +74,26 @@ async def _obey_signals(verification: Verification) -> None:
 
 
 async def _compare_wsdl(verification: Verification, options: Options, contract: Contract) -> None:
-    """Notes what in the partner's WSDL, given or served, is not the contract's."""
-    talk, wsdl = Conversation(), options.wsdl
+    """Notes what in the partner's WSDL, given or served, is not the contract's. Raises `CannotVerify`."""
+    talk, wsdl, trouble = Conversation(), options.wsdl, ""
     if wsdl is None:
         url = f"{options.url}?wsdl"
-        status, wsdl = await _fetched(url, options)
-        talk.say("we: the WSDL", f"GET {url}", f"HTTP {status}")
-        if status != 200:
-            verification.note("wsdl-served", f"?wsdl is answered HTTP {status}", talk)
-            return
-    for difference in differences(wsdl, contract)[:1]:
-        verification.note("wsdl-served", difference, talk)
+        answer = await _fetched(url, options)
+        talk.say("we: the WSDL", f"GET {url}", f"HTTP {answer.status}")
+        wsdl = answer.body
+        if answer.status != 200 or answer.media_type == "text/html":
+            trouble = f"?wsdl is answered HTTP {answer.status} with {answer.media_type}"
+    found = [trouble] if trouble else differences(wsdl, contract)
+    talk.expect("wsdl-served", not found, "".join(found[:1]))
+    verification.note(talk)
 
 
-async def _fetched(url: str, options: Options) -> tuple[int, bytes]:
-    """The status and what came with it, no more of it than any answer of a partner may have. Raises `CannotVerify`."""
-    content = bytearray()
-    client = httpx.AsyncClient(verify=options.tls or True, timeout=None, trust_env=False)
+async def _fetched(url: str, options: Options) -> Fetched:
     try:
-        with trio.fail_after(options.patience_s):
-            async with client, client.stream("GET", url, auth=(options.username, options.password)) as answer:
-                async for part in answer.aiter_bytes():
-                    content += part
-                    if len(content) > PEER_ANSWER.limit:
-                        break
-    except trio.TooSlowError as error:
-        raise CannotVerify(f"{url} is not answered within {options.patience_s:g} s") from error
-    except httpx.HTTPError as error:
-        raise CannotVerify(f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
-    return answer.status_code, bytes(content[: PEER_ANSWER.limit])
+        async with httpx.AsyncClient(verify=options.tls or True, timeout=None, trust_env=False) as client:
+            return await fetch(client, "GET", url, options.patience_s, auth=(options.username, options.password))
+    except NotFetched as error:
+        raise CannotVerify(f"{url} {error}") from error
 
 
 async def _destination_scene(stack: AsyncExitStack, partner: Partner, reception: Reception, world: World) -> Scene:

@@ -130,8 +130,8 @@ class SourceLife:
         options = self.scene.options
         asked = (request.pms_identifier, request.user_identifier, request.local_service_identifier)
         wanted = (options.partner_pms, options.app.user if options.app else options.user, options.service)
-        if asked != wanted or request.service_type is not ServiceType.EV_CHARGING:
-            self.talk.find("asks-in-own-name", f"authorize names {asked} and {request.service_type}, not {wanted}")
+        own = asked == wanted and request.service_type is ServiceType.EV_CHARGING
+        self.talk.expect("asks-in-own-name", own, f"authorize names {asked} and {request.service_type}, not {wanted}")
         now, how = self.scene.clock.now(), self._how["authorize"]
         if how == "hang":
             await self.over.wait()
@@ -146,8 +146,8 @@ class SourceLife:
 
     async def _requested(self, request: Request) -> RoamingAnswer | Refusal | int:
         if request.authorization_identifier != self.data.authorization_identifier:
-            if request.authorization_identifier not in self.scene.names:
-                self.talk.find("asks-in-own-name", f"{request.authorization_identifier} was never granted")
+            granted = request.authorization_identifier in self.scene.names
+            self.talk.expect("asks-in-own-name", granted, f"{request.authorization_identifier} was never granted")
             return REFUSED
         kind = "start" if isinstance(request, RequestStartTransaction) else "stop"
         identifier, now = request.request_identifier, self.scene.clock.now()
@@ -199,12 +199,13 @@ class SourceLife:
         )
         reply = await app.authorize(self.talk)
         self._check_answered(reply, "authorize")
-        if self.data.authorization_identifier is None:
-            if reply.ok or reply.authorization_identifier:
-                self.talk.find("refusal-reaches-app", f"nothing was granted, and the app was answered {reply}")
-        elif not reply.ok or reply.authorization_identifier != self.data.authorization_identifier:
-            granted = self.data.authorization_identifier
-            self.talk.find("grant-reaches-app", f"{granted} was granted, and the app was answered {reply}")
+        granted, told = self.data.authorization_identifier, reply.authorization_identifier
+        if granted is None:
+            seen = f"nothing was granted, and the app was answered {reply}"
+            self.talk.expect("refusal-reaches-app", not reply.ok and not told, seen)
+        else:
+            seen = f"{granted} was granted, and the app was answered {reply}"
+            self.talk.expect("grant-reaches-app", reply.ok and told == granted, seen)
 
     async def _ask(self, app: UserApp, what: str, name: str) -> None:
         state, before = self.data.state, len(self.asked)
@@ -212,23 +213,24 @@ class SourceLife:
         self._check_answered(reply, what)
         if state != (S.READY if what == "start" else S.TX_RUNNING):
             return
-        if not await self.scene.reception.until(lambda: len(self.asked) > before, self._patience_s):
-            self.talk.find("asks-once-granted", f"the app asked in {state}, and no {what} reached us; answered {reply}")
+        came = await self.scene.reception.until(lambda: len(self.asked) > before, self._patience_s)
+        seen = f"the app asked in {state}, and no {what} reached us; answered {reply}"
+        self.talk.expect("asks-once-granted", came, seen)
+        if not came:
             return
         await self._await_again(self.asked[before], what)
         await self.check_state()
 
     async def _await_again(self, request: Request, what: str) -> None:
-        """What we did not answer must come again."""
+        """Waits until it is answered; what we did not answer must come again."""
         answered = self.scene.reception.answered
-        if not await self.scene.reception.until(lambda: request in answered, self._patience_s):
-            self.talk.find(
-                "asks-again", f"the {what} was answered HTTP {UNAVAILABLE}, and did not come again as it was"
-            )
+        came = await self.scene.reception.until(lambda: request in answered, self._patience_s)
+        if self._how[what] == "lose":
+            seen = f"the {what} was answered HTTP {UNAVAILABLE}, and did not come again as it was"
+            self.talk.expect("asks-again", came, seen)
 
     def _check_answered(self, reply: AppReply, what: str) -> None:
-        if reply.status == 0 or reply.status >= 500:
-            self.talk.find("app-answered", f"the app asked to {what}, and was answered {reply}")
+        self.talk.expect("app-answered", reply.readable, f"the app asked to {what}, and was answered {reply}")
 
     async def we_answer(self, step: steps.WeAnswer) -> None:
         self._how[step.what] = step.how
@@ -244,13 +246,13 @@ class SourceLife:
         refusal = self.learn(report.event).refusal if report.event is not None else REFUSED
         reply = await self.scene.partner.ask(self.talk, report.message, f"{step.what} ({step.how})")
         if refusal is not None:
-            if not reply.refused:
-                self.talk.find(_RULES.get(step.how, "same-parties"), f"it should be refused, and was answered {reply}")
+            rule = _RULES.get(step.how, "same-parties")
+            self.talk.expect(rule, reply.refused, f"it should be refused, and was answered {reply}")
             return
-        if not reply.done:
-            rule = "repeat-is-harmless" if before is self.data else "takes-report"
-            self.talk.find(rule, f"in {before.state} {step.what} should be taken, and was answered {reply}")
-        elif look:
+        rule = "repeat-is-harmless" if before is self.data else "takes-report"
+        seen = f"in {before.state} {step.what} should be taken, and was answered {reply}"
+        self.talk.expect(rule, reply.done, seen)
+        if reply.done and look:
             await self.check_state()
 
     async def check_state(self) -> None:
@@ -265,8 +267,8 @@ class SourceLife:
                 shown = (await app.session(looked, name)).state
                 await trio.sleep(0 if shown == self._expected else LOOK_AGAIN_S)
         self.talk.exchanges += looked.exchanges
-        if shown != self._expected:
-            self.talk.find("shows-state", f"the app is shown {shown or 'no state'}, and it is {self._expected}")
+        seen = f"the app is shown {shown or 'no state'}, and it is {self._expected}"
+        self.talk.expect("shows-state", shown == self._expected, seen)
 
     @property
     def _expected(self) -> str:

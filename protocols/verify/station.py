@@ -152,10 +152,8 @@ class Station:
         status = answer.id_tag_info.status
         if start.id_tag == STRANGE_CARD:
             return
-        if status is not IdTagStatus.ACCEPTED:
-            self.talk.find(
-                "own-start-accepted", f"the partner sent RemoteStart for {start.id_tag}, and finds it {status}"
-            )
+        seen = f"the partner sent RemoteStart for {start.id_tag}, and finds it {status}"
+        self.talk.expect("own-start-accepted", status is IdTagStatus.ACCEPTED, seen)
         self.on_fact(
             TransactionStarted(
                 at=self.clock.now(),
@@ -238,9 +236,10 @@ class Station:
             answer = await self.system.call(report)
         except OSError as error:  # as are TimeoutError and a CALLERROR
             self.talk.say(what, repr(report), f"{type(error).__name__}: {error}")
-            self.talk.find("station-served", f"{type(report).__name__} of the station: {error}")
+            self.talk.expect("station-served", False, f"{type(report).__name__} of the station: {error}")
             return None
         self.talk.say(what, repr(report), repr(answer))
+        self.talk.expect("station-served", True, "")
         return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class Failure:
 @dataclass(slots=True)
 class Result:
     """What came of it. `flows` were drawn and played, `shrunk` played to shorten failures; `ended` says why it stopped
-    before all flows were played, "" if it did not, and `interrupted` whether that was somebody's wish.
+    before all flows were played, "" if it did not, and `interrupted` whether that was somebody's wish. `looks` is how
+    often each rule was looked at in the flows that were drawn: one that never was is not tried.
     """
 
     options: Options
@@ -66,6 +68,7 @@ class Result:
     interrupted: bool = False
     kinds: dict[str, int] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+    looks: Counter[str] = field(default_factory=Counter)
 
     @property
     def conforming(self) -> bool:
@@ -107,11 +110,10 @@ class Verification:
         self.result.interrupted = True
         self._scope.cancel()
 
-    def note(self, rule: str, seen: str, talk: Conversation) -> None:
-        """A rule that does not hold, found before any flow."""
-        talk.find(rule, seen)
+    def note(self, talk: Conversation) -> None:
+        """What was looked at before any flow: what does not hold there is not hunted for."""
         self._keep(Flow(kind="contract", steps=()), talk)
-        self._unhunted.discard(rule)
+        self._unhunted.difference_update(talk.broken)
 
     # -- in a thread of its own, where Hypothesis may block ------------------------------------------------------------
 
@@ -215,6 +217,8 @@ class Verification:
 
         What else breaks while one is hunted may be what that one has left behind: it counts when it is drawn by itself.
         """
+        if self._hunted is None:
+            self.result.looks.update(talk.looks)
         for name in talk.broken:
             known = self.result.failures.get(name)
             if known is None and self._hunted is None:

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import signal
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-import msgspec
 import pytest
 import trio
 import trio.lowlevel
 from hypothesis import find, settings
 from hypothesis.strategies import just
-from lxml import etree
 
 from protocols.mobieurope.contract import destination_contract, source_contract
 from protocols.mobieurope.wire import HttpAnswer, Unreachable
+from protocols.verify.app import UserApp
 from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.flows import flows
-from protocols.verify.options import KINDS, AppAccess, CannotVerify, Options, Role
+from protocols.verify.options import KINDS, AppAccess, CannotVerify, Role
 from protocols.verify.partner import Pace, Partner
-from protocols.verify.report import as_json, as_junit, as_text
+from protocols.verify.report import as_text
 from protocols.verify.rules import RULES
 from protocols.verify.steps import Authorize, Flow, Start, StationAnswers, StationDoes, Stop
-from protocols.verify.verification import Result
 from protocols.verify.wsdl import differences
+from statecharts.limits import PEER_ANSWER
 from statecharts.vocabulary import GetLocalServiceStatus
 from tests.support.sizes import ROOT
 from tests.verify import test_wrong_destinations, test_wrong_sources
-from tests.verify.verifying import at_destination, options, own_address, run
-from tests.verify.wrong_destination import OTHER_SECRET, REPORTS, SECRET, STATION_SECRET, open_destination
-
-GIVEN = {"own_url": "http://127.0.0.1:1/", "own_pms": "A", "partner_pms": "B", "username": "A", "password": "p"}
-
-
-def asked(url: str, **changes: object) -> Options:
-    return options(Role.DESTINATION, url=url, service="CS01", **{**GIVEN, **changes})
-
-
-async def of(defect: str, **changes: object) -> Result:
-    own = own_address()
-    async with open_destination(own, frozenset({defect})) as peer:
-        return await run(at_destination(peer, own, **changes))
-
+from tests.verify.verifying import GIVEN, HTML, answering, asked, at_destination, of, options, own_address, run
+from tests.verify.wrong_destination import REPORTS, open_destination
 
 # -- careful by default ------------------------------------------------------------------------------------------------
 
@@ -103,19 +86,44 @@ async def test_a_partner_that_does_not_know_us_is_asked_once():
     ),
 )
 async def test_a_wsdl_that_does_not_come_is_said_so_and_waited_for_no_longer_than_agreed(answer, said):
-    async def reply(stream: trio.SocketStream) -> None:
-        await stream.receive_some()
-        await stream.send_all(answer)
-        with suppress(trio.BrokenResourceError):
-            await stream.receive_some()
-
-    async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, reply, 0, host="127.0.0.1"))
-        port = listeners[0].socket.getsockname()[1]
+    async with answering(answer) as url:
         with pytest.raises(BaseExceptionGroup) as raised:
-            await run(asked(f"http://127.0.0.1:{port}/", own_url=own_address(), patience_s=0.3))
-        nursery.cancel_scope.cancel()
+            await run(asked(url, own_url=own_address(), patience_s=0.3))
     assert raised.group_contains(CannotVerify, match=said)
+
+
+async def test_a_page_of_html_is_told_as_what_it_is():
+    async with answering(HTML) as url:
+        result = await run(asked(url, own_url=own_address(), flows=2, first_only=False))
+    told = {rule: failure.seen for rule, failure in result.failures.items()}
+    assert told["wsdl-served"] == "?wsdl is answered HTTP 200 with text/html"
+    assert "was answered HTTP 200, text/html without SOAP: " in told["no-fault"]
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    (
+        (b"", "not at all: it is not answered within 0.3 s"),
+        (ENDLESS, "not at all: it is not answered within 0.3 s"),
+        (b"hello\r\n\r\n", "not at all: it cannot be reached: "),
+        (HTML, "HTTP 200 with text/html, which is no JSON"),
+        (ENDLESS + b" " * (PEER_ANSWER.limit + 1), f"of more than {PEER_ANSWER.limit} bytes"),
+    ),
+    ids=("nothing", "no end", "no HTTP", "HTML", "too long"),
+)
+async def test_an_app_that_is_answered_nonsense_says_so_and_waits_no_longer_than_agreed(answer, said):
+    async with answering(answer) as url:
+        given = asked(url, patience_s=0.3 if b"Content" not in answer and len(answer) < 100 else 10.0)
+        app = UserApp(given, AppAccess(url, "token", "anna"), Pace(1000), Mask([]))
+        try:
+            with trio.fail_after(10):
+                reply = await app.session(Conversation(), "A1")
+        finally:
+            await app.aclose()
+    assert said in str(reply) and not reply.readable and not reply.ok
 
 
 async def test_users_of_one_verification_are_not_those_of_another():
@@ -277,44 +285,6 @@ def test_the_page_on_verifying_has_every_rule_as_it_is():
     page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
     rows = {line for line in page.splitlines() if line.startswith("| `")}
     assert rows == {f"| `{rule.id}` | {rule.role} | {rule.sentence} | {rule.source} |" for rule in RULES}
-
-
-# -- what it tells -----------------------------------------------------------------------------------------------------
-
-
-async def test_text_json_and_junit_tell_the_same():
-    result = await of("D14", kinds=frozenset({"happy"}))
-    text, told, suite = as_text(result), msgspec.json.decode(as_json(result)), etree.fromstring(as_junit(result))
-    failed = {case.get("name") for case in suite.findall("testcase") if case.find("failure") is not None}
-    assert set(result.failures) == {each["rule"] for each in told["failures"]} == failed != set()
-    assert {name for name, held in told["rules"].items() if held == "broken"} == failed
-    assert {case.get("name") for case in suite.findall("testcase")} == set(told["rules"])
-    for name in failed:
-        assert re.search(rf"^{name}: ", text, re.MULTILINE)
-    assert told["conforming"] is False and "not conforming" in text
-
-
-async def test_a_failure_is_told_with_its_envelopes_and_without_secrets():
-    result = await of("D14", kinds=frozenset({"happy"}))
-    for shown in (as_text(result), as_json(result).decode(), as_junit(result).decode()):
-        assert "energyUnit" in shown and "endTransaction" in shown and "100000 Wh" in shown
-        assert not [secret for secret in (SECRET, OTHER_SECRET, STATION_SECRET) if secret in shown]
-
-
-async def test_what_was_not_given_is_told_as_not_tried():
-    result = await of("none", station=None, kinds=frozenset({"happy"}), flows=3)
-    told = msgspec.json.decode(as_json(result))
-    assert told["rules"]["end-energy"] == told["rules"]["doctype-refused"] == "not tried"
-    assert "end-energy (needs station)" in as_text(result)
-    skipped = etree.fromstring(as_junit(result)).findall("testcase/skipped")
-    assert {each.get("message") for each in skipped} == {"needs station", "needs malformed", "needs hostile"}
-
-
-async def test_what_no_flow_came_to_is_told_as_not_tried():
-    result = await of("none", flows=6)
-    assert result.conforming and set(result.kinds) == {"happy"}
-    told = msgspec.json.decode(as_json(result))["rules"]
-    assert told["doctype-refused"] == told["stranger-refused"] == "not tried" and told["grants"] == "held"
 
 
 # -- the WSDL ----------------------------------------------------------------------------------------------------------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+
+import trio
 
 from protocols.ocpp.client import open_central_system
 from protocols.verify.options import KINDS, OPERATIONS, AppAccess, Options, Role, StationAccess
@@ -108,4 +111,49 @@ async def flows_to_find(
     return result.flows
 
 
-__all__ = ["AppAccess", "at_destination", "at_source", "flows_to_find", "options", "own_address", "run"]
+GIVEN = {"own_url": "http://127.0.0.1:1/", "own_pms": "A", "partner_pms": "B", "username": "A", "password": "p"}
+
+
+def asked(url: str, **changes: object) -> Options:
+    return options(Role.DESTINATION, url=url, service="CS01", **{**GIVEN, **changes})
+
+
+async def of(defect: str, **changes: object) -> Result:
+    own = own_address()
+    async with wrong_destination.open_destination(own, frozenset({defect})) as peer:
+        return await run(at_destination(peer, own, **changes))
+
+
+HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 18\r\n\r\n<html>hello</html>"
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[str]:
+    """A server that says this to whatever it is asked, and then nothing more; its URL."""
+
+    async def reply(stream: trio.SocketStream) -> None:
+        while await stream.receive_some():
+            await stream.send_all(answer)
+
+    async def served(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            await reply(stream)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, served, 0, host="127.0.0.1"))
+        yield f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+        nursery.cancel_scope.cancel()
+
+
+__all__ = [
+    "AppAccess",
+    "answering",
+    "asked",
+    "at_destination",
+    "at_source",
+    "flows_to_find",
+    "of",
+    "options",
+    "own_address",
+    "run",
+]

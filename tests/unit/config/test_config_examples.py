@@ -22,6 +22,7 @@ ROLES = {
     "source.toml": [Role.SOURCE],
     "destination.toml": [Role.DESTINATION],
     "both.toml": [Role.SOURCE, Role.DESTINATION],
+    "verify.toml": [Role.SOURCE, Role.DESTINATION],
 }
 
 
