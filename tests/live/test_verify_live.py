@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.live.operators import ROOT, Operator, free_ports, running
-from tests.support.long import of_length
+from tests.live.operators import ROOT, START_S, Operator, Process, free_ports, running
+from tests.support.long import IS_LONG, of_length
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-verify")]
 
@@ -79,3 +79,26 @@ def test_our_own_source_conforms(partner: Operator, own_port: int) -> None:
     assert "IE-001 as source" in ended.stdout and ": conforming" in ended.stdout
     assert int(re.search(r"(\d+) not tried\n", ended.stdout).group(1)) <= UNTRIED_MOST, ended.stdout
     assert partner.app_token not in ended.stdout + ended.stderr
+
+
+@pytest.mark.skipif(not IS_LONG, reason="takes minutes: LONG=1")
+def test_what_the_page_says_to_try_at_home_works(tmp_path: Path) -> None:
+    """Word for word, but for the folder, the ports and which python."""
+    page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    _, commands = re.findall(r"```bash\n(.*?)```", page.partition("## Try it at home")[2], re.DOTALL)[:2]
+    text = (ROOT / "examples" / "verify.toml").read_text(encoding="utf-8")
+    for port, free in zip(("8289", "8299", "9200"), free_ports(3), strict=True):
+        text, commands = text.replace(port, str(free)), commands.replace(port, str(free))
+    config = tmp_path / "verify.toml"
+    config.write_text(text.replace("data/verify", str(tmp_path)).replace('"warning"', '"info"\nformat = "json"'))
+    node = Process(["node.py", "run", "--config", str(config)], lines_on="stderr")
+    try:
+        node.wait_for("node.ready", timeout_s=START_S)
+        script = "set -e\n" + commands.replace(".venv/bin/python", sys.executable)
+        ended = subprocess.run(
+            ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=5 * END_S, check=False
+        )
+    finally:
+        node.close()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count(": conforming") == 2

@@ -97,6 +97,22 @@ def test_a_node_can_roam_with_itself():
     assert at_destination.authenticate(as_destination.username, as_destination.password.encode()) is None
 
 
+def test_the_example_to_verify_has_what_the_commands_beside_it_name():
+    """The commands themselves run in a long run of tests/live/test_verify_live.py."""
+    page = (EXAMPLES.parent / "docs" / "verify.md").read_text()
+    commands = page.partition("## Try it at home")[2].partition("\n## ")[0]
+    config = tomllib.loads((EXAMPLES / "verify.toml").read_text())
+    (station,), (app,), (user,) = config["stations"], config["apps"], config["users"]
+    for partner in (*config["sources"], *config["destinations"]):
+        assert f"--own-url {partner['url']} --own-pms {partner['pms_identifier']} " in commands
+        assert f"VERIFY_PASSWORD={partner['incoming_password']} " in commands
+        assert f"VERIFY_INCOMING_PASSWORD={partner['password']}\n" in commands
+    assert f"VERIFY_STATION_PASSWORD={station['password']} VERIFY_APP_TOKEN={app['token']}\n" in commands
+    assert f"--service {station['identity']} " in commands and f"--user {user['identifier']} " in commands
+    http, ocpp = config["http"]["port"], config["ocpp"]["port"]
+    assert f"http://127.0.0.1:{http}/" in commands and f"ws://127.0.0.1:{ocpp}/ocpp" in commands
+
+
 def test_the_hash_in_an_example_is_of_the_secret_beside_it():
     text = (EXAMPLES / "destination.toml").read_text()
     secret, hashed = re.search(r'# of "(.*?)".*\npassword_hash = "(.*?)"', text).groups()
