@@ -22,7 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one listener (or of one station's end) and of its connections.
 
     `waiting_calls_max` are commands waiting for their turn, `incoming_calls_max` requests of the other side waiting to
-    be handled; a handler gets `handler_timeout_s`, the other side `call_timeout_s` to answer a call once it is written.
+    be handled. A handler gets `handler_timeout_s`, which is looked at twice in that time: a station hears within 30 s.
+    The other side gets `call_timeout_s` to answer a call once it is written.
     A station that takes none of our bytes for `send_timeout_s` loses its connection.
     A connection silent for `ping_interval_s` is pinged, and dropped `pong_timeout_s` later if it stays silent; it is
     closed if a message that it has begun is not there after `message_timeout_s`, which the longest takes at 1 kB/s.
@@ -45,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     handshake_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
     send_timeout_s: float = 30.0
-    handler_timeout_s: float = 30.0
+    handler_timeout_s: float = 20.0
     ping_interval_s: float = 60.0
     pong_timeout_s: float = 30.0
     message_timeout_s: float = 60.0

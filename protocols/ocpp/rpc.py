@@ -345,7 +345,7 @@ class RpcPeer:
         """What the other side may know of a failure: its own mistakes in full, ours not at all."""
         if isinstance(error, ocpp.OCPPError):
             return error
-        if isinstance(error, Refused):  # as with a store that is away: known, and told where it happened
+        if isinstance(error, Refused | TimeoutError):  # as with a store that is away: known, and told where it happened
             self._log.warning("ocpp.handler_refused", action=call.action, message_id=call.message_id, cause=str(error))
         else:
             self._log.error("ocpp.handler_failed", action=call.action, message_id=call.message_id, exc_info=error)

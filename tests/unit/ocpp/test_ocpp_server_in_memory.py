@@ -18,7 +18,7 @@ from ocpp_raw_station import masked
 from ocpp_worlds import Directory, Door, MemoryListener
 from structlog.testing import capture_logs
 
-from protocols.ocpp.client import ConnectionRefused, StationEnd, open_central_system
+from protocols.ocpp.client import ConnectionRefused, ReportRefused, StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
@@ -232,6 +232,22 @@ async def test_an_answer_after_the_deadline_is_not_taken_for_the_next_commands(
         await (await station.next_command()).answer("Accepted")
     assert [outcome.verdict for outcome in outcomes] == [CallVerdict.UNKNOWN, CallVerdict.ACCEPTED]
     assert outcomes[0].cause == "no answer within 30 s"
+
+
+async def test_whoever_waits_for_a_slow_handler_hears_within_30_seconds(autojump_clock: trio.testing.MockClock) -> None:
+    async def never(report: StationReport) -> ReportAnswer:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    listener, door = MemoryListener(), Door(never)
+    patient = Limits(call_timeout_s=60)
+    async with central_in_memory(listener, door), station_over(await listener.connect(), patient) as station:
+        for pause_s in (0, 3, 9.9):
+            await trio.sleep(pause_s)
+            asked_at = trio.current_time()
+            with pytest.raises(ReportRefused):
+                await station.call(Heartbeat())
+            assert trio.current_time() - asked_at <= 30
 
 
 async def test_a_station_learns_at_once_that_the_connection_is_gone(autojump_clock: trio.testing.MockClock) -> None:
