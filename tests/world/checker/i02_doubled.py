@@ -100,7 +100,8 @@ def _keys(evidence: Evidence, notes: Notes) -> None:
             if result is None:
                 continue
             first, shown = made.setdefault(key, (result, answer.sight))
-            if result not in (first, _lapsed(first, answer.sight.at - shown.at)):
+            is_kept = _is_kept(evidence, asked.to, shown.at, answer.sight.at)
+            if result != first and (is_kept or result[0] != first[0]):
                 what = f"{asked.who} repeated {asked.path} under {asked.key} and got {result} after {first}"
                 notes.object(what, shown, asked, answer.sight)
 
@@ -108,10 +109,15 @@ def _keys(evidence: Evidence, notes: Notes) -> None:
 KEPT_S = 86_400.0
 """How long a node keeps its answers."""
 
+WRITTEN_IN_S = 60.0
+"""Within what time it writes them down, half a minute of a slow disk and several commits included."""
 
-def _lapsed(made: tuple[str, str], later_s: float) -> tuple[str, str]:
-    """What may be shown so much later: an operation that came to nothing is none, once its answer is gone."""
-    return made if later_s < KEPT_S else (made[0], "")
+
+def _is_kept(evidence: Evidence, node: str, answered_at: float, asked_again_at: float) -> bool:
+    """Whether the first answer must be there still. Without it the transaction is shown as it is now, with the
+    operation that is its newest."""
+    lost = any(0 <= crash.sight.at - answered_at < WRITTEN_IN_S for crash in evidence.crashes[node])
+    return not lost and asked_again_at - answered_at < KEPT_S
 
 
 def _made(sight: Any) -> tuple[str, str] | None:

@@ -167,7 +167,8 @@ def _metered_by_somebody(
     metered = max((_metered(charge) for charge in billed), default=0)
     if energy is None:
         if not UNMETERED & flags:
-            notes.object(f"the record {destination}/{name} at {source} says no energy, and not why")
+            what = f"the record {destination}/{name} at {source} says no energy, and not why"
+            notes.object_unless(evidence.excuse(destination, f"destination/{name}"), what)
     elif energy > metered or (energy != metered and "estimated" not in flags):
         excuse = evidence.excuse(destination, f"destination/{name}")
         sums.unexplained += 0 if excuse else abs(energy - metered)
