@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import trio
 
+from actors.records import StoreUnavailable
 from node import Edges, Node
 from protocols.cli.config import Config
 from statecharts.credentials import token_digest
@@ -201,18 +202,22 @@ class Operator:
         )
 
     async def _live(self, life: Life, node: Node, serving: trio.Event) -> None:
+        """A node that dies comes back, as does one that finds no room to start: somebody watches over its process."""
         self._ground.saw(NodeStarted, self.name, life=life.number)
         try:
             with life.scope, self._counted_steps(life):
                 await node.run(_Started(serving))
         except Exception as error:
-            if life.alive:
+            comes_back = isinstance(error, StoreUnavailable) and not serving.is_set()
+            if life.alive and not comes_back:
                 self._ground.failures.append(f"{self.name} ended with {error!r}")
-        crashed = not life.alive
+        else:
+            comes_back = False
+        comes_back |= not life.alive
         life.end()
         self._note_bounds()
         life.over.set()
-        if crashed:
+        if comes_back:
             await trio.sleep(self._ground.faults.comes_back_after_s(self.name))
             self.start()
 

@@ -355,10 +355,11 @@ class PryingStations(Forgers):
     meaning: ClassVar[str] = "a station stops or meters the charge of another station by its number"
 
     async def once(self, world: World) -> None:
-        station = self.chance.choice(self.plan.stations).identity
-        charges = list(world.ground.history.of(ChargeSeen))[-20:]
-        own = {each.transaction_id for each in charges if each.who == station}
-        others = sorted({(each.transaction_id or 0, each.id_tag) for each in charges if each.transaction_id not in own})
+        """Only numbers that its operator has given to another: with any other it may speak of a charge of its own."""
+        ours = self.chance.choice(self.plan.stations)
+        station, at_home = ours.identity, {s.identity for s in self.plan.stations if s.operator == ours.operator}
+        seen = [each for each in list(world.ground.history.of(ChargeSeen))[-20:] if each.who in at_home - {station}]
+        others = sorted({(each.transaction_id, each.id_tag) for each in seen if each.transaction_id})
         if others:
             say = self.chance.choice((self._stop, self._stop, self._meter))
             world.stations[station].line.slip_in(say(*self.chance.choice(others)), "another station's charge")

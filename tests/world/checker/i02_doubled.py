@@ -6,13 +6,18 @@ number for the same start, and no number for two; no more remote starts than sta
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from tests.world.checker.evidence import Call, Evidence, Exchange
+from tests.world.checker.i03_active import CREDIBLE_SINCE
+from tests.world.checker.parts import Charge
 from tests.world.checker.verdict import Finding, Notes
 from tests.world.checker.wire import document
+from tests.world.ground import EPOCH
 
 
 def check(evidence: Evidence) -> Finding:
@@ -61,11 +66,19 @@ def _charges(evidence: Evidence, notes: Notes) -> None:
 
 
 def _starts(evidence: Evidence, notes: Notes) -> None:
+    """One charge has one number. Whose clock cannot be believed begins another by saying the same once it is over."""
     for charge in evidence.charges:
-        numbers = {number for number, _ in charge.verdicts}
+        results = (result for call in charge.starts for result in call.results)
+        answers = [(placed.sight, payload["transactionId"]) for placed, payload in results]
+        over_at = min((placed.sight.at for call in charge.stops for placed, _ in call.results), default=math.inf)
+        told = [(sight, number) for sight, number in answers if sight.at <= over_at or _is_believed(charge, sight.at)]
+        numbers = {number for _, number in told}
         if len(numbers) > 1:
-            sights = [placed.sight for call in charge.starts for placed, _ in call.results]
-            notes.object(f"{charge} got the numbers {sorted(numbers)}", *sights)
+            notes.object(f"{charge} got the numbers {sorted(numbers)}", *(sight for sight, _ in told))
+
+
+def _is_believed(charge: Charge, at_s: float) -> bool:
+    return CREDIBLE_SINCE <= charge.began <= EPOCH + timedelta(seconds=at_s)
 
 
 def _numbers(evidence: Evidence, notes: Notes) -> None:
