@@ -17,8 +17,8 @@ from protocols.ocpp.limits import Limits
 from statecharts.bounds import OCPP_CONNECTIONS, OCPP_CONNECTIONS_PER_ADDRESS, OCPP_HANDSHAKES, OCPP_TURNING_AWAY
 
 HANDSHAKE_SHARES = 4
-"""So many addresses that let their handshakes run out of time are needed to hold all of them; no fleet needs more at a
-time than a quarter, which is more than a core can do in a tenth of a second."""
+"""So many addresses that let their handshakes run out of time are needed to hold all of them. A quarter is enough for a
+whole fleet behind one address: with TLS it keeps a core busy for a quarter of a second."""
 
 
 class Turnstile:

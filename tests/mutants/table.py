@@ -179,12 +179,7 @@ MUTANTS = (
         "I8",
         (STORE, WORLDS),
     ),
-    Mutant(
-        "cancelled-write-swallowed",
-        "a write that was cancelled counts as done",
-        "I8",
-        (FAILING_WRITES, WORLDS),
-    ),
+    Mutant("cancelled-write-swallowed", "a write that was cancelled counts as done", "I8", (FAILING_WRITES, WORLDS)),
     Mutant(
         "only-the-newest-request-is-known",
         "a start or stop request that comes again is known only if it is the newest",
@@ -228,36 +223,16 @@ MUTANTS = (
         "I7",
         (WORLDS,),
     ),
-    Mutant(
-        "anothers-charge-is-not-yours",
-        "an app is told whether a charge is another's or nobody's",
-        "I7",
-        (WORLDS,),
-    ),
-    Mutant(
-        "an-apps-token-is-an-operators",
-        "what is the operator's is open to every app",
-        "I7",
-        (WORLDS,),
-    ),
+    Mutant("anothers-charge-is-not-yours", "an app is told whether a charge is another's or nobody's", "I7", (WORLDS,)),
+    Mutant("an-apps-token-is-an-operators", "what is the operator's is open to every app", "I7", (WORLDS,)),
     Mutant(
         "credentials-after-the-effect",
         "a partner is asked for its password when all has been done, and then told 401",
         "I7",
         (WORLDS,),
     ),
-    Mutant(
-        "any-stations-password",
-        "the password of one station opens every other",
-        "I7",
-        (WORLDS,),
-    ),
-    Mutant(
-        "a-grant-for-every-station",
-        "an authorisation counts at stations that it is not for",
-        "I7",
-        (WORLDS,),
-    ),
+    Mutant("any-stations-password", "the password of one station opens every other", "I7", (WORLDS,)),
+    Mutant("a-grant-for-every-station", "an authorisation counts at stations that it is not for", "I7", (WORLDS,)),
     Mutant(
         "the-body-says-who-it-is",
         "the peer is whom the body names, not whose credentials were shown",
@@ -288,12 +263,7 @@ MUTANTS = (
         "I2",
         (DELIVERIES, WORLDS),
     ),
-    Mutant(
-        "done-before-the-answer",
-        "a message counts as delivered when it is sent",
-        "I1",
-        (DELIVERIES, WORLDS),
-    ),
+    Mutant("done-before-the-answer", "a message counts as delivered when it is sent", "I1", (DELIVERIES, WORLDS)),
     Mutant(
         "parked-counts-as-done",
         "a charge record that the partner refused counts as delivered",
@@ -360,12 +330,7 @@ MUTANTS = (
         "I2",
         (DESTINATION, WORLDS),
     ),
-    Mutant(
-        "older-progress-wins",
-        "progress that comes late sets the energy back",
-        "I5",
-        (SOURCE, TWO_SIDES, WORLDS),
-    ),
+    Mutant("older-progress-wins", "progress that comes late sets the energy back", "I5", (SOURCE, TWO_SIDES, WORLDS)),
     Mutant(
         "head-not-written",
         "where the journal ends is not remembered, so that a cut end is not noticed",
@@ -378,12 +343,7 @@ MUTANTS = (
         "I9",
         (STORE, WORLDS),
     ),
-    Mutant(
-        "answer-with-anothers-id",
-        "a CALL is answered under the id of the newest one",
-        "I11",
-        (RPC, CALLS, WORLDS),
-    ),
+    Mutant("answer-with-anothers-id", "a CALL is answered under the id of the newest one", "I11", (RPC, CALLS, WORLDS)),
     Mutant(
         "late-answer-for-the-next-call",
         "an answer that comes too late is taken for that of the next call",

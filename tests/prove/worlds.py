@@ -23,6 +23,7 @@ GATES = {
     "second active charge on an EVSE": "<= 0",
     "most active charges on an EVSE": "<= 1",
     "sessions stuck": "<= 0",
+    "wrong timeouts": "<= 0",
     "Wh unexplained": "<= 0",
     "undeclared transitions": "<= 0",
     "effects from replays": "<= 0",
@@ -33,6 +34,7 @@ GATES = {
     "bounds exceeded": "<= 0",
     "others affected": "<= 0",
     "calls unanswered or answered twice": "<= 0",
+    "answers taken that never came": "<= 0",
     "fullest, share of its limit": "<= 1",
 }
 

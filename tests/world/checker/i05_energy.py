@@ -170,11 +170,11 @@ def _metered_by_somebody(
             what = f"the record {destination}/{name} at {source} says no energy, and not why"
             notes.object_unless(evidence.excuse(destination, f"destination/{name}"), what)
     elif energy > metered or (energy != metered and "estimated" not in flags):
-        excuse = evidence.excuse(destination, f"destination/{name}")
-        sums.unexplained += 0 if excuse else abs(energy - metered)
+        sums.unexplained += abs(energy - metered)
         sights = (charge.truth for charge in billed if charge.truth is not None)
-        what = f"{source} is billed {energy} Wh for {destination}/{name}, of which {metered} were metered"
-        notes.object_unless(excuse, what, *sights)
+        notes.object(
+            f"{source} is billed {energy} Wh for {destination}/{name}, of which {metered} were metered", *sights
+        )
 
 
 def _metered(charge: Charge) -> int:
@@ -221,5 +221,4 @@ def _progress(evidence: Evidence, notes: Notes) -> None:
     for (destination, name), each in said.items():
         mine = [c for c in evidence.charges if c.node == destination and evidence.is_of(c, f"destination/{name}")]
         if mine and each.said.energy_wh > max(map(_metered, mine)):
-            what = f"progress told {each.said.energy_wh} Wh of {name}, more than was metered"
-            notes.object_unless(evidence.excuse(destination, f"destination/{name}"), what, each.request)
+            notes.object(f"progress told {each.said.energy_wh} Wh of {name}, more than was metered", each.request)
