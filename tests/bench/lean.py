@@ -24,6 +24,11 @@ class Reader:
         self._stream = stream
         self._bytes = bytearray()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come that was not taken."""
+        return not self._bytes
+
     async def until(self, mark: bytes) -> bytes:
         while (end := self._bytes.find(mark)) < 0:
             await self._more()
@@ -47,30 +52,52 @@ class Reader:
 
 
 class Http:
-    """A node's REST API on one connection that is kept."""
+    """A node's REST API on one connection that is kept, and replaced where the node has closed it while it was idle."""
 
-    def __init__(self, stream: trio.SocketStream, token: str) -> None:
-        self._stream, self._reader = stream, Reader(stream)
+    def __init__(self, port: int, token: str) -> None:
+        self._port = port
         self._common = f"Host: node\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
 
     @classmethod
     async def open(cls, port: int, token: str) -> Http:
-        return cls(await trio.open_tcp_stream("127.0.0.1", port), token)
+        http = cls(port, token)
+        await http._connect()
+        return http
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    async def call(self, method: str, path: str, content: Any = None) -> Any:
-        """The answer's JSON. Raises RuntimeError for another status than 2xx."""
+    async def call(self, method: str, path: str, content: Any = None, key: str = "") -> Any:
+        """The answer's JSON. Raises RuntimeError for another status than 2xx.
+
+        Where the connection ends before anything of the answer has come, a GET is made once more on another one, and so
+        is what has an Idempotency-Key (`key`); for the rest nobody knows what became of it (RFC 9110, 9.2.2).
+        """
         body = b"" if content is None else json.dumps(content).encode()
-        head = f"{method} {path} HTTP/1.1\r\n{self._common}Content-Length: {len(body)}\r\n\r\n"
-        await self._stream.send_all(head.encode() + body)
-        answer = (await self._reader.until(_HEAD_END)).lower()
+        named = f"Idempotency-Key: {key}\r\n" if key else ""
+        head = f"{method} {path} HTTP/1.1\r\n{self._common}{named}Content-Length: {len(body)}\r\n\r\n"
+        answer = await self._answered(head.encode() + body, again=method == "GET" or bool(key))
         length = int(answer.partition(b"content-length:")[2].partition(b"\r\n")[0])
         found = await self._reader.exactly(length)
         if not answer.startswith(b"http/1.1 2"):
             raise RuntimeError(f"{method} {path}: {answer!r} {found!r}")
         return json.loads(found)
+
+    async def _answered(self, request: bytes, *, again: bool) -> bytes:
+        """The head of the answer, in small letters."""
+        try:
+            await self._stream.send_all(request)
+            return (await self._reader.until(_HEAD_END)).lower()
+        except trio.BrokenResourceError:
+            if not again or not self._reader.is_empty:
+                raise
+        await self.aclose()
+        await self._connect()
+        return await self._answered(request, again=False)
+
+    async def _connect(self) -> None:
+        self._stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+        self._reader = Reader(self._stream)
 
 
 class Station:

@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -34,15 +35,27 @@ GARBAGE = of_length(8, 300)
 Part = Callable[[Path, int], Iterator[Figure]]
 
 
-def figures(seed: int = SEED, minutes: float = MINUTES) -> list[Figure]:
-    """All parts, one after the other; none is begun once so many minutes are over."""
+def figures(seed: int = SEED, minutes: float = MINUTES) -> tuple[list[Figure], list[str]]:
+    """What all parts show, one after the other, and what kept any of them from coming to its end.
+
+    One that fails keeps no other from running; none is begun once so many minutes are over.
+    """
     found: list[Figure] = []
+    problems: list[str] = []
     until = time.monotonic() + minutes * 60
     with tempfile.TemporaryDirectory(prefix="roamnode-proof-") as folder:
-        for number, part in enumerate(PARTS):
-            if time.monotonic() < until:
-                found += part(Path(folder) / str(number), seed)
-    return found
+        for part in PARTS:
+            if time.monotonic() >= until:
+                problems.append(f"{part.__name__}: there was no time left for it")
+                continue
+            begun = time.monotonic()
+            try:
+                found += part(Path(folder) / part.__name__, seed)
+            except Exception as error:
+                traceback.print_exc()
+                problems.append(f"{part.__name__}: could not be run to its end: {error!r}")
+            print(f"{part.__name__} took {time.monotonic() - begun:.0f} s", flush=True)
+    return found, problems
 
 
 def killed(folder: Path, seed: int) -> Iterator[Figure]:
