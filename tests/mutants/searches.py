@@ -41,6 +41,11 @@ def _suite(name: str, *tests: str) -> Workload:
     return Workload(name, tests, is_random=False)
 
 
+def _world(seed: int) -> Worlds:
+    return Worlds(f"world {seed}", count=1, is_random=False, known=seed)
+
+
+WRONG_TIME = _world(2046)
 SWEEP = "tests/world/test_sweep.py"
 CRASHES = _suite("crash sweep", f"{SWEEP}::test_whichever_point_a_node_dies_at_the_scenario_comes_to_a_legal_end")
 FAILING_WRITES = _suite(

@@ -28,6 +28,7 @@ from tests.mutants.searches import (
     TRUST,
     TWO_SIDES,
     WORLDS,
+    WRONG_TIME,
 )
 from tests.mutants.workloads import Mutant
 
@@ -107,7 +108,7 @@ MUTANTS = (
         "node-time-by-the-machines-clock",
         "within the node time is what the machine's clock shows, so that all that waits jumps with it",
         "I4",
-        (WORLDS, NODE_CLOCK),
+        (WRONG_TIME, NODE_CLOCK, WORLDS),
         seen="M9: mobilityhouse/ocpp",
     ),
     Mutant(

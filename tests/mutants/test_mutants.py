@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from tests.mutants import planting
+from tests.mutants import planting, trial
 from tests.mutants.planting import PATCHES, ROOT, DoesNotApply, apply, files_of, house_with
 from tests.mutants.table import MUTANTS
 from tests.mutants.trial import NO_TIME, Trial, scorecard, try_all, try_one
-from tests.mutants.workloads import Mutant, Workload
+from tests.mutants.workloads import Mutant, Verdict, Workload
 
 NAMES = [mutant.name for mutant in MUTANTS]
 UNFIT = """--- a/actors/limits_of_time.py
@@ -81,14 +82,31 @@ def test_a_patch_that_no_longer_fits_fails_and_names_itself(tmp_path: Path, monk
     (tmp_path / "outdated.patch").write_text(UNFIT)
     with pytest.raises(DoesNotApply, match=r"outdated\.patch does not fit"), house_with("outdated"):
         pass
-    trial = try_one(Mutant("outdated", "", "", (LENGTHS,)), (1,))
-    assert (trial.is_found, "outdated.patch" in trial.trouble) == (False, True)
+    tried = try_one(Trial(Mutant("outdated", "", "", (LENGTHS,))), 1)
+    assert (tried.is_found, "outdated.patch" in tried.trouble) == (False, True)
 
 
 def test_a_bug_for_which_there_is_no_time_is_not_found_and_said_so() -> None:
     told: list[Trial] = []
-    (trial,) = try_all(MUTANTS[:1], (1,), until=-math.inf, told=told.append)
-    assert (trial.is_found, trial.trouble, told) == (False, NO_TIME, [trial])
+    (tried,) = try_all(MUTANTS[:1], (1,), until=-math.inf, told=told.append)
+    assert (tried.is_found, tried.trouble, told) == (False, NO_TIME, [tried])
+
+
+def test_every_bug_has_its_first_seed_before_any_has_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {("sure", 1): 3, ("sure", 2): 4, ("late", 1): None, ("late", 2): 5, ("late", 3): 6, ("sure", 3): 7}
+    asked: list[tuple[str, int]] = []
+
+    class Search(Workload):
+        def run(self, folder: Path, seed: int) -> Verdict:
+            asked.append((self.name, seed))
+            tries = said[self.name, seed]
+            return Verdict("it is wrong" if tries else None, tries or 0)
+
+    monkeypatch.setattr(trial, "house_with", lambda _: nullcontext(Path()))
+    bugs = [Mutant(name, "", "", (Search(name, ()),)) for name in ("sure", "late")]
+    sure, late = try_all(bugs, (1, 2, 3), told=lambda _: None)
+    assert asked == [("sure", 1), ("late", 1), ("late", 2), ("sure", 2), ("late", 3), ("sure", 3)]
+    assert (sure.tries, sure.median, late.tries, late.median) == ([3, 4, 7], 4, [None, 5, 6], 6)
 
 
 def test_a_bug_is_found_with_its_tries_and_a_house_without_one_is_left_in_peace(
@@ -96,11 +114,11 @@ def test_a_bug_is_found_with_its_tries_and_a_house_without_one_is_left_in_peace(
 ) -> None:
     monkeypatch.setattr(planting, "PATCHES", tmp_path)
     (tmp_path / "too-long.patch").write_text(TOO_LONG)
-    trial = try_one(Mutant("too-long", "", "", (LENGTHS,)), (1,))
-    assert trial.is_found and 1 <= trial.median <= LENGTHS.tries
-    assert FRAMES in trial.objection
-    card = scorecard([trial])
-    assert (card["planted"], card["found"], card["median_tries"]) == (1, 1, trial.median)
+    tried = try_one(Trial(Mutant("too-long", "", "", (LENGTHS,))), 1)
+    assert tried.is_found and 1 <= tried.median <= LENGTHS.tries
+    assert FRAMES in tried.objection
+    card = scorecard([tried])
+    assert (card["planted"], card["found"], card["median_tries"]) == (1, 1, tried.median)
     with house_with(None) as folder:
         verdict = LENGTHS.run(folder, 1)
     assert (verdict.objection, verdict.tries) == (None, LENGTHS.tries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from tests.mutants.planting import DoesNotApply, house_with
-from tests.mutants.workloads import CannotRun, Mutant, Verdict, Workload, Worlds
+from tests.mutants.workloads import CannotRun, Mutant, Workload, Worlds
 
 NO_TIME = "there was no time left for it"
 SOUND_TRIES = 50
@@ -69,44 +69,55 @@ def try_all(
     until: float = math.inf,
     told: Callable[[Trial], None],
 ) -> list[Trial]:
-    """Tries each bug with each seed, and none after `until` (of time.monotonic); `told` hears of each in its turn."""
-    chosen, starts = tuple(mutants), tuple(seeds)
+    """Tries all bugs with the first seed, then with the next, and none after `until` (of time.monotonic).
 
-    def one(mutant: Mutant) -> Trial:
-        trial = try_one(mutant, starts) if time.monotonic() < until else Trial(mutant, trouble=NO_TIME)
-        told(trial)
-        return trial
+    With each further seed those come first that most of the seeds before it did not find. `told` hears of each bug when
+    no other seed is to come for it.
+    """
+    trials, starts = [Trial(mutant) for mutant in mutants], tuple(seeds)
+
+    def one(trial: Trial, seed: int) -> None:
+        if time.monotonic() < until:
+            try_one(trial, seed)
+        elif trial.by is None and not trial.trouble:
+            trial.trouble = NO_TIME
+        if seed == starts[-1]:
+            told(trial)
 
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(one, chosen))
+        for seed in starts:
+            ordered = sorted(trials, key=lambda trial: trial.is_found)
+            list(pool.map(one, ordered, [seed] * len(ordered)))
+    return trials
 
 
-def try_one(mutant: Mutant, seeds: tuple[int, ...]) -> Trial:
-    """The workload that objects first, and how soon it does with each seed."""
-    trial, began = Trial(mutant), time.monotonic()
+def try_one(trial: Trial, seed: int) -> Trial:
+    """Adds what one seed finds: whatever objected before is asked again, or else all workloads until one objects.
+
+    A suite would say the same each time: where it has objected, nothing more is asked.
+    """
+    if trial.by is not None and not trial.by.is_random:
+        return trial
+    began = time.monotonic()
     try:
-        with house_with(mutant.name) as folder:
-            _try_in(folder, trial, seeds)
+        with house_with(trial.mutant.name) as folder:
+            _try_in(folder, trial, seed)
     except (DoesNotApply, CannotRun) as error:
         trial.trouble = str(error)
-    trial.seconds = time.monotonic() - began
+    trial.seconds += time.monotonic() - began
     return trial
 
 
-def _try_in(folder: Path, trial: Trial, seeds: tuple[int, ...]) -> None:
-    for workload in trial.mutant.workloads:
-        verdicts = list(_verdicts(workload, folder, seeds))
-        tries = [None if verdict.objection is None else verdict.tries for verdict in verdicts]
-        if any(each is not None for each in tries):
-            trial.by, trial.tries = workload, tries
-            trial.objection = next(verdict.objection for verdict in verdicts if verdict.objection)
+def _try_in(folder: Path, trial: Trial, seed: int) -> None:
+    for workload in (trial.by,) if trial.by else trial.mutant.workloads:
+        verdict = workload.run(folder, seed)
+        if verdict.objection is not None:
+            if not workload.is_random:
+                trial.tries.clear()  # what the seeds before did not find is no matter of chance here
+            trial.by, trial.objection = workload, trial.objection or verdict.objection
+            trial.tries.append(verdict.tries)
             return
-
-
-def _verdicts(workload: Workload | Worlds, folder: Path, seeds: tuple[int, ...]) -> Iterator[Verdict]:
-    """One per seed; of a suite, which would say the same each time, one in all."""
-    for seed in seeds if workload.is_random else seeds[:1]:
-        yield workload.run(folder, seed)
+    trial.tries.append(None)
 
 
 def unsound(workloads: Iterable[Workload | Worlds], seed: int, *, at_once: int = 1) -> list[str]:

@@ -1,6 +1,7 @@
 """Tries to break the promises of the node, and makes the scorecard of it: `make prove`, `make prove LONG=1`.
 
-How long it takes is set by `LONG` and `MINUTES` in the environment (tests/support/long.py).
+How long it takes is set by `LONG` and `MINUTES` in the environment (tests/support/long.py), who has how much of that in
+tests/prove/effort.py.
 Exit status 1 if any gate was missed or any part could not be run to its end.
 """
 
@@ -11,18 +12,18 @@ import sys
 import time
 import traceback
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
 from tests.bench.measures import CHECKOUT
-from tests.prove.effort import Effort
+from tests.prove.effort import SHARES, Effort, minutes_of
 from tests.prove.page import Section, page
 
 PARTS = ("worlds", "crashes", "models", "live", "planted", "partners", "code")
-"""Each has `section(effort)`; the page has them in this order."""
+"""Each has `section(effort)`, with the minutes of this part; the page has them in this order."""
 
 
 def asked() -> Namespace:
@@ -41,13 +42,25 @@ def main() -> int:
         print(f"there is no {', '.join(unknown)}; choose among: {', '.join(PARTS)}", file=sys.stderr)
         return 2
     effort = Effort(first_seed=wanted.first_seed, jobs=wanted.jobs)
-    sections = [_tried(part, effort) for part in wanted.parts or PARTS]
+    sections = _all_tried(wanted.parts or PARTS, effort)
     text = page(sections, how=_how(effort), made_at=datetime.now(UTC), commit=_commit(), seeds=_seeds(effort))
     print(f"\n{text}")
     if wanted.page:
         wanted.page.write_text(text, encoding="utf-8")
         print(f"written to {wanted.page}")
     return _outcome(sections)
+
+
+def _all_tried(parts: Sequence[str], effort: Effort) -> list[Section]:
+    """What each came to, in the order of the page; what one leaves of its time is for those after it."""
+    until = time.monotonic() + effort.minutes * 60
+    left = [part for part in SHARES if part in parts]
+    found: dict[str, Section] = {}
+    while left:
+        part = left.pop(0)
+        minutes = minutes_of(part, (until - time.monotonic()) / 60, left)
+        found[part] = _tried(part, replace(effort, minutes=minutes))
+    return [found[part] for part in PARTS if part in found]
 
 
 def _tried(part: str, effort: Effort) -> Section:

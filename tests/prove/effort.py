@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.support.long import IS_LONG, MINUTES
 
+SHARES = {"code": 0.09, "partners": 0.05, "live": 0.2, "models": 0.09, "crashes": 0.13, "planted": 0.22, "worlds": 0.22}
+"""Of the minutes of a long run, in the order in which its parts are run.
+
+First come those whose work is always the same; the others go on for as long as there is time.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """`long` runs work as long as their share of `minutes` allows, short ones do a fixed amount.
+    """`long` runs work for as long as their `minutes` allow, short ones do a fixed amount.
 
     `first_seed` is that of the first world; `jobs` processes may run at once.
     """
@@ -18,3 +25,8 @@ class Effort:
     jobs: int
     long: bool = IS_LONG
     minutes: float = MINUTES
+
+
+def minutes_of(part: str, left: float, others: Sequence[str]) -> float:
+    """The share of a part in the minutes that are left, where these others are still to come."""
+    return max(0.0, left) * SHARES[part] / (SHARES[part] + sum(SHARES[other] for other in others))

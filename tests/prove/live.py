@@ -9,4 +9,6 @@ from tests.prove.page import Section
 
 def section(effort: Effort) -> Section:
     """All that `tests.live.proof` measures; what a figure of it may be is in its gate."""
-    return Section(title="Live: processes killed and besieged, files damaged", figures=figures())
+    found, problems = figures(jobs=effort.jobs, minutes=effort.minutes)
+    title = "Live: processes killed and besieged, files damaged"
+    return Section(title=title, figures=found, problems=tuple(problems))

@@ -38,14 +38,17 @@ class Section:
 
 def page(sections: list[Section], *, how: str, made_at: datetime, commit: str, seeds: str) -> str:
     """The whole page as Markdown; `how` is the command that made it."""
+    minutes = sum(each.seconds for each in sections) / 60
     made_with = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {sys.platform}"
-    head = f"{made_at:%Y-%m-%d %H:%M} UTC, commit {commit}, by `{how}`, {seeds}.\n{python}; {made_with}."
+    made = f"{made_at:%Y-%m-%d %H:%M} UTC, commit {commit}, by `{how}` in {minutes:.0f} minutes, {seeds}."
+    head = f"{made}\n{python}; {made_with}."
     return "\n\n".join([HEAD, head, *(_section(each) for each in sections)]) + "\n"
 
 
 def _section(section: Section) -> str:
     lines = [f"## {section.title}", "", *_table(section.figures)]
+    lines += ["", f"Tried for {section.seconds:,.0f} s."]
     if section.notes:
         lines += ["", *(f"- {note}" for note in section.notes)]
     if section.problems:

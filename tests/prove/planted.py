@@ -18,14 +18,11 @@ SAMPLE = (
 )
 """What a short run plants: one bug each of what is written, sent, delivered and read."""
 
-SHARE = 1.0
-"""Of the minutes of a long run, beside those that the other parts share: no other bug is planted after that."""
-
 
 def section(effort: Effort) -> Section:
-    """A few of the planted bugs with one seed each, or all of them with three, as far as time allows."""
+    """A few of the planted bugs with one seed each, or all of them, with a second and a third as far as time allows."""
     chosen = () if effort.long else [part for name in SAMPLE for part in ("--only", name)]
-    limits = ("--seeds", 3, "--minutes", effort.minutes * SHARE) if effort.long else ("--seeds", 1)
+    limits = ("--seeds", 3, "--minutes", effort.minutes) if effort.long else ("--seeds", 1)
     card = told_by("tests.mutants", *limits, "--at-once", effort.jobs, *chosen)
     missed = [each for each in card["mutants"] if not each["found"]]
     return Section(

@@ -12,7 +12,7 @@ import pytest
 from tests.bench.measures import Figure
 from tests.prove import __main__ as prove
 from tests.prove import planted, worlds
-from tests.prove.effort import Effort
+from tests.prove.effort import SHARES, Effort
 from tests.prove.page import Section, page
 from tests.world.trial import tried
 from tests.world.twins import tried_twice
@@ -23,9 +23,10 @@ EFFORT = Effort(first_seed=7, jobs=1, long=False, minutes=1)
 
 
 def test_the_page_says_what_it_was_made_of_and_every_n():
-    section = Section(title="Worlds", figures=[NONE_LOST], notes=("Seeds 7 to 9.",), problems=("seed 8",))
+    section = Section(title="Worlds", figures=[NONE_LOST], notes=("Seeds 7 to 9.",), problems=("seed 8",), seconds=120)
     text = page([section], how="make prove", made_at=datetime(2026, 3, 1, tzinfo=UTC), commit="abc1234", seeds="from 7")
-    assert "2026-03-01 00:00 UTC, commit abc1234, by `make prove`, from 7." in text
+    assert "2026-03-01 00:00 UTC, commit abc1234, by `make prove` in 2 minutes, from 7." in text
+    assert "Tried for 120 s." in text
     assert "| CDRs lost | 0 | <= 0 | met | 12,345 |" in text
     assert "- Seeds 7 to 9." in text
     assert "- seed 8" in text
@@ -62,6 +63,26 @@ def test_a_part_that_breaks_fails_the_run_and_is_named(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prove", "live"])
     assert prove.main() == 1
     assert "no store" in capsys.readouterr().err
+
+
+def test_every_part_has_its_share_of_the_minutes_and_what_one_leaves_is_for_the_others(monkeypatch):
+    had: dict[str, float] = {}
+    told = SimpleNamespace(section=lambda effort: had.update({part: effort.minutes}) or Section(title="T", figures=[]))
+    part = ""
+
+    def imported(name: str) -> SimpleNamespace:
+        nonlocal part
+        part = name.rpartition(".")[2]
+        return told
+
+    monkeypatch.setattr(prove, "import_module", imported)
+    monkeypatch.setattr(sys, "argv", ["prove"])
+    monkeypatch.setattr(prove, "Effort", lambda **given: Effort(long=True, minutes=30, **given))
+    assert prove.main() == 0
+    assert list(had) == list(SHARES) and set(SHARES) == set(prove.PARTS)
+    assert sum(SHARES.values()) == pytest.approx(1)
+    assert had["code"] == pytest.approx(30 * SHARES["code"], rel=0.01)
+    assert had["worlds"] == pytest.approx(30, rel=0.01)  # no part before has used anything
 
 
 def test_a_part_that_does_not_exist_is_said_so(monkeypatch, capsys):

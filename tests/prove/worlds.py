@@ -11,9 +11,6 @@ from tests.prove.page import Section
 from tests.prove.told import told_by
 
 SHORT_WORLDS, LONG_WORLDS_MAX = 300, 1_000_000
-SHARE = 0.4
-"""Of the time of a long run."""
-
 TWINS = "python -m tests.world --twins --seeds"
 
 GATES = {
@@ -43,7 +40,7 @@ def section(effort: Effort) -> Section:
     """A fixed number of worlds, or as many as there is time for; then a probe that was never met fails the run."""
     count = LONG_WORLDS_MAX if effort.long else SHORT_WORLDS
     seeds = f"{effort.first_seed}..{effort.first_seed + count - 1}"
-    limit = ("--minutes", effort.minutes * SHARE) if effort.long else ()
+    limit = ("--minutes", effort.minutes) if effort.long else ()
     card = told_by("tests.world", "--seeds", seeds, "--jobs", effort.jobs, *limit)
     never_met = card["probes_never_met"]
     problems = [f"seed {seed} is objected to: node.py replay --seed {seed}" for seed in card["failed"]]
