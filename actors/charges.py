@@ -15,12 +15,12 @@ import msgspec
 import structlog
 
 from actors.context import Context
-from actors.looks import Look, is_known
+from actors.looks import UNKNOWN, Look, is_known
 from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias, IdleMeter
 from actors.station_messages import CatchUp, Keep
 from actors.system import is_broken
-from statecharts.charging import ConnectorTaken, MeterRead, TransactionStarted, TransactionStopped, same_stop
+from statecharts.charging import ConnectorTaken, MeterRead, Opening, TransactionStarted, TransactionStopped, same_stop
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
@@ -36,7 +36,6 @@ from statecharts.station_vocabulary import (
     StartTransaction,
     StopTransaction,
 )
-from statecharts.transaction_local import Opened
 from statecharts.vocabulary import Acknowledgement, Refused
 
 if TYPE_CHECKING:
@@ -206,16 +205,14 @@ class Charges:
         await self._station.record(judged, *closed, claimed=claimed)
 
     async def _open_local(self, transaction: str, charge: StationCharge, info: IdTagInfo, now: datetime) -> Any:
-        opened = Opened(
-            at=now,
+        opening = Opening(
             id=transaction.partition("/")[2],
             station=self._station.identity,
             id_tag=charge.start.id_tag,
             deadlines=self._station.place.deadlines,
         )
-        await self._ask(transaction, opened)
         accepted = info.status is IdTagStatus.ACCEPTED
-        return await self._ask(transaction, _started(charge, now, accepted=accepted))
+        return await self._ask(transaction, _started(charge, now, accepted=accepted, opening=opening))
 
     # -- meter and stop ------------------------------------------------------------------------------------------------
 
@@ -248,7 +245,7 @@ class Charges:
         return told.then(_acknowledged, lambda error: self._not_taken(error, values))
 
     def _not_taken(self, error: Exception, values: MeterValues) -> Promise[ReportAnswer]:
-        if not (isinstance(error, Refused) and is_broken(error)):
+        if not _takes_nothing(error):
             raise error
         return self._station.promise(Keep(values))
 
@@ -323,24 +320,31 @@ class Charges:
         return data is not None and data.only_silent
 
     async def _ask(self, transaction: str, message: Event | Look) -> Any | None:
-        """The transaction's answer; None if it is broken, which must not take its station down with it.
+        """The transaction's answer; None if it can take nothing, which must not take its station down with it.
 
         Raises `Refused` (503) where the station had better report again: the store is away, the actor is busy.
         """
         try:
             return await self._context.system.ask(transaction, message)
         except Refused as no:
-            if not is_broken(no):
+            if not _takes_nothing(no):
                 raise
             log.error("station.transaction_broken", station=self._station.identity, transaction=transaction)
             return None
+
+
+def _takes_nothing(no: Exception) -> bool:
+    """Whether a transaction is broken, or was never begun: what would have begun it broke it, and was dismissed."""
+    return isinstance(no, Refused) and (is_broken(no) or no.refusal.kind == UNKNOWN)
 
 
 def _acknowledged(_: Any) -> Acknowledgement:
     return Acknowledgement()
 
 
-def _started(charge: StationCharge, now: datetime, *, accepted: bool) -> TransactionStarted:
+def _started(
+    charge: StationCharge, now: datetime, *, accepted: bool, opening: Opening | None = None
+) -> TransactionStarted:
     start = charge.start
     return TransactionStarted(
         at=now,
@@ -350,4 +354,5 @@ def _started(charge: StationCharge, now: datetime, *, accepted: bool) -> Transac
         timestamp=start.timestamp,
         meter_start_wh=start.meter_start_wh,
         id_tag_accepted=accepted,
+        opening=opening,
     )

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from actors.context import Context
 
+UNKNOWN = "unknown-transaction"
+"""The kind of refusal that says that there is no such transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

@@ -23,7 +23,7 @@ from actors.station import StationActor, holding
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from actors.transaction import KINDS
-from statecharts.charging import StopAsked
+from statecharts.charging import Opening, StopAsked
 from statecharts.delivery import Parcel
 from statecharts.doors import DeliveryView, OrphanView, PeerView, QuarantineView, StationView
 from statecharts.events import Event
@@ -31,7 +31,7 @@ from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
 from statecharts.ports import CdrView, Change, Page, TransactionView
 from statecharts.station_vocabulary import CallOutcome, StationCommand
-from statecharts.transaction_local import LocalStartRequested, Opened
+from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
 
 STOPPABLE = ("destination", "local")
@@ -149,10 +149,9 @@ class OperatorRole:
         stream, station = f"local/{identifier}", f"station/{identity}"
         now, correlation_id = self._context.clock.now(), current_correlation_id()
         hold = Hold(transaction=stream, connector_id=connector_id, id_tag=id_tag, at=now)
-        opened = Opened(at=now, id=identifier, station=identity, id_tag=id_tag, deadlines=place.deadlines)
-        start = LocalStartRequested(at=now, correlation_id=correlation_id, connector_id=connector_id)
+        opening = Opening(id=identifier, station=identity, id_tag=id_tag, deadlines=place.deadlines)
+        start = LocalStartRequested(at=now, correlation_id=correlation_id, opening=opening, connector_id=connector_id)
         async with holding(self._context, station, hold):
-            await self._context.system.ask(stream, opened)
             turned = await self._context.system.ask(stream, start)
         view: TransactionView = turned.view
         return view

@@ -16,7 +16,7 @@ import structlog
 from actors.actor import Actor
 from actors.context import Context
 from actors.durable import Form, Memory, fact_of, read_fact
-from actors.looks import Look
+from actors.looks import UNKNOWN, Look
 from actors.peer import Closing, PeerActor, Progress
 from actors.records import Alias, AliasTaken, Append, Delivery, DeliveryClosed, Fact, LedgerEntry, NewDelivery, Snapshot
 from actors.station import StationActor
@@ -117,7 +117,7 @@ LOCAL: Kind[LocalTransaction] = Kind(
     transaction_local.CHART,
     Form("local 1", Remembered[LocalTransaction], Remembered(data=LocalTransaction())),
     views.local_view,
-    (LocalState.NEW, LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
+    (LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
     held=_held_by_local,
     goes_on=lambda data: data.state in (LocalState.TX_RUNNING, LocalState.STOP_TX_REQUESTED),
 )
@@ -199,7 +199,7 @@ class TransactionActor(Actor, Generic[D]):
     def view(self) -> TransactionView:
         """The transaction as people see it. Raises `Refused` (404) for one that has not begun."""
         if not self.seq:
-            raise refused(404, "unknown-transaction", "there is no such transaction")
+            raise refused(404, UNKNOWN, "there is no such transaction")
         return self.context.shown(self._view_of(self.data, self.seq))
 
     def _view_of(self, data: D, seq: int) -> TransactionView:

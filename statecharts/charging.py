@@ -48,6 +48,15 @@ class ChargingDeadlines(Value, frozen=True, kw_only=True):
     progress_interval_s: float = 60
 
 
+class Opening(Value, frozen=True, kw_only=True):
+    """What a charge of our own is called, where it is and for which idTag: said with the word that begins it."""
+
+    id: str
+    station: str
+    id_tag: str
+    deadlines: ChargingDeadlines
+
+
 class Charge(Value, frozen=True, kw_only=True):
     """A charge at one connector as its station reported it. Meter readings are the station's register, in Wh.
 
@@ -93,7 +102,10 @@ class Charge(Value, frozen=True, kw_only=True):
 
 
 class TransactionStarted(Fact, frozen=True, kw_only=True):
-    """The station started a charge. `number` is the OCPP transactionId that we gave it."""
+    """The station started a charge. `number` is the OCPP transactionId that we gave it.
+
+    `opening` is there for a charge of our own, which nobody may have asked for before.
+    """
 
     number: int
     connector_id: int
@@ -101,6 +113,7 @@ class TransactionStarted(Fact, frozen=True, kw_only=True):
     timestamp: datetime
     meter_start_wh: int
     id_tag_accepted: bool = True
+    opening: Opening | None = None
 
 
 class MeterRead(Fact, frozen=True, kw_only=True):

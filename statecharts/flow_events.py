@@ -13,6 +13,7 @@ from statecharts.charging import (
     ChargingDeadlines,
     ConnectorTaken,
     MeterRead,
+    Opening,
     StationConfirmed,
     StationDoubted,
     StopAsked,
@@ -50,7 +51,8 @@ ISSUED = de.AuthorizationIssued(
     connector_asked=1,
     deadlines=AT_STATION,
 )
-OPENED = tl.Opened(at=BEGIN, id="local-1", station=STATION, id_tag="CARD", deadlines=AT_STATION)
+OPENING = Opening(id="local-1", station=STATION, id_tag="CARD", deadlines=AT_STATION)
+LOCAL_START = tl.LocalStartRequested(at=BEGIN, opening=OPENING, connector_id=1)
 
 
 def content(energy_wh: int | None, *, end: datetime | None = None, user: str = USER) -> TransactionData:
@@ -109,8 +111,8 @@ def source_events() -> st.SearchStrategy[Event]:
     )
 
 
-def station_events() -> st.SearchStrategy[Event]:
-    """Any one event of a charge at a station, whoever it is for."""
+def station_events(opening: Opening | None = None) -> st.SearchStrategy[Event]:
+    """Any one event of a charge at a station, whoever it is for; with `opening` it is our own."""
     said = {"at": _AT, "timestamp": _MOMENTS, "number": _NUMBERS}
     return st.one_of(
         st.builds(StationAnswered, at=_AT, purpose=st.sampled_from(("start", "stop")), outcome=_VERDICTS),
@@ -121,6 +123,7 @@ def station_events() -> st.SearchStrategy[Event]:
             id_tag=st.just(NAME),
             meter_start_wh=_METERS,
             id_tag_accepted=st.booleans(),
+            opening=st.just(opening),
         ),
         st.builds(MeterRead, at=_AT, timestamp=_MOMENTS, meter_wh=st.one_of(st.none(), _METERS)),
         st.builds(TransactionStopped, **said, meter_stop_wh=_METERS, reason=st.just("Local")),
@@ -148,8 +151,6 @@ def destination_events() -> st.SearchStrategy[Event]:
 def local_events() -> st.SearchStrategy[Event]:
     """Any one event that a local transaction may meet, whether it makes sense or not."""
     return st.one_of(
-        station_events(),
-        st.just(OPENED),
-        st.builds(tl.LocalStartRequested, at=_AT, connector_id=st.just(1)),
-        st.builds(NodeRestarted, at=_AT),
+        station_events(OPENING),
+        st.just(LOCAL_START),
     )

@@ -53,7 +53,7 @@ from statecharts.flow_events import (
     ISSUED,
     NAME,
     NUMBER,
-    OPENED,
+    OPENING,
     OTHER_NUMBER,
     REFUSAL,
     REQUESTED,
@@ -83,9 +83,9 @@ Flow = tuple[Event, ...]
 class _Story:
     """A flow in the making: each event told comes some seconds after the one before."""
 
-    def __init__(self, draw: st.DrawFn, first: Event) -> None:
-        self.draw, self.now, self.register_wh = draw, first.at, 1000
-        self.events: list[Event] = [first]
+    def __init__(self, draw: st.DrawFn, *first: Event) -> None:
+        self.draw, self.now, self.register_wh = draw, BEGIN, 1000
+        self.events: list[Event] = [*first]
 
     def choose(self, *options: str) -> str:
         return self.draw(st.sampled_from(options))
@@ -206,16 +206,9 @@ def _fail_at_station(story: _Story, purpose: str, deadline_s: float) -> None:
     story.tell(DeadlineReached, after_s=deadline_s)
 
 
-def _begin(story: _Story, id_tag: str, *, accepted: bool = True) -> None:
-    story.tell(
-        TransactionStarted,
-        number=NUMBER,
-        connector_id=1,
-        id_tag=id_tag,
-        timestamp=story.now,
-        meter_start_wh=story.meter(),
-        id_tag_accepted=accepted,
-    )
+def _begin(story: _Story, id_tag: str, **other: Any) -> None:
+    where: dict[str, Any] = {"number": NUMBER, "connector_id": 1, "id_tag": id_tag}
+    story.tell(TransactionStarted, **where, timestamp=story.now, meter_start_wh=story.meter(), **other)
 
 
 def _meter(story: _Story) -> None:
@@ -318,16 +311,13 @@ def destination_flows(draw: st.DrawFn) -> Flow:
 @st.composite
 def local_flows(draw: st.DrawFn) -> Flow:
     """Valid lives of a transaction with no roaming partner: never started, or charged."""
-    story = _Story(draw, OPENED)
-    how = story.choose("card", "operator", "operator", "forgotten")
-    if how == "forgotten":
-        story.tell(NodeRestarted)
-    elif how == "operator":
-        story.tell(tl.LocalStartRequested, connector_id=1)
+    story = _Story(draw)
+    if story.choose("card", "operator", "operator") == "operator":
+        story.tell(tl.LocalStartRequested, opening=OPENING, connector_id=1)
         if story.choose("starts", "starts", "fails") == "fails":
             _fail_at_station(story, "start", AT_STATION.start_s)
             return story.flow()
-    _begin(story, "CARD", accepted=draw(st.booleans()))
+    _begin(story, OPENING.id_tag, id_tag_accepted=draw(st.booleans()), opening=OPENING)
     _go_on(story)
     for _ in story.often(2):
         story.tell(StopAsked)

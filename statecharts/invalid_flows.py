@@ -28,7 +28,7 @@ from statecharts import transaction_local as tl
 from statecharts.charging import StopAsked
 from statecharts.chart import Chart
 from statecharts.events import Event
-from statecharts.flow_events import BEGIN, charge_record, content
+from statecharts.flow_events import BEGIN, LOCAL_START, charge_record, content
 from statecharts.flows import Flow, destination_flows, local_flows, source_flows
 
 __all__ = ["Trespass", "invalid_destination_flows", "invalid_local_flows", "invalid_source_flows"]
@@ -77,14 +77,12 @@ AT_DESTINATION: Forbidden = {
     de.S.SETTLED: (*_OVER, (StopAsked(at=BEGIN), 409)),
 }
 
-_OPERATORS_START = tl.LocalStartRequested(at=BEGIN, connector_id=1)
 LOCALLY: Forbidden = {
-    tl.S.NEW: ((StopAsked(at=BEGIN), 409),),
     tl.S.START_TX_REQUESTED: ((StopAsked(at=BEGIN), 409),),
-    tl.S.EXPIRED: ((_OPERATORS_START, 409), (StopAsked(at=BEGIN), 409)),
-    tl.S.TX_RUNNING: ((_OPERATORS_START, 409),),
-    tl.S.STOP_TX_REQUESTED: ((_OPERATORS_START, 409),),
-    tl.S.SETTLED: ((_OPERATORS_START, 409), (StopAsked(at=BEGIN), 410)),
+    tl.S.EXPIRED: ((LOCAL_START, 409), (StopAsked(at=BEGIN), 409)),
+    tl.S.TX_RUNNING: ((LOCAL_START, 409),),
+    tl.S.STOP_TX_REQUESTED: ((LOCAL_START, 409),),
+    tl.S.SETTLED: ((LOCAL_START, 409), (StopAsked(at=BEGIN), 410)),
 }
 
 

@@ -1,6 +1,7 @@
 """A transaction with no roaming partner: an RFID card of ours, an operator's start, or a card that nobody knows.
 
 Every charge that a station reports and that belongs to no Source ends up here, so that nothing it reports is ever lost.
+It begins with one word, of the operator or of the station: there is none that was opened and then never heard of.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from statecharts.charging import (
     CHARGE_CHANGES,
     Charging,
-    ChargingDeadlines,
     ConnectorTaken,
     MeterRead,
+    Opening,
     StationConfirmed,
     StationDoubted,
     StopAsked,
@@ -41,15 +44,7 @@ from statecharts.charging import (
     will_start,
 )
 from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
-from statecharts.events import (
-    Command,
-    CommandStation,
-    DeadlineReached,
-    Effect,
-    Event,
-    NodeRestarted,
-    StationAnswered,
-)
+from statecharts.events import Command, CommandStation, DeadlineReached, Effect, Event, StationAnswered
 from statecharts.moments import after_s
 from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
 
@@ -72,18 +67,10 @@ class LocalTransaction(Charging, frozen=True, kw_only=True):
     corrections: int = 0
 
 
-class Opened(Command, frozen=True, kw_only=True):
-    """The first word on this transaction: where it is, and for which idTag."""
-
-    id: str
-    station: str
-    id_tag: str
-    deadlines: ChargingDeadlines
-
-
 class LocalStartRequested(Command, frozen=True, kw_only=True):
     """The operator wants a charge to begin at this connector."""
 
+    opening: Opening
     connector_id: int
 
 
@@ -102,10 +89,6 @@ def _same_accepted(data: T, event: TransactionStarted) -> bool:
     return same_charge(data, event) and NOT_AUTHORISED not in data.flags
 
 
-def _unopened(data: T, _: Event) -> bool:
-    return not data.station
-
-
 def _remote_start(_: T, data: T, event: LocalStartRequested) -> Iterator[Effect]:
     command = RemoteStartTransaction(id_tag=data.id_tag, connector_id=event.connector_id)
     yield CommandStation(station=data.station, command=command, purpose="start")
@@ -114,14 +97,13 @@ def _remote_start(_: T, data: T, event: LocalStartRequested) -> Iterator[Effect]
 # -- what each event changes -------------------------------------------------------------------------------------------
 
 
-def _opened(_: T, event: Opened) -> dict[str, Any]:
-    known = {"id": event.id, "station": event.station, "id_tag": event.id_tag, "deadlines": event.deadlines}
-    return {**known, "created_at": event.at, "changed_at": event.at}
+def _opened(event: LocalStartRequested | TransactionStarted) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(event.opening), "created_at": event.at} if event.opening else {}
 
 
-def _start(data: T, event: LocalStartRequested) -> dict[str, Any]:
-    until = after_s(event.at, data.deadlines.start_s)
-    return {"connector_id": event.connector_id, "start_until": until, "changed_at": event.at}
+def _start(_: T, event: LocalStartRequested) -> dict[str, Any]:
+    until = after_s(event.at, event.opening.deadlines.start_s)
+    return {**_opened(event), "connector_id": event.connector_id, "start_until": until, "changed_at": event.at}
 
 
 def _stop(data: T, event: StopAsked) -> dict[str, Any]:
@@ -134,7 +116,8 @@ def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
     if data.state == S.SETTLED:
         return {**started_late(data, event), "corrections": data.corrections + 1}
     flags = () if event.id_tag_accepted else (NOT_AUTHORISED,)
-    return {**started(data, event), "flags": flagged(data, *flags), "cause": None}
+    opened = {} if data.station else _opened(event)
+    return {**opened, **started(data, event), "flags": flagged(data, *flags), "cause": None}
 
 
 def _metered(data: T, event: MeterRead) -> dict[str, Any]:
@@ -171,19 +154,16 @@ def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     return silent(data, event)
 
 
-def _forgotten(_: T, event: NodeRestarted) -> dict[str, Any]:
-    return {"cause": "the node stopped before the station was asked to start", "changed_at": event.at}
-
-
 # -- the chart ---------------------------------------------------------------------------------------------------------
 
 ALL = tuple(S)
 UNDER_WAY = (S.TX_RUNNING, S.STOP_TX_REQUESTED)
 BEGUN = (*UNDER_WAY, S.SETTLED)
-BEFORE = (S.NEW, S.START_TX_REQUESTED, S.EXPIRED)
+ASKED = (S.START_TX_REQUESTED, S.EXPIRED)
+BEFORE = (S.NEW, *ASKED)
 
 STATES = (
-    State(S.NEW, "opened, nothing reported yet", resting=True),
+    State(S.NEW, "nothing yet", resting=True),
     State(S.START_TX_REQUESTED, "the station was asked to start", lambda d: d.start_until),
     State(S.EXPIRED, "never started; what the station reports still counts", final=True),
     State(S.TX_RUNNING, "charging", lambda d: d.charge_deadline),
@@ -192,9 +172,6 @@ STATES = (
 )
 
 ROWS = (
-    stay(Opened, S.NEW, when=_unopened),
-    repeat(Opened, ALL, note="opened before"),
-    move(NodeRestarted, S.NEW, S.EXPIRED, then=release, note="before it was asked to start"),
     move(LocalStartRequested, S.NEW, S.START_TX_REQUESTED, then=_remote_start),
     repeat(LocalStartRequested, S.START_TX_REQUESTED),
     stay(StationAnswered, S.START_TX_REQUESTED, when=will_start, note="will attempt to start"),
@@ -207,11 +184,13 @@ ROWS = (
     repeat(TransactionStarted, BEGUN, when=_same_accepted, answer=IdTagStatus.ACCEPTED, note="same start"),
     repeat(TransactionStarted, BEGUN, when=same_charge, answer=IdTagStatus.INVALID, note="same start, not accepted"),
     stay(TransactionStarted, BEGUN, answer=IdTagStatus.INVALID, note="kept for the operator"),
-    stay(MeterRead, ALL),
+    repeat(MeterRead, S.NEW, note="of nothing that we know"),
+    stay(MeterRead, (*ASKED, *BEGUN)),
     move(StopAsked, S.TX_RUNNING, S.STOP_TX_REQUESTED, then=remote_stop),
     repeat(StopAsked, S.STOP_TX_REQUESTED),
     refuse(StopAsked, S.SETTLED, 410, "already-finished", "the transaction is over"),
-    move(TransactionStopped, BEFORE, S.SETTLED, then=release, note="also without its start"),
+    repeat(TransactionStopped, S.NEW, note="of nothing that we know"),
+    move(TransactionStopped, ASKED, S.SETTLED, then=release, note="also without its start"),
     move(TransactionStopped, UNDER_WAY, S.SETTLED, when=own_stop, then=release, note="of this charge"),
     repeat(TransactionStopped, S.SETTLED, when=same_stop, note="same stop"),
     stay(TransactionStopped, BEGUN, note="kept for the operator"),
@@ -229,7 +208,6 @@ ROWS = (
 
 CHANGES: dict[type[Event], Change] = {
     **CHARGE_CHANGES,
-    Opened: _opened,
     LocalStartRequested: _start,
     StopAsked: _stop,
     StationAnswered: _answered,
@@ -238,13 +216,13 @@ CHANGES: dict[type[Event], Change] = {
     TransactionStopped: _stopped,
     ConnectorTaken: _connector_taken,
     DeadlineReached: _timed_out,
-    NodeRestarted: _forgotten,
 }
 
 
 CONTRACTS = (
     Contract("times are aware", before=lambda _, event: event.at.tzinfo is not None),
     Contract("the meter never falls", after=meter_never_falls),
+    Contract("what has begun is somewhere", always=lambda d: d.state == S.NEW or bool(d.station)),
     Contract("settled has an end", always=lambda d: (d.finished_at is not None) == (d.state == S.SETTLED)),
 )
 

@@ -19,7 +19,7 @@ APP, SOURCE, DESTINATION, STATION = range(4)
 STYLES = ("bold cyan", "green", "yellow", "magenta")
 
 _REPORTS = ("StartTransaction", "StopTransaction", "AuthorizeIdTag")
-_HOUSE_KEEPING = ("Opened", "StationAnswered", "RequestAccepted", "DeliveryEnded", "MeterRead")
+_HOUSE_KEEPING = ("StationAnswered", "RequestAccepted", "DeliveryEnded", "MeterRead")
 """Events of a transaction that say nothing new where they change no state."""
 
 Record = Mapping[str, Any]

@@ -15,6 +15,7 @@ from statecharts import transaction_destination, transaction_local, transaction_
 from statecharts.charging import (
     ChargingDeadlines,
     MeterRead,
+    Opening,
     StationDoubted,
     StopAsked,
     TransactionStarted,
@@ -39,6 +40,7 @@ REQUEST = AuthorizationRequest(user_identifier="ada", destination=LOCAL, local_s
 RARELY = st.sampled_from((False, False, False, False, True))
 """For what would end most lives early if it happened as often as everything else."""
 
+OPENING = Opening(id="local-1", station="CS01", id_tag="CARD", deadlines=ChargingDeadlines())
 REFUSAL = Refusal(code=409, kind="connector-busy", message="the connector is busy")
 
 
@@ -202,7 +204,8 @@ def destination(state: str = de.S.NEW) -> Scene:
 
 def start(scene: Scene, number: int = 7, connector_id: int = 1, **other: Any) -> Decision[Any]:
     """The station says that a charge of our idTag began."""
-    fields = {"id_tag": NAME, "timestamp": scene.now, "meter_start_wh": 1000, **other}
+    opening = OPENING if scene.chart is transaction_local.CHART else None
+    fields = {"id_tag": NAME, "timestamp": scene.now, "meter_start_wh": 1000, "opening": opening, **other}
     return scene.tell(TransactionStarted, number=number, connector_id=connector_id, **fields)
 
 
@@ -297,16 +300,15 @@ def ready_after_start() -> Scene:
 
 
 def local(state: str = transaction_local.S.NEW) -> Scene:
-    """A local transaction, opened, that has come to this state by the usual way."""
+    """A local transaction that has come to this state by the usual way."""
     scene = Scene(transaction_local.CHART, transaction_local.LocalTransaction())
-    scene.tell(transaction_local.Opened, id="local-1", station="CS01", id_tag="CARD", deadlines=ChargingDeadlines())
     LOCAL_WAYS[transaction_local.S(state)](scene)
     assert scene.state == state, scene
     return scene
 
 
 def _local_starting(scene: Scene) -> None:
-    scene.tell(transaction_local.LocalStartRequested, connector_id=1)
+    scene.tell(transaction_local.LocalStartRequested, opening=OPENING, connector_id=1)
 
 
 def _local_stopping(scene: Scene) -> None:

@@ -19,7 +19,6 @@ from statecharts.events import (
     BindAlias,
     CommandStation,
     Deliver,
-    NodeRestarted,
     ReleaseConnector,
     SendProgress,
 )
@@ -39,6 +38,7 @@ from tests.charts.scenes import (
     HOME,
     LOCAL,
     NAME,
+    OPENING,
     REFUSAL,
     REQUEST,
     Scene,
@@ -346,7 +346,7 @@ def test_only_the_start_that_was_sent_is_taken_back_when_it_turns_out_late_that_
 
 def test_a_start_of_our_own_asks_for_its_card_at_its_connector_and_waits_as_long_as_a_station_may():
     scene = local()
-    decision = scene.tell(transaction_local.LocalStartRequested, connector_id=2)
+    decision = scene.tell(transaction_local.LocalStartRequested, opening=OPENING, connector_id=2)
     command = RemoteStartTransaction(id_tag="CARD", connector_id=2)
     assert decision.effects == (CommandStation(station="CS01", command=command, purpose="start"),)
     scene.pass_time(20)
@@ -364,7 +364,6 @@ def test_a_start_of_our_own_asks_for_its_card_at_its_connector_and_waits_as_long
         ("StopTxRequested", Scene.time_out, "the station did not stop in time"),
         ("TxRunning", lambda s: s.tell(ConnectorTaken, number=9), "another charge began on this connector"),
         ("TxRunning", lambda s: (doubt(s), s.time_out()), "the station reported no end"),
-        ("New", lambda s: s.tell(NodeRestarted), "the node stopped before the station was asked to start"),
     ],
 )
 def test_a_charge_of_our_own_that_came_to_nothing_says_why(state, step, cause):
@@ -386,7 +385,7 @@ def test_what_is_of_another_charge_is_shown_and_moves_nothing():
 
 
 def test_a_start_that_comes_after_its_stop_is_one_correction():
-    scene = local()
+    scene = local("StartTxRequested")
     stop(scene, number=-1)
     assert scene.state == "Settled"
     start(scene, timestamp=scene.data.charge.stop_timestamp)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from statecharts.charging import ConnectorTaken, StationConfirmed, StopAsked
+from statecharts.charging import ConnectorTaken, StationConfirmed, StopAsked, TransactionStarted
 from statecharts.chart import Outcome
 from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction, RemoteStopTransaction
-from statecharts.transaction_local import LocalStartRequested, Opened, S
-from tests.charts.scenes import answer, commanded, doubt, local, meter, start, stop
+from statecharts.transaction_local import ROWS, STATES, LocalStartRequested, LocalTransaction, S
+from tests.charts.scenes import OPENING, answer, commanded, doubt, local, meter, start, stop
 
 UNDER_WAY = (S.TX_RUNNING, S.STOP_TX_REQUESTED)
 
 
 def test_an_operators_start_sends_one_remote_start():
     scene = local()
-    decision = scene.tell(LocalStartRequested, connector_id=2)
+    decision = scene.tell(LocalStartRequested, opening=OPENING, connector_id=2)
     assert (scene.state, commanded(decision)) == (
         S.START_TX_REQUESTED, [RemoteStartTransaction(id_tag="CARD", connector_id=2)],
     )  # fmt: skip
-    assert commanded(scene.tell(LocalStartRequested, connector_id=2)) == []
+    assert commanded(scene.tell(LocalStartRequested, opening=OPENING, connector_id=2)) == []
 
 
 @pytest.mark.parametrize("state", [S.NEW, S.START_TX_REQUESTED, S.EXPIRED])
@@ -122,7 +123,7 @@ def test_another_transaction_on_the_connector_reconciles(state):
     assert (scene.state, scene.data.charge.estimated) == (S.SETTLED, True)
 
 
-@pytest.mark.parametrize("state", [S.NEW, S.START_TX_REQUESTED, S.EXPIRED, *UNDER_WAY])
+@pytest.mark.parametrize("state", [S.START_TX_REQUESTED, S.EXPIRED, *UNDER_WAY])
 def test_stopped_is_settled_also_without_its_start(state):
     scene = local(state)
     stop(scene)
@@ -138,10 +139,27 @@ def test_settled_keeps_late_words_once_as_corrections():
     assert (scene.state, scene.data.corrections, scene.data.charge.meter_stop_wh) == (S.SETTLED, 2, 8000)
 
 
-def test_opened_twice_is_opened_once():
+@pytest.mark.parametrize("state", [S.START_TX_REQUESTED, S.EXPIRED])
+def test_what_the_operator_opened_the_station_does_not_open_again(state):
+    scene = local(state)
+    created_at = scene.data.created_at
+    start(scene, opening=msgspec.structs.replace(OPENING, id="other", station="other", id_tag="OTHER"))
+    found = scene.data
+    assert (found.id, found.station, found.id_tag, found.created_at) == ("local-1", "CS01", "CARD", created_at)
+
+
+def test_nothing_is_written_of_a_charge_before_the_word_that_begins_it():
+    """And that word leads out of the one state that could last for ever."""
+    written = [row for row in ROWS if S.NEW in row.sources and row.recorded]
+    assert {row.event for row in written} == {LocalStartRequested, TransactionStarted}
+    assert all(row.target not in (None, S.NEW) for row in written)
+    assert [state.name for state in STATES if state.resting] == [S.NEW]
+
+
+@pytest.mark.parametrize("told", [stop, lambda scene: meter(scene, 1_000), doubt])
+def test_what_is_said_of_nothing_that_we_know_leaves_no_trace(told):
     scene = local()
-    again = scene.tell(Opened, id="other", station="other", id_tag="OTHER", deadlines=scene.data.deadlines)
-    assert (again.outcome, scene.data.id) == (Outcome.REPEATED, "local-1")
+    assert told(scene).fact is None and scene.data == LocalTransaction()
 
 
 def test_a_stop_of_what_is_over_is_refused():

@@ -65,9 +65,10 @@ class Journalled(Scene):
 class Life(RuleBasedStateMachine):
     """A journalled chart and a plain model that are told the same, in whatever order, once or again, over crashes.
 
-    A kind of life names its `kind`, gives its first event and model in `begin`, and says in `expect` what the model
-    makes of an event: what must go out, a number that the refusal must have, or None for nothing. `outward` puts a
-    decision into the model's words. `come_to_an_end` is how a life ends that found nothing on its way.
+    A kind of life names its `kind`, gives its first event, if it has one, and its model in `begin`, and says in
+    `expect` what the model makes of an event: what must go out, a number that the refusal must have, or None for
+    nothing. `outward` puts a decision into the model's words. `come_to_an_end` is how a life ends that found nothing
+    on its way.
     """
 
     kind: Kind[Any]
@@ -75,12 +76,13 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.node = Journalled(self.kind)
-        first, self.model = self.begin()
-        self.node.step(first)
-        self.node.now = first.at
+        self.first, self.model = self.begin()
+        if self.first is not None:
+            self.node.step(self.first)
+            self.node.now = self.first.at
         self.before: tuple[int, Any] | None = None
 
-    def begin(self) -> tuple[Event, Any]:
+    def begin(self) -> tuple[Event | None, Any]:
         raise NotImplementedError
 
     def expect(self, event: Event) -> Any:
@@ -119,7 +121,8 @@ class Life(RuleBasedStateMachine):
     def heard(self) -> list[Event]:
         """What others said so far and may say again, the newest first."""
         ours = (DeadlineReached, NodeRestarted)
-        return [event for event in reversed(self.node.history[1:]) if not isinstance(event, ours)]
+        said = [event for event in self.node.history if event is not self.first]
+        return [event for event in reversed(said) if not isinstance(event, ours)]
 
     @precondition(lambda self: self.heard())
     @rule(which=st.sampled_from((0, 0, 1, 2, 3, 4, 5, 6, 7)))

@@ -61,13 +61,6 @@ class PlainLocal:
         self.state, self.stop_until = "StopTxRequested", now + timedelta(seconds=STOP_S)
         return ["remote stop"]
 
-    def restarted(self) -> Out | int:
-        """The operator asked and the station was not: nobody will ask it any more."""
-        if self.state != "New":
-            return 409
-        self.state = "Expired"
-        return []
-
     # -- reported ------------------------------------------------------------------------------------------------------
 
     def answered(self, purpose: str, verdict: str, now: datetime) -> Out:
@@ -95,7 +88,7 @@ class PlainLocal:
     def metered(self, wh: int, now: datetime) -> None:
         if self.state == "Settled":
             self.corrections += 1
-        else:
+        elif self.state != "New":
             self.readings.append(wh)
             self._heard(now)
 
@@ -103,7 +96,7 @@ class PlainLocal:
         if self.state == "Settled":
             self.corrections += self.stop_said != (said_at, wh)
             self.stop_said = (said_at, wh)
-        elif not self.running or number in (self.number, -1):
+        elif self.state != "New" and (not self.running or number in (self.number, -1)):
             self.number = number if self.number is None and number > 0 else self.number
             self.stop_said = (said_at, wh)
             self._end(wh)

@@ -1,4 +1,4 @@
-"""A node that dies between two appends: a blade on its journal."""
+"""A node that dies between two appends, or fails at one, or is left at one by its asker: a blade on its journal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from actors.records import Append, Appended
+from actors.records import Append, Appended, StoreUnavailable
 from tests.support.house import House
 
 
@@ -37,3 +37,26 @@ class Blade:
         self.cut.set()
         await trio.sleep_forever()
         raise AssertionError("cancelled above")
+
+
+@dataclass
+class Writing:
+    """Does something just before the n-th append to a local transaction's stream, counted from when it was told."""
+
+    write: Callable[[Append], Awaitable[Appended]]
+    nth: int | None = None
+    what: Callable[[], None] = field(default=lambda: None)
+
+    def at(self, nth: int, what: Callable[[], None]) -> None:
+        self.nth, self.what = nth, what
+
+    async def append(self, append: Append) -> Appended:
+        if self.nth is not None and append.stream.startswith("local/"):
+            self.nth -= 1
+            if self.nth == 0:
+                self.what()
+        return await self.write(append)
+
+
+def disk_full() -> None:
+    raise StoreUnavailable("no space left on device")

@@ -6,7 +6,7 @@ from typing import Any
 
 from statecharts import source_events as source
 from statecharts import station
-from statecharts.charging import ChargingDeadlines, MeterRead, TransactionStarted, TransactionStopped
+from statecharts.charging import ChargingDeadlines, MeterRead, Opening, TransactionStarted, TransactionStopped
 from statecharts.destination_events import AuthorizationIssued, DeliveryEnded, StartRequested, StopRequested
 from statecharts.events import DeadlineReached, StationAnswered
 from statecharts.evse import StatusReported
@@ -23,7 +23,6 @@ from statecharts.station_vocabulary import (
     StartTransaction,
     StopTransaction,
 )
-from statecharts.transaction_local import Opened
 from statecharts.vocabulary import EndTransaction, ServiceType, TransactionData, TransactionStatus
 from tests.world.history import Finals, History
 from tests.world.story import Story, element
@@ -133,13 +132,16 @@ def began(story: Story, stream: str, id_tag: str, number: int, meter: int) -> No
     start = StartTransaction(connector_id=1, id_tag=id_tag, meter_start_wh=meter, timestamp=at)
     opened = station.ChargeOpened(at=story.now, number=number, transaction=stream, start=start)
     story.commit("AWAY", "station/CS1", opened)
-    if stream.startswith("local/"):
-        first = Opened(
-            at=story.now, id=stream.partition("/")[2], station="CS1", id_tag=id_tag, deadlines=ChargingDeadlines()
-        )
-        story.commit("AWAY", stream, first)
+    role, _, name = stream.partition("/")
+    opening = Opening(id=name, station="CS1", id_tag=id_tag, deadlines=ChargingDeadlines())
     taken = TransactionStarted(
-        at=story.now, number=number, connector_id=1, id_tag=id_tag, timestamp=at, meter_start_wh=meter
+        at=story.now,
+        number=number,
+        connector_id=1,
+        id_tag=id_tag,
+        timestamp=at,
+        meter_start_wh=meter,
+        opening=opening if role == "local" else None,
     )
     story.commit("AWAY", stream, taken)
     info = IdTagInfo(status=IdTagStatus.ACCEPTED)

@@ -46,9 +46,9 @@ def history() -> History:
         position=1,
         stream="local/1",
         seq=1,
-        type="Opened",
+        type="TransactionStarted",
         from_state="New",
-        to_state="New",
+        to_state="TxRunning",
         data="{}",
     )
     return History(
@@ -88,7 +88,7 @@ def test_the_timeline_tells_when_where_and_what() -> None:
         "0d 00:00:01.500  IE-ESB     RequestSent    (1) -> DE-XYZ: SOAP requestStartTransaction requestIdentifier=R-1"
     )
     assert lines[3].endswith("AnswerArrived  (1) nothing: dropped")
-    assert lines[4].endswith("#1 local/1/1 Opened: New -> New")
+    assert lines[4].endswith("#1 local/1/1 TransactionStarted: New -> TxRunning")
     assert lines[5].startswith("1d 02:03:04.500")
     assert list(history().timeline(last=2)) == lines[-2:]
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import trio
 
+from actors.transaction import TransactionActor
+from statecharts.charging import TransactionStarted
 from statecharts.directory import UserEntry
 from statecharts.station_vocabulary import AuthorizeIdTag, IdTagAnswer, IdTagInfo, IdTagStatus
+from statecharts.vocabulary import Refused
 from tests.support.books import CARD, STRANGER, ago, book, going_on, local, locals_of, orphans, restarted
-from tests.support.crashes import Blade
+from tests.support.crashes import Blade, Writing, disk_full
 from tests.support.house import EPOCH, StationLine, open_house, place
 
 STUCK = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
@@ -200,3 +205,37 @@ async def test_a_start_at_a_connector_that_is_not_configured_is_recorded(
 ) -> None:
     answer = await line.start(CARD, connector_id=99)
     assert (await local(line, answer.transaction_id)).state == "TxRunning"
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_a_start_whose_write_failed_leaves_no_transaction_that_never_ends(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    at, writing = line.house.clock.now(), Writing(line.house.journal.append)
+    monkeypatch.setattr(line.house.journal, "append", writing.append)
+    writing.at(nth, disk_full)
+    with suppress(Refused):
+        await line.start(CARD, at=at)
+    assert {view.state for view in await locals_of(line.house)} <= {"TxRunning"}
+    assert (await line.start(CARD, at=at)).id_tag_info.status == "Accepted"
+    (view,) = await locals_of(line.house)
+    assert (view.state, view.user_identifier, view.local_service_identifier) == ("TxRunning", CARD, "CS01")
+
+
+async def test_what_is_told_of_a_charge_whose_start_broke_its_transaction_is_kept_for_the_operator(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = TransactionActor.turn
+
+    async def fail(broken: TransactionActor[Any], message: Any) -> Any:
+        if isinstance(message, TransactionStarted):
+            raise RuntimeError("a defect of ours")
+        return await turn(broken, message)
+
+    monkeypatch.setattr(TransactionActor, "turn", fail)
+    number = (await line.start(CARD)).transaction_id
+    await trio.sleep(10)
+    await line.meter(number, 2_000)
+    await line.stop(number, 3_000)
+    assert await locals_of(line.house) == [] and await going_on(line) == []
+    assert [orphan.kind for orphan in await orphans(line)] == ["StopTransaction", "MeterValues"]

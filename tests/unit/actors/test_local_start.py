@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import trio
 
@@ -9,7 +11,7 @@ from statecharts.ports import TransactionView
 from statecharts.station_vocabulary import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, free, going_on, locals_of, restarted
-from tests.support.crashes import Blade
+from tests.support.crashes import Blade, Writing, disk_full
 from tests.support.house import StationLine
 
 START_S, STOP_S = 150, 120
@@ -86,6 +88,38 @@ async def test_a_start_request_cut_short_by_a_crash_ends_and_frees_the_connector
         await trio.sleep(START_S + 1)
         assert {view.state for view in await locals_of(line.house)} <= {"Expired"}
         assert await free(line) == (1, 2)
+
+
+@pytest.fixture
+def writing(line: StationLine, monkeypatch: pytest.MonkeyPatch) -> Writing:
+    found = Writing(line.house.journal.append)
+    monkeypatch.setattr(line.house.journal, "append", found.append)
+    return found
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+async def test_a_client_that_hangs_up_leaves_no_start_that_never_ends(
+    autojump_clock: object, line: StationLine, writing: Writing, nth: int
+) -> None:
+    with trio.CancelScope() as client:
+        writing.at(nth, client.cancel)
+        await begin(line)
+        await trio.sleep(1)
+    await trio.sleep(START_S + 1)
+    assert {view.state for view in await locals_of(line.house)} <= {"Expired"}
+    assert await free(line) == (1, 2)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+async def test_a_start_one_of_whose_writes_failed_comes_to_an_end(
+    autojump_clock: object, line: StationLine, writing: Writing, nth: int
+) -> None:
+    writing.at(nth, disk_full)
+    with suppress(Refused):
+        await begin(line)
+    await trio.sleep(START_S + 2)
+    assert {view.state for view in await locals_of(line.house)} <= {"Expired"}
+    assert await free(line) == (1, 2)
 
 
 async def test_a_station_that_does_not_stop_goes_on_and_may_be_asked_again(

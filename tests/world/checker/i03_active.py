@@ -69,7 +69,7 @@ def check(evidence: Evidence) -> Finding:
             if sight.stream.startswith("station/"):
                 _book(books, node, sight, fact)
             elif sight.stream.startswith(("destination/", "local/")):
-                places.setdefault(sight.stream, fact.get("station", ""))
+                places.setdefault(sight.stream, fact.get("opening", fact).get("station", ""))
                 _transaction(streams, node, places[sight.stream], sight, fact)
     notes.count("second active charge on an EVSE", len(notes.violations), starts)
     notes.count("most active charges on an EVSE", max(books.most, streams.most), starts, worst=True)

@@ -268,14 +268,12 @@ def _asked_for(evidence: Evidence, notes: Notes) -> None:
     """Every remote start follows a start request that was on disk before it left."""
     written: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for node in evidence.nodes:
-        opened: dict[str, str] = {}
         for placed in evidence.committed[node]:
             sight = placed.sight
-            if sight.type == "Opened":
-                opened[sight.stream] = evidence.fact(placed)["id_tag"]
-            elif sight.type in ("StartRequested", "LocalStartRequested"):
-                tag = opened.get(sight.stream, sight.stream.partition("/")[2])
-                written[node, tag].append(placed.index)
+            if sight.type == "StartRequested":
+                written[node, sight.stream.partition("/")[2]].append(placed.index)
+            elif sight.type == "LocalStartRequested":
+                written[node, evidence.fact(placed)["opening"]["id_tag"]].append(placed.index)
     for call in remote_starts(evidence):
         before = [index for index in written[call.caller, call.said.payload["idTag"]] if index < call.index]
         if not before:

@@ -119,7 +119,7 @@ def _station_said(heard: Heard, placed: Placed, fact: Fact, opened: Fact) -> str
         return ""
     role, _, name = placed.sight.stream.partition("/")
     action = "RemoteStartTransaction" if purpose == "start" else "RemoteStopTransaction"
-    tag = name if role == "destination" else str(opened.get("id_tag"))
+    tag = name if role == "destination" else str(opened.get("opening", {}).get("id_tag"))
     view = heard.evidence.views.get((placed.sight.who, placed.sight.stream), {})
     key = tag if purpose == "start" else str(view.get("station_transaction_id"))
     said = heard.verdicts(placed.index, placed.sight.who, action, key)
