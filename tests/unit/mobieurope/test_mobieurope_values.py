@@ -22,6 +22,7 @@ from protocols.mobieurope.mapping import (
     write_location,
     write_time,
 )
+from statecharts.limits import DEGREES_DECIMALS
 from statecharts.vocabulary import EnergyUnit
 
 
@@ -135,3 +136,30 @@ def test_d25_coordinates_keep_every_digit() -> None:
 def test_what_is_no_latitude_is_refused(latitude: str | None) -> None:
     with pytest.raises(Unreadable, match="latitude"):
         read_location(SimpleNamespace(latitude=latitude, longitude="0"))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_coordinates_reach_to_the_poles_and_around_the_world_and_no_further(side: int) -> None:
+    location = read_location(SimpleNamespace(latitude=str(90 * side), longitude=str(180 * side)))
+    assert (location.latitude, location.longitude) == (90 * side, 180 * side)
+    for latitude, longitude, wrong in (("90.1", "0", "latitude"), ("0", "180.1", "longitude")):
+        sign = "-" if side < 0 else ""
+        with pytest.raises(Unreadable, match=f"^{wrong} .* between -"):
+            read_location(SimpleNamespace(latitude=sign + latitude, longitude=sign + longitude))
+
+
+def test_coordinates_have_as_many_digits_as_the_limit_says() -> None:
+    finest = "0." + "1" * DEGREES_DECIMALS.limit
+    assert read_location(SimpleNamespace(latitude=finest, longitude="0")).latitude == Decimal(finest)
+    with pytest.raises(Unreadable, match="latitude"):
+        read_location(SimpleNamespace(latitude=finest + "1", longitude="0"))
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_energy_reaches_to_the_limit_and_no_further(sign: str) -> None:
+    most = int(f"{sign}{2**63 - 1}")
+    assert read_energy(f"{sign}9223372036854775807", EnergyUnit.WH) == most
+    assert read_energy(f"{sign}9223372036854775.8074", EnergyUnit.KWH) == most
+    for text, unit in (("9223372036854775808", EnergyUnit.WH), ("9223372036854775.8075", EnergyUnit.KWH)):
+        with pytest.raises(Unreadable, match="energyConsumed"):
+            read_energy(sign + text, unit)

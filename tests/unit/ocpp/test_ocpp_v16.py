@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -17,6 +19,7 @@ from ocpp_v16_messages import COMMAND_REQUESTS, EXCHANGES, STATUS_WORDS
 
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.v16.core_reports import STOP_REASONS
+from protocols.ocpp.v16.fields import read_time, write_clock, write_time
 from statecharts import station_vocabulary as words
 from statecharts.station_vocabulary import CallVerdict, MeterSample, StopTransaction
 
@@ -175,6 +178,71 @@ def test_the_time_of_a_retry_keeps_its_microseconds() -> None:
     assert b"2025-12-31T22:00:00.123456Z" in REPORTS.write_request(exact)
 
 
+@pytest.fixture
+def machine_in_lisbon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own clock is an hour from UTC in summer."""
+    monkeypatch.setenv("TZ", "Europe/Lisbon")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_machine_in_another_zone_says_and_reads_utc(machine_in_lisbon: None) -> None:
+    moment = datetime(2026, 5, 4, 3, 2, 1, 500_000, tzinfo=timezone(timedelta(hours=2)))
+    assert write_time(moment) == "2026-05-04T01:02:01.500000Z"
+    assert write_clock(moment) == "2026-05-04T01:02:01.500Z"
+    for text in ("2026-05-04T01:02:01", "2026-05-04T03:02:01+02:00"):
+        assert read_time(text).isoformat() == "2026-05-04T01:02:01+00:00"
+
+
+# -- what is left out --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "written"),
+    [
+        (words.RemoteStartTransaction(id_tag="A"), {"idTag": "A"}),
+        (words.GetConfiguration(), {}),
+        (words.CentralDataTransfer(vendor_id="v"), {"vendorId": "v"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_command_does_not_say_is_not_written(message: Any, written: dict[str, Any]) -> None:
+    assert msgspec.json.decode(COMMANDS.write_request(message)) == written
+
+
+def test_a_stop_without_readings_has_no_list_of_them() -> None:
+    stop = StopTransaction(transaction_id=7, meter_stop_wh=2500, timestamp=datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC))
+    assert msgspec.json.decode(REPORTS.write_request(stop)) == STOP | {"reason": "Local"}
+
+
+def test_samples_of_one_time_are_one_meter_value_and_no_unit_stays_none() -> None:
+    early, late = datetime(2026, 5, 4, tzinfo=UTC), datetime(2026, 5, 5, tzinfo=UTC)
+    samples = (
+        MeterSample(timestamp=early, value="1500"),
+        MeterSample(timestamp=early, value="230", measurand="Voltage", unit=""),
+        MeterSample(timestamp=late, value="1600"),
+    )
+    written = REPORTS.write_request(words.MeterValues(connector_id=1, transaction_id=7, samples=samples))
+    assert [len(value["sampledValue"]) for value in msgspec.json.decode(written)["meterValue"]] == [2, 1]
+    assert REPORTS.read_request("MeterValues", written, surprised).samples == samples
+
+
+def test_defaults_that_a_station_spells_out_take_no_room_in_the_journal() -> None:
+    said = {
+        "value": "1500",
+        "measurand": "Energy.Active.Import.Register",
+        "unit": "Wh",
+        "context": "Sample.Periodic",
+        "location": "Outlet",
+        "format": "Raw",
+    }
+    payload = {"connectorId": 1, "meterValue": [{"timestamp": STOP["timestamp"], "sampledValue": [said]}]}
+    (sample,) = read_report("MeterValues", payload)[0].samples
+    assert set(msgspec.to_builtins(sample)) == {"timestamp", "value"}
+
+
 # -- facts win ---------------------------------------------------------------------------------------------------------
 
 
@@ -206,11 +274,12 @@ def test_a_fall_of_the_meter_is_taken() -> None:
 
 def test_words_unknown_to_us_cost_no_reading() -> None:
     sample = {"value": "1.5e3", "measurand": "Energy.Of.Acme", "unit": "acmes", "context": "Sunday", "location": "Roof"}
+    sample |= {"format": "Runes", "phase": "L4"}
     payload = {"connectorId": 1, "meterValue": [{"timestamp": STOP["timestamp"], "sampledValue": [sample]}]}
     report, noticed = read_report("MeterValues", payload)
     (read,) = report.samples
     assert (read.value, read.measurand, read.unit) == ("1.5e3", "Energy.Of.Acme", "acmes")
-    assert (read.context, read.location) == ("Sunday", "Roof")
+    assert (read.context, read.location, read.format, read.phase) == ("Sunday", "Roof", "Runes", "L4")
     assert noticed
 
 
