@@ -37,6 +37,7 @@ from tests.world.history import (
     AnswerArrived,
     AnswerSent,
     Committed,
+    CredentialsTakenBack,
     FrameArrived,
     FrameSent,
     LineOpened,
@@ -274,6 +275,20 @@ def blocked_partner_served(world: World) -> None:
     world.sights.insert(1, block)
 
 
+def taken_back_and_served(world: World) -> None:
+    """A partner whose credentials were taken back is let in with them."""
+    each = world.one(e for e in world.evidence.exchanges.values() if e.request.protocol == "soap" and any(e.taken()))
+    world.sights.insert(1, CredentialsTakenBack(at=0.0, who=each.request.to, peer=each.request.who))
+
+
+def taken_back_and_written_down(world: World) -> None:
+    """Nobody saw it let in, and a row says that it was."""
+    row = world.one(world.commits("AuthorizationIssued"))
+    taken = CredentialsTakenBack(at=row.at, who=row.who, peer=msgspec.json.decode(row.data)["peer"])
+    world.sights.insert(world.place(row), taken)
+    world.drop(*(each for each in world.of(AnswerSent) if each.who == row.who))
+
+
 def misuse_billed(world: World) -> None:
     """The station was told that the idTag is invalid, and the Source pays all the same."""
     charges = [c for c in world.charges() if world.evidence.is_of(c, f"destination/{c.id_tag.upper()}")]
@@ -355,7 +370,8 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (
             forged_and_done, asked_by_another, remote_start_unasked, blocked_and_served, blocked_partner_served,
-            misuse_billed, forged_and_told, told_apart, done_again, let_in, stopped_by_another,
+            taken_back_and_served, taken_back_and_written_down, misuse_billed, forged_and_told, told_apart, done_again,
+            let_in, stopped_by_another,
         ),
         "I8": (answered_first, station_answered_first, told_too_soon, shown_too_soon, row_gone, row_altered),
         "I9": (other_memory, other_view, other_snapshot, problem_found),

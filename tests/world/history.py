@@ -88,6 +88,18 @@ class PeerBlocked(Sight, frozen=True, kw_only=True):
     blocked: bool = True
 
 
+class CredentialsTakenBack(Sight, frozen=True, kw_only=True):
+    """From here on the operator `who` takes no more of what its partner presents so far; its node is down just now."""
+
+    peer: str
+
+
+class CredentialsRenewed(Sight, frozen=True, kw_only=True):
+    """From here on the operator `who` presents at its partner what that one takes; its node is down just now."""
+
+    peer: str
+
+
 class ClockJumped(Sight, frozen=True, kw_only=True):
     """The wall clock of a node or a station went on by so many seconds at once (negative: back)."""
 
@@ -269,6 +281,7 @@ class ChargeSeen(Sight, frozen=True, kw_only=True):
 
 AnySight = (
     WorldBegan | FaultsEnded | WorldEnded | FaultInjected | DriverDid | UserBlocked | PeerBlocked | ClockJumped
+    | CredentialsTakenBack | CredentialsRenewed
     | NodeStarted | NodeCrashed | Committed | CommitFailed | RowsLost | RowDamaged
     | RequestSent | RequestArrived | AnswerSent | AnswerArrived
     | LineOpened | LineRefused | LineClosed | FrameSent | FrameArrived | ChargeSeen

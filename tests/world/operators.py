@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import msgspec
 import trio
+from pydantic import SecretStr
 
 from actors.records import StoreUnavailable
 from node import Edges, Node
 from protocols.cli.config import Config
+from protocols.cli.config_sections import Peer
 from statecharts.credentials import token_digest
 from tests.world.disk import Disk
 from tests.world.ground import Ground, HostClock, Life, SeededIds
-from tests.world.history import BoundSeen, Finals, NodeStarted, UserBlocked
+from tests.world.history import (
+    BoundSeen,
+    CredentialsRenewed,
+    CredentialsTakenBack,
+    Finals,
+    NodeStarted,
+    Sight,
+    UserBlocked,
+)
 from tests.world.network import MemoryHttp, Network
 from tests.world.plan import Plan
 from tests.world.steps import Steps
@@ -105,13 +115,41 @@ def _user(identifier: str, plan: Plan, *cards: str) -> dict[str, Any]:
 
 def _partner(operator: str, other: str, module: str) -> dict[str, str]:
     """Both ways have a password each, which depends on who asks and on the role of who is asked."""
-    back = {"Destination": "Source", "Source": "Destination"}[module]
     return {
         "pms_identifier": other,
         "url": f"http://{other}:{HTTP_PORT}/services/mobiEurope{module}Service",
         "password": peer_password(operator, module, other),
-        "incoming_password": peer_password(other, back, operator),
+        "incoming_password": peer_password(other, _other_of(module), operator),
     }
+
+
+ROWS_FOR = {"Destination": "destinations", "Source": "sources"}
+"""Where a configuration says what is presented at the service of this module; what is taken here stands there too."""
+
+
+def _other_of(module: str) -> str:
+    return {"Destination": "Source", "Source": "Destination"}[module]
+
+
+def _row_of(config: Config, rows: str, partner: str) -> Peer:
+    found: Peer = next(row for row in getattr(config, rows) if row.pms_identifier == partner)
+    return found
+
+
+def _with_rows(config: Config, *, partner: str, rows: Mapping[str, Mapping[str, Any]]) -> Config:
+    """The configuration with these fields in the rows of a partner."""
+    update = {
+        name: [row.model_copy(update=fields) if row.pms_identifier == partner else row for row in getattr(config, name)]
+        for name, fields in rows.items()
+    }
+    return config.model_copy(update=update)
+
+
+def _with_user_blocked(config: Config, *, user: str) -> Config:
+    users = [
+        each.model_copy(update={"status": "blocked"}) if each.identifier == user else each for each in config.users
+    ]
+    return config.model_copy(update={"users": users})
 
 
 class Operator:
@@ -127,7 +165,7 @@ class Operator:
         self.node: Node | None = None
         self.steps: Steps | None = None
         self._ground, self._network = ground, network
-        self._lives = 0
+        self._lives = self._handed_out = 0
         self._bounds: dict[str, BoundSeen] = {}
         self._serving = trio.Event()
 
@@ -170,13 +208,42 @@ class Operator:
 
     async def block_user(self, user: str) -> None:
         """From now on this user may do nothing new: the node is started again with that in its configuration."""
-        await self.shut_down()
-        users = [
-            each.model_copy(update={"status": "blocked"}) if each.identifier == user else each
-            for each in self.config.users
-        ]
-        self.config = self.config.model_copy(update={"users": users})
-        self._ground.saw(UserBlocked, self.name, user=user)
+        await self._reconfigured(partial(_with_user_blocked, user=user), UserBlocked, user=user)
+
+    def presents(self, module: str, partner: str) -> str:
+        """The password that this operator presents at the service of this module ("Destination", "Source")."""
+        return _row_of(self.config, ROWS_FOR[module], partner).password.get_secret_value()
+
+    async def take_back(self, partner: str) -> None:
+        """From now on what the partner presents here is worth nothing: the node is started again with other passwords
+        for it, which it has to be told (`learn`)."""
+        self._handed_out += 1
+        fresh = {
+            ROWS_FOR[_other_of(module)]: {
+                "incoming_password": SecretStr(f"{peer_password(partner, module, self.name)}-{self._handed_out}")
+            }
+            for module in ROWS_FOR
+        }
+        await self._reconfigured(partial(_with_rows, partner=partner, rows=fresh), CredentialsTakenBack, peer=partner)
+
+    async def learn(self, partner: Operator) -> None:
+        """Presents at this partner what it takes by now, for which the node is started again; nothing where it does."""
+        wanted = {
+            ROWS_FOR[module]: {
+                "password": _row_of(partner.config, ROWS_FOR[_other_of(module)], self.name).incoming_password
+            }
+            for module in ROWS_FOR
+        }
+        changed = partial(_with_rows, partner=partner.name, rows=wanted)
+        if changed(self.config) != self.config:
+            await self._reconfigured(changed, CredentialsRenewed, peer=partner.name)
+
+    async def _reconfigured(self, change: Callable[[Config], Config], seen: type[Sight], **what: Any) -> None:
+        """Starts the node again with another configuration; `seen` is what that is."""
+        while self.is_up:  # again, if somebody else has started it meanwhile
+            await self.shut_down()
+        self.config = change(self.config)
+        self._ground.saw(seen, self.name, **what)
         self.start()
 
     def finals(self) -> Finals:

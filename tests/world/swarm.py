@@ -15,8 +15,9 @@ from statecharts.simulated_equipment import BEHAVIOURS
 from tests.world.plan import NAMES, Local, Plan, Roaming, StationPlan
 from tests.world.troubles import Trouble, Troubles
 from tests.world.troubles_aimed import AIMED
-from tests.world.troubles_at_home import AT_HOME, PEOPLE
+from tests.world.troubles_at_home import AT_HOME
 from tests.world.troubles_by_forgers import FORGERS
+from tests.world.troubles_by_people import PEOPLE
 from tests.world.troubles_on_the_way import ON_THE_WAY
 from tests.world.visits import HABITS
 

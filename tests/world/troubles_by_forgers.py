@@ -197,7 +197,7 @@ class PryingPartners(Forgers):
             return
         one, word = self.chance.choice(heard), self.fresh_word()
         me, module = self.chance.choice(self._others(one)), _module(one)
-        own = basic(me, peer_password(me, module, one.to))
+        own = basic(me, world.operators[me].presents(module, one.to))
         asked = changed(made_new(one.asked, word), authorization=own)
         said = soap(one.asked.body.decode())
         assert said is not None

@@ -102,6 +102,8 @@ class World:
         self.ground.saw(FaultsEnded, "world")
         for operator in self.operators.values():
             operator.start()
+            for partner in self.plan.partners_of(operator.name):
+                await operator.learn(self.operators[partner])
         for look in range(int(DRAINS_WITHIN_S / LOOKS_EVERY_S)):
             if self.is_quiet():
                 break

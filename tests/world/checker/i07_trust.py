@@ -3,8 +3,9 @@
 A request with something wrong about its sender leaves no row in any journal, and its answer names nothing that it did
 not name itself, nor says whether what it asks for exists. A request or frame that another repeats does nothing more. No
 line is opened for who is no station of that name, and a station's word counts for its own charges alone. Honest
-partners reach only what is theirs, blocked users and partners begin nothing new, and no station is asked to charge
-without a start request that its node had written down.
+partners reach only what is theirs, blocked users and partners begin nothing new, a partner whose credentials were taken
+back gets nothing until it presents others, and no station is asked to charge without a start request that its node had
+written down.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from tests.world.checker.verdict import Finding, Notes, quantile
 from tests.world.checker.wire import is_done
 from tests.world.history import (
     AnswerArrived,
+    CredentialsRenewed,
+    CredentialsTakenBack,
     FrameSent,
     LineOpened,
     LineRefused,
     PeerBlocked,
     RequestSent,
+    Sight,
     UserBlocked,
 )
 
@@ -38,8 +42,8 @@ def check(evidence: Evidence) -> Finding:
     repeated = _nothing_again(evidence, notes)
     notes.count("effects from replays", len(notes.violations), repeated)
     for judge in (
-        _nothing_from_forged, _nothing_told, _twins, _own_requests, _blocked_users, _blocked_peers, _lines, _misuse,
-        _asked_for,
+        _nothing_from_forged, _nothing_told, _twins, _own_requests, _blocked_users, _blocked_peers, _taken_back, _lines,
+        _misuse, _asked_for,
     ):  # fmt: skip
         judge(evidence, notes)
     frames = _own_charges_alone(evidence, notes)
@@ -139,13 +143,15 @@ REFUSED = (200, 400, 401, 403, 404)
 
 def _twins(evidence: Evidence, notes: Notes) -> None:
     """Whether what is asked for exists, and what of the credentials is wrong, makes no difference to the answer."""
-    said: dict[str, tuple[Exchange, Any, str]] = {}
+    changes = [index for index, sight in enumerate(evidence.history) if isinstance(sight, CredentialsTakenBack)]
+    said: dict[tuple[str, int], tuple[Exchange, Any, str]] = {}
     for each in _forged(evidence):
         answer = each.outcome
         if not each.request.twin or answer is None or answer.status not in REFUSED or not _is_the_nodes(each, answer):
             continue
         words = _anonymous(each.request, answer)
-        other, sight, others = said.setdefault(each.request.twin, (each, answer, words))
+        at_its_time = sum(index < each.arrivals[0].index for index in changes)  # an answer may change with credentials
+        other, sight, others = said.setdefault((each.request.twin, at_its_time), (each, answer, words))
         if words != others:
             notes.object("two forged requests can be told apart", other.request, sight, each.request, answer)
 
@@ -219,7 +225,7 @@ def _blocked_peers(evidence: Evidence, notes: Notes) -> None:
     """Blocked is decided when the peer's actor has written it down; what was asked before may still be under way."""
     for index, block in enumerate(evidence.history):
         if isinstance(block, PeerBlocked) and block.blocked:
-            until = _unblocked(evidence, index, block)
+            until = _next(evidence, index, msgspec.structs.replace(block, blocked=False))
             for placed in _after(evidence, block.who, index, "AuthorizationRequested", "AuthorizationIssued"):
                 fact = evidence.fact(placed)
                 peer = fact.get("peer") or fact.get("request", {}).get("destination")
@@ -231,18 +237,58 @@ UNDER_WAY_S = 60.0
 """How long a request that was let in before the block may take until it is written down."""
 
 
-def _unblocked(evidence: Evidence, index: int, block: PeerBlocked) -> int:
-    later = enumerate(evidence.history)
-    again = (
-        place for place, each in later
-        if place > index and isinstance(each, PeerBlocked) and not each.blocked
-        and (each.who, each.peer) == (block.who, block.peer)
-    )  # fmt: skip
-    return next(again, len(evidence.history))
+def _next(evidence: Evidence, index: int, wanted: Sight) -> int:
+    """Where in the history the next sight after this place is the wanted one, whenever it is; its end if none is."""
+    later = (place for place in range(index + 1, len(evidence.history)) if _is(evidence.history.sights[place], wanted))
+    return next(later, len(evidence.history))
+
+
+def _is(sight: Sight, wanted: Sight) -> bool:
+    return type(sight) is type(wanted) and msgspec.structs.replace(sight, at=wanted.at) == wanted
 
 
 def _after(evidence: Evidence, node: str, index: int, *types: str) -> Iterator[Placed]:
     return (p for p in evidence.committed[node] if p.index > index and p.sight.type in types)
+
+
+BY_A_PARTNER = {
+    "destination": ("AuthorizationIssued",),
+    "source": ("ResultNotified", "ProgressReported", "TransactionEnded"),
+}
+"""Rows that only a partner's request causes, by the role in which it was asked."""
+
+NOT_READ = (401, 429, 503)
+"""Answers of a node that has not looked at what is asked."""
+
+
+def _taken_back(evidence: Evidence, notes: Notes) -> None:
+    """From when a partner's credentials are taken back until it has others nothing comes of its requests; those that
+    were sent before that and come after it have the old ones.
+    """
+    before, tried = len(notes.violations), 0
+    for index, taken in enumerate(evidence.history):
+        if not isinstance(taken, CredentialsTakenBack):
+            continue
+        until = _next(evidence, index, CredentialsRenewed(at=taken.at, who=taken.peer, peer=taken.who))
+        for each in evidence.exchanges.values():
+            asked = each.request
+            if (asked.who, asked.to, asked.protocol) == (taken.peer, taken.who, "soap") and each.index < until:
+                tried += any(arrival.index > index for arrival in each.arrivals)
+                for answer in each.answers:
+                    if answer.index > index and answer.sight.status not in NOT_READ:
+                        notes.object("credentials opened that were taken back", taken, asked, answer.sight)
+        for placed in _caused_by(evidence, taken.who, taken.peer):
+            if index < placed.index < until:
+                notes.object("credentials had an effect that were taken back", taken, placed.sight)
+    notes.count("effects of credentials taken back", len(notes.violations) - before, tried)
+
+
+def _caused_by(evidence: Evidence, node: str, partner: str) -> Iterator[Placed]:
+    """Rows of a node that only a request of this partner can have caused."""
+    for (owner, stream), rows in evidence.streams.items():
+        kinds = BY_A_PARTNER.get(stream.partition("/")[0], ())
+        if owner == node and kinds and evidence.views.get((node, stream), {}).get("pms_identifier") == partner:
+            yield from (placed for placed in rows if placed.sight.type in kinds)
 
 
 def _lines(evidence: Evidence, notes: Notes) -> None:

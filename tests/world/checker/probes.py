@@ -17,6 +17,7 @@ from tests.world.checker.wire import moment, soap
 from tests.world.history import (
     ClockJumped,
     CommitFailed,
+    CredentialsTakenBack,
     FaultInjected,
     LineOpened,
     NodeCrashed,
@@ -226,6 +227,18 @@ def _settled_though_blocked(evidence: Evidence) -> int:
     return sum(p.index > index and p.sight.who == block.who for index, block in blocks for p in rows)
 
 
+def _settled_after_credentials(evidence: Evidence) -> int:
+    """Charges under way when a partner's credentials were taken back, whose record still came to its Source."""
+    found = 0
+    for index, taken in enumerate(evidence.history):
+        if isinstance(taken, CredentialsTakenBack):
+            for (node, stream), rows in evidence.streams.items():
+                view = evidence.views.get((node, stream), {})
+                if (node, view.get("pms_identifier")) == (taken.who, taken.peer) and stream.startswith("source/"):
+                    found += rows[0].index < index < rows[-1].index and rows[-1].sight.to_state == "Settled"
+    return found
+
+
 def _damage(evidence: Evidence) -> int:
     return sum(map(len, evidence.damaged.values()))
 
@@ -314,6 +327,7 @@ BETWEEN_OPERATORS = (
     Probe("partner down", "it did not answer ten times in a row", _row("peer CallFailed * Down")),
     Probe("partner back", "it answered again", _row("peer CallAnswered Suspect|Down Up")),
     Probe("settled though blocked", "a record went its way after its partner was blocked", _settled_though_blocked),
+    Probe("settled with new credentials", "taken back while it was under way", _settled_after_credentials),
     Probe("done and not heard", "a partner did what was asked, and its answer was lost", _late_answers),
 )
 
@@ -343,6 +357,7 @@ IN_THE_WORLD = (
     Probe("came twice", "a message was delivered more than once", _copies),
     Probe("key used again", "an app repeated a request under its Idempotency-Key", _again_with_key),
     Probe("user blocked", "a user was blocked meanwhile", _sights(UserBlocked)),
+    Probe("credentials taken back", "those of a partner, meanwhile", _sights(CredentialsTakenBack)),
     Probe("partner blocked", "a partner was blocked meanwhile", _sights(PeerBlocked)),
 )
 
