@@ -14,7 +14,7 @@ from tests.support.sizes import ROOT
 from tests.world.disk import empty_image
 from tests.world.faults import Exchange, ExchangeFate, Faults, Frame, FrameFate, Point
 from tests.world.history import ChargeSeen
-from tests.world.plan import drawn
+from tests.world.plan import Plan, Roaming, StationPlan, drawn
 from tests.world.world import play
 
 
@@ -73,3 +73,13 @@ def test_in_a_peaceful_world_every_charge_comes_to_its_record() -> None:
     roamed = {row["cdr_id"].partition("/")[2] for row in records}
     assert len(roamed) == len(records) > 0
     assert roamed <= charged
+
+
+def test_a_user_who_comes_twice_charges_twice() -> None:
+    station = StationPlan(identity="IE-ESB-CS01", operator="IE-ESB")
+    visits = tuple(
+        Roaming(user="anna", home="NL-MOT", station=station.identity, connector="1", begins_s=begins_s, lasts_s=60)
+        for begins_s in (30.0, 1_800.0)
+    )
+    outcome = play(Plan(seed=1, operators=("NL-MOT", "IE-ESB"), stations=(station,), roaming=visits))
+    assert [row["role"] for row in outcome.finals["NL-MOT"].rows("ledger")] == ["source", "source"]

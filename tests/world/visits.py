@@ -22,6 +22,7 @@ class Visit:
 
     def __init__(self, ground: Ground, app: App, station: Station, plan: Roaming) -> None:
         self.app, self.station, self.plan = app, station, plan
+        self.name = f"{plan.user}-at-{plan.begins_s:g}"  # in its keys, which no other visit of its user may use
         self._ground = ground
         self._asked = 0
         self._place = ""
@@ -99,7 +100,7 @@ class Visit:
 
     def _key(self, what: str) -> str:
         self._asked += 1
-        return f"{self.plan.user}-{what}-{self._asked}"
+        return f"{self.name}-{what}-{self._asked}"
 
     def _did(self, what: str) -> None:
         self._ground.saw(DriverDid, self.app.name, what=f"{self.plan.user} {what}")
@@ -152,7 +153,7 @@ async def _double(visit: Visit) -> None:
 
 
 async def _repeating(visit: Visit) -> None:
-    key = f"{visit.plan.user}-once"
+    key = f"{visit.name}-once"
     if not await visit.authorised(key=key):
         return
     await visit.authorised(key=key)
@@ -166,7 +167,7 @@ async def _repeating(visit: Visit) -> None:
 
 
 async def _key_reusing(visit: Visit) -> None:
-    key = f"{visit.plan.user}-one-key"
+    key = f"{visit.name}-one-key"
     await visit.authorised(user=f"nobody-like-{visit.plan.user}", key=key)
     await visit.authorised(key=key)
     await _patient(visit)
