@@ -27,7 +27,7 @@ from statecharts.vocabulary import Refused, refused
 
 DRAIN_POLL_S = 0.01
 
-BROKEN = ("internal", "quarantined")
+BROKEN = ("internal-error", "quarantined")
 """The kinds of refusal that say that an actor itself is broken: what it was told will not be done by asking again."""
 
 NOT_NOW = ("store-unavailable", "busy")
@@ -42,7 +42,7 @@ def is_broken(no: Refused) -> bool:
 
 
 def _broken() -> Refused:
-    return refused(500, "internal", "an internal error; what was asked has not been done")
+    return refused(500, "internal-error", "an internal error; what was asked has not been done")
 
 
 def _quarantined(key: str) -> Refused:

@@ -57,7 +57,6 @@ KINDS: dict[str, int] = {
     "repeated-grant": 502,
     "peer-unanswered": 504,
     # this node
-    "internal": 500,
     "internal-error": 500,
     "busy": 503,
     "draining": 503,
@@ -69,7 +68,7 @@ KINDS: dict[str, int] = {
 PEER_KINDS = ("peer-refused", "peer-fault", "peer-http")
 """What the other operator refused in its own words, with whatever 4xx it gave."""
 
-OURS = ("internal", "internal-error", "busy", "draining", "no-answer", "quarantined", "store-unavailable")
+OURS = ("internal-error", "busy", "draining", "no-answer", "quarantined", "store-unavailable")
 """What may keep this node from answering anything."""
 
 

@@ -117,7 +117,7 @@ def report(error: BaseException) -> Problem:
     """`as_problem`, logged: refusals in a line, what nobody foresaw with its traceback."""
     problem = as_problem(error)
     place = {"method": request.method, "path": request.path, "status": problem.status}
-    if problem.kind == "internal-error":
+    if problem.kind == "internal-error" and not isinstance(error, Refused):  # whoever refused has logged the error
         log.error("rest.request_failed", **place, exc_info=error)
     else:
         log.info("rest.request_refused", **place, kind=problem.kind, detail=problem.detail)

@@ -182,7 +182,7 @@ async def test_a_message_that_breaks_it_again_stays_on_the_list(
     number = (await line.start(CARD)).transaction_id
     Defect(monkeypatch, f"local/{number}", StopAsked)
     await stop_until_put_aside(line, number)
-    assert await refusal_of(line.house, f"local/{number}", hand_over=True) == "internal"
+    assert await refusal_of(line.house, f"local/{number}", hand_over=True) == "internal-error"
     assert (await the_case(line.house)).at_work
 
 
@@ -249,7 +249,7 @@ async def test_a_station_that_is_released_is_there_though_it_never_reconnected(
         with pytest.raises(Refused) as no:
             await line.say(AuthorizeIdTag(id_tag=CARD))
         kinds.append(no.value.refusal.kind)
-    assert kinds == ["internal"] * (STATION.restarts + 1) + ["quarantined"]
+    assert kinds == ["internal-error"] * (STATION.restarts + 1) + ["quarantined"]
     await trio.sleep(1)
     assert await refusal_of(line.house, "station/CS01", hand_over=True) == "not-repeatable"
     await line.house.operator.release("station/CS01", hand_over=False)

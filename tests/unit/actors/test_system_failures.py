@@ -83,7 +83,7 @@ async def test_a_failing_actor_is_rebuilt_from_its_journal_and_its_neighbours_no
     failing = breaks(line.house, f"local/{broken}", monkeypatch, StopAsked)
     neighbour = await local(line, sound)
     failing.data = failing.kind.form.blank.data
-    assert await ask_to_stop(line.house, broken) == "internal"
+    assert await ask_to_stop(line.house, broken) == "internal-error"
     assert await local(line, broken) == before
     assert await local(line, sound) == neighbour
     assert await line.say(Heartbeat())
@@ -95,7 +95,7 @@ async def test_an_actor_that_fails_again_and_again_is_put_aside_with_the_message
     broken, sound = [(await line.start(CARD, connector_id=c)).transaction_id for c in (1, 2)]
     breaks(line.house, f"local/{broken}", monkeypatch, StopAsked)
     kinds = [await ask_to_stop(line.house, broken) for _ in range(POLICY.restarts + 2)]
-    assert kinds == ["internal"] * (POLICY.restarts + 1) + ["quarantined"]
+    assert kinds == ["internal-error"] * (POLICY.restarts + 1) + ["quarantined"]
     await trio.sleep(1)
     (case,) = await line.house.context.system.quarantine.cases()
     assert (case.actor, case.message_type) == (f"local/{broken}", "StopAsked")
@@ -108,7 +108,7 @@ async def test_failures_that_are_far_apart_never_add_up(
     number = (await line.start(CARD)).transaction_id
     breaks(line.house, f"local/{number}", monkeypatch, StopAsked)
     for _ in range(POLICY.restarts + 2):
-        assert await ask_to_stop(line.house, number) == "internal"
+        assert await ask_to_stop(line.house, number) == "internal-error"
         await trio.sleep(POLICY.within_s / POLICY.restarts + 1)
     assert quarantined(line.house) == set()
 
@@ -126,7 +126,7 @@ async def test_whoever_waits_for_an_actor_that_is_put_aside_is_told(
     async with trio.open_nursery() as askers:
         for _ in range(2 * POLICY.restarts):
             askers.start_soon(ask)
-    assert sorted(kinds) == ["internal"] * (POLICY.restarts + 1) + ["quarantined"] * (POLICY.restarts - 1)
+    assert sorted(kinds) == ["internal-error"] * (POLICY.restarts + 1) + ["quarantined"] * (POLICY.restarts - 1)
 
 
 async def test_a_broken_transaction_takes_nothing_from_its_station(

@@ -76,7 +76,7 @@ async def test_a_refusal_for_good_is_a_first_answer_too() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"),
     [(503, "busy"), (503, "store-unavailable"), (504, "peer-unanswered"), (429, "peer-refused"),
-     (408, "peer-refused"), (500, "internal"), (422, "idempotency-key-reused")],
+     (408, "peer-refused"), (500, "internal-error"), (422, "idempotency-key-reused")],
 )  # fmt: skip
 async def test_what_may_be_answered_otherwise_next_time_is_asked_again(code: int, kind: str) -> None:
     world = World()

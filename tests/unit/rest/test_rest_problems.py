@@ -168,6 +168,15 @@ async def test_an_unforeseen_error_says_nothing_and_is_logged_once_with_its_corr
     assert [(line["event"], line["log_level"]) for line in lines] == [("rest.request_failed", "error")]
 
 
+async def test_an_error_of_an_actor_has_the_same_kind_and_no_second_traceback_in_the_log() -> None:
+    world = World()
+    world.apps.fails_with = refused(500, "internal-error", "an internal error")
+    with capture_logs() as lines:
+        response = await world.ask("POST", AUTHORIZATIONS, json=ASKED)
+    assert (response.status_code, (await problem_of(response))["kind"]) == (500, "internal-error")
+    assert [(line["event"], line["log_level"]) for line in lines] == [("rest.request_refused", "info")]
+
+
 async def test_an_error_out_of_a_handler_s_nursery_is_a_problem_too() -> None:
     world = World()
     world.apps.fails_with = ExceptionGroup("", [refused(409, "connector-busy", "busy")])
