@@ -22,7 +22,7 @@ from actors.rows import Row, checked, micros, raw, sealed
 from actors.store import Store
 from statecharts.bounds import ANSWERS_KEPT, ANSWERS_WAITING, Watermarks
 from statecharts.doors import FirstAnswer
-from statecharts.limits import ANSWERS_SWEPT
+from statecharts.limits import ANSWERS_SWEPT, ANSWERS_WRITTEN
 
 WRITE_EVERY_S = 0.5
 """How long an answer may wait for others to be written with."""
@@ -74,19 +74,21 @@ class Answers:
             self._woken.set()
 
     async def flush(self) -> None:
-        """Writes what waits to be written. A store that is away is no reason to fail: it waits on."""
-        waiting = dict(self._waiting)
-        if not waiting:
-            return
-        rows = [_row(app, key, at, answer) for (app, key), (at, answer) in waiting.items()]
-        try:
-            await self._store.write(_write, rows)
-        except StoreUnavailable as no:
-            log.warning("answers.not_written", waiting=len(waiting), cause=str(no))
-            return
-        for owner, written in waiting.items():
-            if self._waiting.get(owner) is written:
-                del self._waiting[owner]
+        """Writes what waits to be written, at most `limits.ANSWERS_WRITTEN` in a turn of the writer.
+
+        A store that is away is no reason to fail: what is not written waits on.
+        """
+        waiting = list(self._waiting.items())
+        for first in range(0, len(waiting), ANSWERS_WRITTEN.limit):
+            piece = waiting[first : first + ANSWERS_WRITTEN.limit]
+            try:
+                await self._store.write(_write, [_row(*owner, *kept) for owner, kept in piece])
+            except StoreUnavailable as no:
+                log.warning("answers.not_written", waiting=len(waiting) - first, cause=str(no))
+                return
+            for owner, written in piece:
+                if self._waiting.get(owner) is written:
+                    del self._waiting[owner]
 
     async def sweep(self) -> int:
         """Removes what is too old, and the oldest of what is too much; how many answers that were."""

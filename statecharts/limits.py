@@ -226,6 +226,12 @@ ANSWERS_SWEPT = Limit(
     unit="answers",
     reason="first answers that leave in one turn of the writer: a few milliseconds of its time",
 )
+ANSWERS_WRITTEN = Limit(
+    name="rest_answers_written",
+    limit=500,
+    unit="answers",
+    reason="first answers that are written in one turn of the writer: a few milliseconds, for which commits wait",
+)
 CHANGES_READ = Limit(
     name="changes_read",
     limit=100,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from actors.journal import Journal
 from actors.records import StoreUnavailable, StreamCorrupt
 from statecharts.bounds import ANSWERS_KEPT, ANSWERS_WAITING, Watermarks
 from statecharts.doors import FirstAnswer
+from statecharts.limits import ANSWERS_WRITTEN
 from tests.contracts.conftest import Backend
 from tests.contracts.samples import StoppedClock, execute
 
@@ -117,6 +119,30 @@ async def test_a_store_that_is_away_loses_nothing_that_waits(
         await answers.flush()
     await answers.flush()
     assert await Answers(journal.store, KEPT_S, Watermarks()).find("app", "start/1") == CREATED
+
+
+async def test_many_are_written_in_pieces_and_what_was_not_written_waits_on(
+    answers: Answers, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, pieces = journal.store.write, list[int]()
+
+    async def write_two(work: Any, rows: list[Any]) -> Any:
+        pieces.append(len(rows))
+        if len(pieces) == 3:
+            raise StoreUnavailable("gone")
+        return await write(work, rows)
+
+    monkeypatch.setattr(room, "ANSWERS_WRITTEN", msgspec.structs.replace(ANSWERS_WRITTEN, limit=2))
+    for number in range(7):
+        answers.keep("app", f"start/{number}", CREATED)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.store, "write", write_two)
+        await answers.flush()
+        assert pieces == [2, 2, 2]
+        await answers.flush()
+    assert pieces == [2, 2, 2, 2, 1]
+    others = Answers(journal.store, KEPT_S, Watermarks())
+    assert [await others.find("app", f"start/{number}") for number in range(7)] == [CREATED] * 7
 
 
 async def test_an_altered_answer_is_never_given(answers: Answers, journal: Journal) -> None:
