@@ -20,7 +20,15 @@ from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias, IdleMeter
 from actors.station_messages import CatchUp, Keep
 from actors.system import is_broken
-from statecharts.charging import ConnectorTaken, MeterRead, Opening, TransactionStarted, TransactionStopped, same_stop
+from statecharts.charging import (
+    ConnectorTaken,
+    MeterRead,
+    Opening,
+    TransactionStarted,
+    TransactionStopped,
+    may_end_nameless,
+    same_stop,
+)
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
@@ -261,15 +269,25 @@ class Charges:
         book = self._station.data
         unnumbered = number is None or number <= 0
         charge = book.charge_at(values.connector_id, at) if unnumbered else book.charges.get(number or 0)
-        return charge, MeterRead(at=now, timestamp=at, meter_wh=meter_wh, samples=values.samples)
+        named = None if unnumbered else number
+        return charge, MeterRead(at=now, timestamp=at, number=named, meter_wh=meter_wh, samples=values.samples)
 
     async def stop(self, stop: StopTransaction) -> ReportAnswer:
         """A stop is always taken: by its number, by what else it says, or as an orphan (OCPP 1.6 errata 3.18)."""
-        charge = self._station.data.charge_meant(stop)
+        charge = await self._meant(stop)
         taken = await (self._end(charge, stop) if charge else self._stopped_without_start(stop))
         if not taken:
             await self.keep(stop)
         return IdTagAnswer(id_tag_info=await self.check(stop.id_tag) if stop.id_tag else None)
+
+    async def _meant(self, stop: StopTransaction) -> StationCharge | None:
+        """The charge that this stop ends: what the book says, unless its transaction knows better."""
+        charge = self._station.data.charge_meant(stop)
+        named = stop.transaction_id > 0 or stop.id_tag is not None
+        if charge is None or named or charge.stop == stop or charge.id_tag_info is None:
+            return charge
+        data = await self._ask(charge.transaction, Look())
+        return charge if data is None or may_end_nameless(data.charge, stop.meter_stop_wh) else None
 
     async def _end(self, charge: StationCharge, stop: StopTransaction) -> bool:
         taken = await self.tell(charge, self._stopped(stop, charge.number))
@@ -294,7 +312,9 @@ class Charges:
         stopped = self._stopped(stop, stop.transaction_id)
         if destination.charge.number not in (None, stop.transaction_id) and not same_stop(destination, stopped):
             return False
-        return await self._ask(f"destination/{destination.id}", stopped) is not None
+        turned = await self._ask(f"destination/{destination.id}", stopped)
+        # One that nobody asked to start takes no stop: it is flagged there, and what was metered is kept here.
+        return turned is not None and same_stop(turned.data, stopped)
 
     def _stopped(self, stop: StopTransaction, number: int) -> TransactionStopped:
         return TransactionStopped(

@@ -61,7 +61,6 @@ from statecharts.vocabulary import Acknowledgement, refused
 FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
 """Cable first is normal: Preparing is as good as Available (DESIGN: what a Destination checks)."""
 
-CHARGES_GO_ON = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE)
 NEWEST_WINS = 1000, "a newer connection of this station took over"
 
 log = structlog.get_logger(__name__)
@@ -360,7 +359,7 @@ class StationActor(Actor):
     async def _look_after(self, charge: StationCharge, status: ConnectorStatus, now: datetime) -> None:
         if status is ConnectorStatus.AVAILABLE:
             await self.charges.tell(charge, StationDoubted(at=now, reason="the connector is available"))
-        elif status in CHARGES_GO_ON:
+        elif status in evse.CHARGES_GO_ON:
             await self.charges.tell(charge, StationConfirmed(at=now))
 
     async def _look_after_silent(self) -> None:
@@ -369,5 +368,5 @@ class StationActor(Actor):
             return
         for charge in [charge for charge in self.data.charges.values() if charge.open]:
             shown = self.data.evse(charge.start.connector_id).state
-            if shown in CHARGES_GO_ON and await self.charges.only_silent(charge):
+            if shown in evse.CHARGES_GO_ON and await self.charges.only_silent(charge):
                 await self.charges.tell(charge, StationConfirmed(at=self.clock.now()))

@@ -60,7 +60,8 @@ class Opening(Value, frozen=True, kw_only=True):
 class Charge(Value, frozen=True, kw_only=True):
     """A charge at one connector as its station reported it. Meter readings are the station's register, in Wh.
 
-    `estimated` marks an end that no StopTransaction reported; `flags` name what is odd about the figures.
+    `estimated` marks an end that no StopTransaction reported, `number_used` that the station has named `number` itself;
+    `flags` name what is odd about the figures.
     """
 
     number: int | None = None
@@ -74,6 +75,7 @@ class Charge(Value, frozen=True, kw_only=True):
     meter_stop_wh: int | None = None
     reason: str | None = None
     estimated: bool = False
+    number_used: bool = False
 
     @property
     def energy_wh(self) -> int | None:
@@ -117,9 +119,10 @@ class TransactionStarted(Fact, frozen=True, kw_only=True):
 
 
 class MeterRead(Fact, frozen=True, kw_only=True):
-    """Meter values; `meter_wh` is the energy import register among them, if any."""
+    """Meter values; `meter_wh` is the energy import register among them, if any, `number` the charge that they name."""
 
     timestamp: datetime
+    number: int | None = None
     meter_wh: int | None = None
     samples: tuple[MeterSample, ...] = ()
 
@@ -223,6 +226,15 @@ def own_stop(data: Charging, event: TransactionStopped) -> bool:
     return data.charge.number in (None, event.number) or event.number == UNLEARNED
 
 
+def may_end_nameless(charge: Charge, meter_stop_wh: int) -> bool:
+    """Whether a stop that names neither a number nor an idTag can be the end of this charge.
+
+    Not once its station has used its number, which it would name; nor below what the register has shown.
+    """
+    shown = charge.meter_last_wh if charge.meter_last_wh is not None else charge.meter_start_wh
+    return not charge.number_used and (shown is None or meter_stop_wh >= shown)
+
+
 def same_stop(data: Charging, event: TransactionStopped) -> bool:
     """Whether this stop is known already."""
     return data.stop_said == (event.timestamp, event.meter_stop_wh)
@@ -264,11 +276,12 @@ def undoubted(data: Charging) -> tuple[str, ...]:
 
 def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
     """The newest reading; the register never falls, and an older reading that comes late changes nothing."""
+    used = data.charge.number_used or (event.number is not None and event.number == data.charge.number)
+    charge = msgspec.structs.replace(data.charge, number_used=used)
     alive = {"heard_at": event.at, "doubted_until": None, "flags": undoubted(data), "changed_at": event.at}
-    charge = data.charge
     known = max((m for m in (charge.meter_last_wh, charge.meter_start_wh) if m is not None), default=None)
     if event.meter_wh is None or (known is not None and event.meter_wh < known):
-        return alive
+        return {**alive, "charge": charge}
     newest = msgspec.structs.replace(charge, meter_last_wh=event.meter_wh, meter_last_at=event.timestamp)
     return {**alive, "charge": newest}
 

@@ -29,6 +29,9 @@ A, B, C, D, E, F, G, H, J = (
 )
 """The rows of the specification's table under its own letters, but for its I, which reads like a 1: here J."""
 
+CHARGES_GO_ON = (C, D, E)
+"""What a connector shows while a charge goes on there."""
+
 UNKNOWN = "Unknown"
 
 EXPECTED: dict[ConnectorStatus, tuple[ConnectorStatus, ...]] = {

@@ -132,15 +132,25 @@ class Station(Value, frozen=True, kw_only=True):
     def charge_meant(self, stop: StopTransaction) -> StationCharge | None:
         """The charge that this stop ends: by its number; without one (-1), the only one that it can mean.
 
-        That is the one it has ended before, or one that began before it and has no stop, of the idTag if it names one.
-        OCPP 1.6 errata 3.18: such a stop is treated like one with a valid number.
+        It ended that one before, or that began before it and has no stop, and is of the idTag if it names one. If
+        it names none, it means nothing while another connector shows a charge whose start never came: it may be the end
+        of that one. Whoever asks looks at the transaction as well (`charging.may_end_nameless`): a station that has
+        used the number of a charge would name it. OCPP 1.6 errata 3.18: it is treated like one with a valid number.
         """
         if stop.transaction_id > 0:
             return self.charges.get(stop.transaction_id)
         ended = [c for c in self.charges.values() if c.stop == stop]
         unstopped = [c for c in self.charges.values() if c.stop is None and may_end(stop, c.start)]
         found = ended or [c for c in unstopped if c.open] or unstopped
-        return found[0] if len(found) == 1 else None
+        if len(found) != 1:
+            return None
+        certain = bool(ended) or stop.id_tag is not None
+        return found[0] if certain or not self._charges_unbooked(found[0].start.connector_id) else None
+
+    def _charges_unbooked(self, besides: int) -> bool:
+        """Whether another connector shows a charge that the book does not know."""
+        others = [n for n, connector in self.evses.items() if connector.state in evse.CHARGES_GO_ON and n != besides]
+        return any(self.open_on(connector_id) is None for connector_id in others if connector_id > 0)
 
     def stop_of(self, start: StartTransaction) -> StopTransaction | None:
         """The stop that came before this start of its charge; none for a start whose clock is not to be trusted."""

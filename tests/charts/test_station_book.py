@@ -107,6 +107,23 @@ def test_of_an_open_charge_and_one_that_was_reconciled_a_stop_means_the_open_one
     assert both.charge_meant(stop(2)) == both.charges[2]
 
 
+@pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "SuspendedEVSE"])
+def test_a_stop_that_names_nothing_means_nothing_while_another_connector_shows_a_charge_that_is_not_in_the_book(
+    status: str,
+) -> None:
+    shown = StatusReported(at=NOON, connector_id=2, status=ConnectorStatus(status))
+    own = StatusReported(at=NOON, connector_id=1, status=ConnectorStatus(status))
+    station = book(opened(1, start(0)), shown)
+    assert station.charge_meant(stop(1)) is None
+    assert station.charge_meant(stop(1, tag="CARD")) == station.charges[1]
+    known = book(opened(1, start(0)), own, opened(2, start(2, connector=2)), shown)
+    assert known.charge_meant(stop(1)) == known.charges[1]
+    gone = book(opened(1, start(0)), closed(1, None), own)
+    assert gone.charge_meant(stop(1)) == gone.charges[1], "that connector shows the charge which it means"
+    again = book(opened(1, start(0)), closed(1, stop(1)), shown)
+    assert again.charge_meant(stop(1)) == again.charges[1], "it has ended that before"
+
+
 def test_a_stop_that_comes_again_means_the_charge_that_it_ended() -> None:
     ended = book(opened(1, start(0)), closed(1, stop(1)), opened(2, start(0.5, connector=2)))
     assert ended.charge_meant(stop(1)) == ended.charges[1]

@@ -35,6 +35,7 @@ class PlainCharge:
     open: bool = True
     stop_wh: int | None = None
     energy_wh: int | None = None
+    named: bool = False
 
     def end(self, wh: int) -> None:
         """The first end stands; what comes later is a correction."""
@@ -57,6 +58,7 @@ class PlainStation:
 
     def metered(self, number: int, wh: int) -> None:
         charge = self.charges[number]
+        charge.named = True
         charge.last_wh = max(charge.last_wh, wh) if charge.energy_wh is None else charge.last_wh
 
     def stopped(self, number: int, wh: int) -> None:
@@ -64,11 +66,23 @@ class PlainStation:
         charge.stop_wh = wh
         charge.end(wh)
 
-    def meant(self, id_tag: str) -> int | None:
-        """The charge that a stop without a number means: the only one that it can mean."""
-        unstopped = [n for n, c in self.charges.items() if c.stop_wh is None and c.id_tag == id_tag]
+    def meant(self, id_tag: str | None, wh: int) -> int | None:
+        """The charge that a stop without a number means: the only one that it can mean.
+
+        Without an idTag not while another connector charges of whose start nothing came, nor one whose number the
+        station has used itself or whose register has shown more.
+        """
+        unstopped = [n for n, c in self.charges.items() if c.stop_wh is None and id_tag in (None, c.id_tag)]
         found = [n for n in unstopped if self.charges[n].open] or unstopped
-        return found[0] if len(found) == 1 else None
+        if len(found) != 1 or (id_tag is None and self._speaks_against(self.charges[found[0]], wh)):
+            return None
+        return found[0]
+
+    def _speaks_against(self, charge: PlainCharge, wh: int) -> bool:
+        known = {charge.connector_id} | {c.connector_id for c in self.charges.values() if c.open}
+        others = [each.status for n, each in self.connectors.items() if n not in known]
+        unknown = any(status in ("Charging", "SuspendedEV", "SuspendedEVSE") for status in others)
+        return unknown or charge.named or wh < charge.last_wh
 
     @property
     def free(self) -> tuple[int, ...]:

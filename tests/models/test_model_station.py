@@ -131,11 +131,11 @@ class StationLife(RuleBasedStateMachine):
         self.stops.append(stop)
         self.model.stopped(number, wh)
 
-    @rule(id_tag=TAGS, growth=GROWTH)
-    def it_stops_what_has_no_number(self, id_tag: str, growth: int) -> None:
+    @rule(id_tag=st.none() | TAGS, connector=CONNECTORS, growth=GROWTH)
+    def it_stops_what_has_no_number(self, id_tag: str | None, connector: int, growth: int) -> None:
         """OCPP 1.6 errata 3.18: a station that never learned the number says -1."""
-        number = self.model.meant(id_tag)
-        wh = self.register(self.model.charges[number].connector_id if number else 1, growth)
+        wh = self.register(connector, growth)
+        number = self.model.meant(id_tag, wh)
         stop = StopTransaction(transaction_id=-1, meter_stop_wh=wh, timestamp=self.now(), id_tag=id_tag)
         self.say(stop)
         if number:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from statecharts.station_vocabulary import IdTagAnswer, StopTransaction
+from statecharts.station_vocabulary import ConnectorStatus, IdTagAnswer, StopTransaction
 from statecharts.vocabulary import EndTransaction
 from tests.support.books import CARD, STRANGER, ago, book, free, going_on, local, locals_of, orphans, restarted
 from tests.support.house import StationLine, place
@@ -86,6 +86,62 @@ async def test_a_stop_without_number_that_may_mean_two_charges_is_an_orphan(
     assert await going_on(line) == numbers
     (orphan,) = await orphans(line)
     assert msgspec.json.decode(orphan.body, type=StopTransaction).meter_stop_wh == 4_000
+
+
+async def test_a_stop_that_names_nothing_is_not_of_a_charge_whose_number_the_station_uses(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.meter(number, 1_500)
+    again = await restarted(line, nursery)
+    await again.stop(-1, 4_000)
+    assert await going_on(again) == [number]
+    (orphan,) = await orphans(again)
+    assert msgspec.json.decode(orphan.body, type=StopTransaction).meter_stop_wh == 4_000
+    await again.stop(number, 2_000)
+    data = await local(again, number)
+    assert (data.charge.energy_wh, data.corrections) == (1_000, 0)
+
+
+async def test_a_stop_that_names_nothing_is_of_a_charge_that_was_metered_without_its_number(
+    autojump_clock: object, line: StationLine
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.meter(-1, 1_500)
+    await line.stop(-1, 4_000)
+    assert (await local(line, number)).charge.energy_wh == 3_000 and await orphans(line) == ()
+
+
+@pytest.mark.parametrize("metered", [None, 1_500])
+async def test_a_stop_that_names_nothing_is_not_of_a_charge_whose_register_has_shown_more(
+    autojump_clock: object, line: StationLine, metered: int | None
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    if metered is not None:
+        await line.meter(None, metered)
+    await line.stop(-1, (metered or 1_000) - 1)
+    assert await going_on(line) == [number] and len(await orphans(line)) == 1
+    await line.stop(-1, metered or 1_000)
+    assert await going_on(line) == []
+
+
+async def test_a_stop_that_names_nothing_means_nothing_while_another_connector_shows_a_charge_without_start(
+    autojump_clock: object, line: StationLine
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    await line.status(2, ConnectorStatus.CHARGING)
+    await line.stop(-1, 4_000)
+    assert await going_on(line) == [number] and len(await orphans(line)) == 1
+
+
+async def test_a_stop_of_an_authorisation_that_nobody_asked_to_start_is_kept_with_what_it_says(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.ready()
+    await roaming.station.stop(-1, 4_000, id_tag=charge.name)
+    data = await roaming.local.data(charge.destination)
+    assert (data.state, data.flags) == ("Ready", ("misuse",))
+    assert [orphan.kind for orphan in await orphans(roaming.station)] == ["StopTransaction"]
 
 
 async def test_a_repeated_stop_without_number_is_known_again(

@@ -34,8 +34,8 @@ from tests.support.roaming import Roaming
 FORMS: dict[str, Form[Any]] = {kind.form.name: kind.form for kind in KINDS.values()} | {station.FORM.name: station.FORM}
 SHAPES = {
     "source 1": "4fccf5f60c34cfaa",
-    "destination 1": "65f0bc63c7f010aa",
-    "local 1": "dbb3bc52e632437e",
+    "destination 2": "44511d57e8827ece",
+    "local 2": "2a5922a2bc5af42c",
     "station 1": "e515ef25aa1bb10d",
 }
 LIVES = {
