@@ -23,7 +23,7 @@ from tests.verify.verifying import WORLD, own_address
 from tests.verify.wrong_destination import OTHER_SECRET, OWN, SECRET, SOURCE, STATION, STATION_SECRET, open_destination
 
 NOBODY = "http://127.0.0.1:1/services/mobiEuropeDestinationService"
-READY_S = 20.0
+READY_S = 60.0
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
@@ -111,7 +111,7 @@ async def forward(port: int, to: int, task_status: trio.TaskStatus[object]) -> N
 
 
 def quick(url: str, station_url: str, own_url: str) -> list[str]:
-    limits = ["--flows", "12", "--rate", "5000", "--patience", "5"]
+    limits = ["--flows", "12", "--rate", "5000", "--patience", "20"]
     return ["verify", url, *needed(own_url), "--station-url", station_url, *limits]
 
 
