@@ -35,46 +35,49 @@ FileOption = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, sh
 WSDL = typer.Option(exists=True, dir_okay=False, help="Its WSDL, else that at ?wsdl.")
 
 
+def says(meaning: str, **limits: Any) -> Any:
+    """An option of which the help says this."""
+    return typer.Option(help=meaning, **limits)
+
+
 def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
     """Adds `verify` to the commands."""
 
     @cli.command(epilog=_SECRETS)
     def verify(
         url: Annotated[str, typer.Argument(help="The partner's service: https://host/services/...")],
-        role: Annotated[str, typer.Option(help="What the partner plays: destination or source.")],
-        own_url: Annotated[str, typer.Option(help="Where we serve the other role; the partner has it configured.")],
-        own_pms: Annotated[str, typer.Option(help="Our pmsIdentifier at the partner.")],
-        partner_pms: Annotated[str, typer.Option(help="The partner's pmsIdentifier.")],
-        service: Annotated[str, typer.Option(help="localServiceIdentifier of the place to charge at.")],
-        connector: Annotated[int, typer.Option(min=1, max=255, help="And its connector.")] = 1,
-        username: Annotated[str | None, typer.Option(help="What we present, else our pmsIdentifier.")] = None,
+        role: Annotated[str, says("What the partner plays: destination or source.")],
+        own_url: Annotated[str, says("Where we serve the other role; the partner has it configured.")],
+        own_pms: Annotated[str, says("Our pmsIdentifier at the partner.")],
+        partner_pms: Annotated[str, says("The partner's pmsIdentifier.")],
+        service: Annotated[str, says("localServiceIdentifier of the place to charge at.")],
+        connector: Annotated[int, says("And its connector.", min=1, max=255)] = 1,
+        username: Annotated[str | None, says("What we present, else our pmsIdentifier.")] = None,
         password_file: FileOption = None,
-        incoming_username: Annotated[str | None, typer.Option(help="What the partner presents, else its own.")] = None,
+        incoming_username: Annotated[str | None, says("What the partner presents, else its own.")] = None,
         incoming_password_file: FileOption = None,
-        user: Annotated[str, typer.Option(help="Users are named after this (at a Source: a user it has).")] = "verify",
-        station_url: Annotated[str | None, typer.Option(help="Be the station too, at ws://host:9000/ocpp.")] = None,
+        user: Annotated[str, says("Users are named after this (at a Source: a user it has).")] = "verify",
+        station_url: Annotated[str | None, says("Be the station too, at ws://host:9000/ocpp.")] = None,
         station_password_file: FileOption = None,
-        app_url: Annotated[str | None, typer.Option(help="Of a Source: its sv1 API for apps.")] = None,
+        app_url: Annotated[str | None, says("Of a Source: its sv1 API for apps.")] = None,
         app_token_file: FileOption = None,
         wsdl: Annotated[Path | None, WSDL] = None,
-        allow: Annotated[list[str] | None, typer.Option(help="Only these operations and kinds of flows.")] = None,
-        skip: Annotated[list[str] | None, typer.Option(help="None of these operations and kinds of flows.")] = None,
-        allow_host: Annotated[list[str] | None, typer.Option(help="A host beyond this machine.")] = None,
-        flows: Annotated[int, typer.Option(min=1, max=100_000, help="How many flows.")] = 100,
-        seed: Annotated[int, typer.Option(help="The same seed draws the same flows.")] = 0,
-        time_limit: Annotated[float, typer.Option(min=1, help="Seconds for all.")] = 600,
-        rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second, at most.")] = 10,
-        patience: Annotated[float, typer.Option(min=0.1, help="Seconds for anything the partner owes.")] = 20,
+        allow: Annotated[list[str] | None, says("Only these operations and kinds of flows.")] = None,
+        skip: Annotated[list[str] | None, says("None of these operations and kinds of flows.")] = None,
+        allow_host: Annotated[list[str] | None, says("A host beyond this machine.")] = None,
+        flows: Annotated[int, says("How many flows.", min=1, max=100_000)] = 100,
+        seed: Annotated[int, says("The same seed draws the same flows.")] = 0,
+        time_limit: Annotated[float, says("Seconds for all.", min=1)] = 600,
+        rate: Annotated[float, says("Requests a second, at most.", min=0.1, max=10_000)] = 10,
+        patience: Annotated[float, says("Seconds for anything the partner owes.", min=0.1)] = 20,
         tls_authorities: FileOption = None,
         client_certificate: FileOption = None,
         client_key: FileOption = None,
-        listen: Annotated[
-            str | None, typer.Option(help="Where we listen for it, if elsewhere: http://0.0.0.0:8080")
-        ] = None,
+        listen: Annotated[str | None, says("Where we listen for it, if elsewhere: http://0.0.0.0:8080")] = None,
         own_certificate: FileOption = None,
         own_key: FileOption = None,
-        json: Annotated[Path | None, typer.Option(help="Write the result there as JSON.")] = None,
-        junit: Annotated[Path | None, typer.Option(help="Write the result there as JUnit XML.")] = None,
+        json: Annotated[Path | None, says("Write the result there as JSON.")] = None,
+        junit: Annotated[Path | None, says("Write the result there as JUnit XML.")] = None,
     ) -> None:
         """Verify a partner: play the other role, the app and the station; 0 conforming, 1 not, 2 could not be run."""
         given = dict(locals())
