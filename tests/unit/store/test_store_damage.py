@@ -110,7 +110,11 @@ async def test_another_journal_put_in_place_is_noticed(tmp_path: Path) -> None:
         assert "position 1 is not the fact that had been written there" in str(finding)
 
 
-@pytest.mark.parametrize("head", [b"", b"garbage", b"\xff" * 90, b"1", b"1 xyz"])
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"garbage", b"\xff" * 90, b"1", b"1 xyz", b"4%019d %064d\n" % (26, 0)],
+    ids=lambda head: repr(head[:20]),
+)
 async def test_an_unreadable_head_stops_nothing(tmp_path: Path, head: bytes) -> None:
     await filled(tmp_path)
     (tmp_path / "journal.db.head").write_bytes(head)
