@@ -15,8 +15,8 @@ from typing import Protocol
 import structlog
 
 _LINE = re.compile(rb"([0-9]{20}) ([0-9a-f]{64})\n")
-_POSITION_MAX = 2**63 - 1
-"""No database can be asked for more: a head that names it is damaged."""
+_UNCOUNTED = 2**63
+"""No database counts as far: a head that names such a position is damaged."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class HeadFile:
     def read(self) -> Head | None:
         """The head written last; None if there is none that can be read."""
         line = _LINE.fullmatch(os.pread(self._file, 4096, 0))
-        if line is None or int(line[1]) > _POSITION_MAX:
+        if line is None or int(line[1]) >= _UNCOUNTED:
             return None
         return Head(int(line[1]), bytes.fromhex(line[2].decode("ascii")))
 
