@@ -144,10 +144,9 @@ def _made(sight: Any) -> tuple[str, str] | None:
 
 def _remote_starts(evidence: Evidence, notes: Notes) -> None:
     asked: Counter[tuple[str, str]] = Counter()
-    for (node, stream), rows in evidence.streams.items():
-        name = stream.removeprefix("destination/")
-        if name != stream:
-            asked[node, name] = sum(placed.sight.type == "StartRequested" for placed in rows)
+    for node in evidence.nodes:
+        for sight in (placed.sight for placed in evidence.ever[node] if placed.sight.type == "StartRequested"):
+            asked[node, sight.stream.removeprefix("destination/")] += 1
     sent: defaultdict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in remote_starts(evidence):
         sent[call.caller, call.said.payload["idTag"]].append(call)

@@ -314,7 +314,7 @@ def _asked_for(evidence: Evidence, notes: Notes) -> None:
     """Every remote start follows a start request that was on disk before it left."""
     written: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for node in evidence.nodes:
-        for placed in evidence.committed[node]:
+        for placed in evidence.ever[node]:
             sight = placed.sight
             if sight.type == "StartRequested":
                 written[node, sight.stream.partition("/")[2]].append(placed.index)
