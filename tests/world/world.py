@@ -105,14 +105,15 @@ class World:
             for partner in self.plan.partners_of(operator.name):
                 await operator.learn(self.operators[partner])
         for look in range(int(DRAINS_WITHIN_S / LOOKS_EVERY_S)):
-            if self.is_quiet():
-                break
             for station in self.stations.values():
                 await station.send_home()
             if look in REPLAYS_AT_LOOKS:
                 for room in self.rooms.values():
                     await room.replay_parked()
+            # Never without a pause: a node that was started just now must have read what its store holds.
             await trio.sleep(LOOKS_EVERY_S)
+            if self.is_quiet():
+                break
         return self.is_quiet()
 
     def is_quiet(self) -> bool:
