@@ -153,10 +153,21 @@ class Station(Value, frozen=True, kw_only=True):
         return any(self.open_on(connector_id) is None for connector_id in others if connector_id > 0)
 
     def stop_of(self, start: StartTransaction) -> StopTransaction | None:
-        """The stop that came before this start of its charge; none for a start whose clock is not to be trusted."""
+        """The stop that came before this start of its charge; none for a start whose clock is not to be trusted.
+
+        One that names the idTag, else the only one that names nothing and can be meant, if it can be the end of no
+        other charge: of several nobody knows which, and a wrong one would be billed.
+        """
         if start.timestamp < CREDIBLE_SINCE:
             return None
-        return next((s for s in self.stops if s.transaction_id <= 0 and may_end(s, start)), None)
+        possible = [s for s in self.stops if s.transaction_id <= 0 and may_end(s, start)]
+        named = [s for s in possible if s.id_tag is not None]
+        nameless = [s for s in possible if s.id_tag is None and s.meter_stop_wh >= start.meter_start_wh]
+        found = named[:1] or nameless
+        return found[0] if len(found) == 1 and (named or not self._may_end_another(found[0], start)) else None
+
+    def _may_end_another(self, stop: StopTransaction, start: StartTransaction) -> bool:
+        return any(c.stop is None and c.start != start and may_end(stop, c.start) for c in self.charges.values())
 
     def same_start(self, start: StartTransaction, now: datetime) -> StationCharge | None:
         """The charge that this StartTransaction repeats.

@@ -151,6 +151,26 @@ def test_a_stop_that_came_first_waits_for_the_start_that_it_can_end(
     assert book(StopKept(at=NOON, stop=kept), opened(1, begun), closed(1, kept)).stops == ()
 
 
+def test_of_several_stops_that_came_first_a_start_takes_the_one_that_names_its_idtag_or_the_only_one_there_is() -> None:
+    def kept(*stops: StopTransaction) -> Station:
+        return book(*(StopKept(at=NOON, stop=each) for each in stops))
+
+    low, begun = stop(1), start(0, meter_wh=901)
+    assert kept(stop(1), stop(2)).stop_of(start(0)) is None, "it could be either"
+    assert kept(stop(1), stop(2, tag="card")).stop_of(start(0)) == stop(2, tag="card")
+    assert kept(stop(1), stop(2)).stop_of(start(1.5)) == stop(2), "the other was before it began"
+    assert kept(low).stop_of(begun) is None, "it is below where the register began"
+
+
+def test_a_stop_that_names_nothing_and_may_end_a_charge_of_the_book_is_not_taken_for_that_of_a_late_start() -> None:
+    late, other = start(0, connector=2, tag="OTHER"), start(0.5)
+    waiting = StopKept(at=NOON, stop=stop(1))
+    assert book(opened(1, other), waiting).stop_of(late) is None
+    assert book(opened(1, other), waiting, opened(2, late)).stop_of(late) is None
+    assert book(waiting, opened(1, late)).stop_of(late) == stop(1)
+    assert book(opened(1, other), closed(1, stop(0.7)), waiting, opened(2, late)).stop_of(late) == stop(1)
+
+
 # -- starts ------------------------------------------------------------------------------------------------------------
 
 
