@@ -115,14 +115,26 @@ class Disk:
 
     def open(self, life: Life, **more: Any) -> AbstractAsyncContextManager[Journal]:
         """The node's journal on this disk, as long as this life lasts. `more` as for `open_journal`."""
+        self._forget_readers()
         if not self._memory.syncs:
             life.cuts.append(partial(self._lose, life, self._connection.serialize()))
         writes, reads, head = _Writes(self, self._memory, life), partial(_read, life), _HeadOfLife(self, life)
         return open_journal(self._memory.database, head=head, run_sync=writes, read_sync=reads, **more)
 
+    def _forget_readers(self) -> None:
+        """Whatever the life before was reading is gone with its process: an error of it that is not collected yet would
+        hold the memory locked, and let the next life wait in SQLite, in real time, again and again.
+        """
+        self.written()
+        self._memory.restore(self._connection.serialize())
+        self._version = self._data_version()
+
+    def _data_version(self) -> object:
+        return self._connection.execute("PRAGMA data_version").fetchone()
+
     def written(self) -> None:
         """Something may have been written: shows the rows that the journal has got."""
-        before, self._version = self._version, self._connection.execute("PRAGMA data_version").fetchone()
+        before, self._version = self._version, self._data_version()
         if self._version == before:
             return
         if self._images.maxlen:

@@ -192,6 +192,25 @@ async def test_a_head_record_that_lags_behind_after_a_failure_of_power_is_no_dam
     assert newest[-1] is None and await scene.facts() == [b'"a"', b'"b"', b'"c"'] and newest[-1] is not None
 
 
+async def test_what_a_life_was_still_reading_holds_up_no_write_of_the_next(scene: Scene) -> None:
+    held: list[Any] = []
+
+    async def read_on(journal: Journal) -> None:
+        await journal.append(append("source/1", 0, "a"))
+        with closing(scene.disk._memory.database.writer.raw_connection()) as connection:
+            held.append(connection.driver_connection.execute("SELECT name FROM sqlite_master"))
+        assert held[0].fetchone()
+
+    async def write(journal: Journal) -> bool:
+        await journal.append(append("source/1", 1, "b"))
+        return True
+
+    assert await scene.live(read_on) is None
+    assert await scene.live(write)
+    assert await scene.facts() == [b'"a"', b'"b"']
+    assert [sight.position for sight in scene.ground.history.of(Committed)] == [1, 2]
+
+
 def test_whoever_still_reads_what_a_memory_was_holds_up_nobody() -> None:
     memory = Memory.taken()
     memory.restore(empty_image())
