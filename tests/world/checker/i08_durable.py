@@ -39,16 +39,27 @@ class Written:
     def __init__(self, evidence: Evidence) -> None:
         self.first: dict[Key, int] = {}
         self.statuses: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
+        self._rows: defaultdict[Key, list[tuple[int, Key, str]]] = defaultdict(list)
         self._requests: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for node in evidence.nodes:
             for placed in evidence.ever[node]:
                 fact = evidence.fact(placed)
                 for key in (*_keys(node, placed, fact), *self._results(node, placed, fact)):
                     self.first.setdefault(key, placed.index)
-                if placed.sight.type == "StatusReported":
-                    fact = evidence.fact(placed)
-                    where = node, placed.sight.stream.removeprefix("station/"), fact["connector_id"]
-                    self.statuses[where].append((placed.index, str(fact["status"])))
+                self._note_status(node, placed, fact)
+
+    def _note_status(self, node: str, placed: Placed, fact: Fact) -> None:
+        """A row where others had stood shows that a damaged disk has lost these: what was before them holds again."""
+        stream = node, placed.sight.stream
+        lost = [row for row in self._rows[stream] if row[0] >= placed.sight.seq]
+        rows = self._rows[stream] = [row for row in self._rows[stream] if row[0] < placed.sight.seq]
+        for where in {where: None for _, where, _ in lost}:
+            before = [status for _, here, status in rows if here == where]
+            self.statuses[where].append((placed.index, before[-1] if before else "Unknown"))
+        if placed.sight.type == "StatusReported":
+            where = node, placed.sight.stream.removeprefix("station/"), fact["connector_id"]
+            rows.append((placed.sight.seq, where, str(fact["status"])))
+            self.statuses[where].append((placed.index, str(fact["status"])))
 
     def before(self, index: int, *keys: Key) -> bool:
         """Whether any of these was durable before this place in the history."""
