@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.world.checker.evidence import Call, Evidence, Exchange
 from tests.world.checker.i03_active import CREDIBLE_SINCE
-from tests.world.checker.parts import Charge
 from tests.world.checker.verdict import Finding, Notes
-from tests.world.checker.wire import document
+from tests.world.checker.wire import document, moment
 from tests.world.ground import EPOCH
 
 
@@ -67,18 +66,35 @@ def _charges(evidence: Evidence, notes: Notes) -> None:
 
 def _starts(evidence: Evidence, notes: Notes) -> None:
     """One charge has one number. Whose clock cannot be believed begins another by saying the same once it is over."""
+    opened = _opened(evidence)
     for charge in evidence.charges:
         results = (result for call in charge.starts for result in call.results)
         answers = [(placed.sight, payload["transactionId"]) for placed, payload in results]
         over_at = min((placed.sight.at for call in charge.stops for placed, _ in call.results), default=math.inf)
-        told = [(sight, number) for sight, number in answers if sight.at <= over_at or _is_believed(charge, sight.at)]
+        told = [
+            (sight, number)
+            for sight, number in answers
+            if sight.at <= over_at
+            or CREDIBLE_SINCE <= charge.began <= opened.get((charge.node, number), EPOCH + timedelta(seconds=sight.at))
+        ]
         numbers = {number for _, number in told}
         if len(numbers) > 1:
             notes.object(f"{charge} got the numbers {sorted(numbers)}", *(sight for sight, _ in told))
 
 
-def _is_believed(charge: Charge, at_s: float) -> bool:
-    return CREDIBLE_SINCE <= charge.began <= EPOCH + timedelta(seconds=at_s)
+def _opened(evidence: Evidence) -> dict[tuple[str, int], datetime]:
+    """When each number was given, by the later of the node's two clocks: DESIGN.md 2.6 asks what is ahead of them.
+
+    A node whose machine's clock was set back while it was down does not know how long it was away.
+    """
+    opened: dict[tuple[str, int], datetime] = {}
+    for node in evidence.nodes:
+        for placed in evidence.ever[node]:
+            if placed.sight.type == "ChargeOpened":
+                fact = evidence.fact(placed)
+                later = timedelta(seconds=max(0.0, fact.get("ahead_s", 0.0)))
+                opened.setdefault((node, fact["number"]), moment(fact["at"]) + later)
+    return opened
 
 
 def _numbers(evidence: Evidence, notes: Notes) -> None:
