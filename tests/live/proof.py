@@ -8,6 +8,7 @@ are tests alone.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import structlog
 import trio
 
 from tests.bench.measures import Figure
@@ -104,6 +106,8 @@ PARTS: tuple[Part, ...] = (cut, killed, attacked, damaged)
 
 def _alone(work: Callable[..., object], folder: Path, *args: object) -> object:
     folder.mkdir(parents=True, exist_ok=True)
+    # What a damaged store complains of, ten thousand times, is judged and not read.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     return trio.run(partial(work, folder, *args))
 
 
