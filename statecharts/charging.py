@@ -274,10 +274,16 @@ def undoubted(data: Charging) -> tuple[str, ...]:
     return tuple(flag for flag in data.flags if flag != DOUBTED)
 
 
+def named(charge: Charge, event: MeterRead) -> Charge:
+    """The charge, and whether its station has shown by now that it knows its number."""
+    if charge.number_used or event.number is None or event.number != charge.number:
+        return charge
+    return msgspec.structs.replace(charge, number_used=True)
+
+
 def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
     """The newest reading; the register never falls, and an older reading that comes late changes nothing."""
-    used = data.charge.number_used or (event.number is not None and event.number == data.charge.number)
-    charge = msgspec.structs.replace(data.charge, number_used=used)
+    charge = named(data.charge, event)
     alive = {"heard_at": event.at, "doubted_until": None, "flags": undoubted(data), "changed_at": event.at}
     known = max((m for m in (charge.meter_last_wh, charge.meter_start_wh) if m is not None), default=None)
     if event.meter_wh is None or (known is not None and event.meter_wh < known):

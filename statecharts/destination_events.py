@@ -23,6 +23,7 @@ from statecharts.charging import (
     TransactionStopped,
     flagged,
     metered,
+    named,
     reconciled,
     silent,
     start_missing,
@@ -247,7 +248,7 @@ def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
 
 def _metered(data: T, event: MeterRead) -> dict[str, Any]:
     if data.state in (S.TX_FINISHED, S.SETTLED):
-        return {"corrections": data.corrections + 1, "changed_at": event.at}
+        return {"charge": named(data.charge, event), "corrections": data.corrections + 1, "changed_at": event.at}
     changes = metered(data, event)
     return {**changes, "progress_at": event.at} if progress_due(data, event) else changes
 

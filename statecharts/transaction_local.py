@@ -29,6 +29,7 @@ from statecharts.charging import (
     look_after,
     meter_never_falls,
     metered,
+    named,
     own_stop,
     reconciled,
     release,
@@ -121,7 +122,9 @@ def _started(data: T, event: TransactionStarted) -> dict[str, Any]:
 
 
 def _metered(data: T, event: MeterRead) -> dict[str, Any]:
-    return {"corrections": data.corrections + 1} if data.state == S.SETTLED else metered(data, event)
+    if data.state == S.SETTLED:
+        return {"charge": named(data.charge, event), "corrections": data.corrections + 1}
+    return metered(data, event)
 
 
 def _stopped(data: T, event: TransactionStopped) -> dict[str, Any]:

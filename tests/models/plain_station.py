@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from statecharts.bounds import CHARGES_KEPT
 from tests.charts.test_evse_rows import LETTERS, SPECIFIED
 
 FOLLOWS = {LETTERS[before]: {LETTERS[after] for after in letters} for before, letters in SPECIFIED.items()}
@@ -55,6 +56,9 @@ class PlainStation:
             if charge.open and charge.connector_id == connector_id:
                 charge.end(charge.last_wh)
         self.charges[number] = PlainCharge(connector_id, id_tag, wh, at, wh)
+        over = [number for number, charge in self.charges.items() if not charge.open]
+        for forgotten in over[: -CHARGES_KEPT.limit]:
+            del self.charges[forgotten]
 
     def metered(self, number: int, wh: int) -> None:
         charge = self.charges[number]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -25,6 +25,7 @@ from tests.support.house import StationLine, open_house
 CONNECTORS = st.sampled_from((1, 2))
 TAGS = st.sampled_from((CARD, STRANGER))
 GROWTH = st.integers(0, 500)
+T = TypeVar("T")
 WHICH = st.sampled_from((0, 0, 1, 2))
 
 
@@ -49,7 +50,7 @@ class StationLife(RuleBasedStateMachine):
         self.model = PlainStation()
         self.registers = {1: 1_000, 2: 1_000}
         self.starts: list[tuple[StartTransaction, int]] = []
-        self.stops: list[StopTransaction] = []
+        self.stops: list[tuple[StopTransaction, int]] = []
 
     def say(self, report: Any) -> Any:
         """A second later the station reports; nothing that it reports is refused."""
@@ -66,6 +67,10 @@ class StationLife(RuleBasedStateMachine):
     def register(self, connector_id: int, growth: int) -> int:
         self.registers[connector_id] += growth
         return self.registers[connector_id]
+
+    def known(self, said: list[tuple[T, int]]) -> list[tuple[T, int]]:
+        """What was said of the charges that are still in the book."""
+        return [(report, number) for report, number in said if number in self.model.charges]
 
     def number(self, which: int) -> int:
         return [*self.model.charges][-1 - which % len(self.model.charges)]
@@ -104,10 +109,11 @@ class StationLife(RuleBasedStateMachine):
         self.starts.append((start, answer.transaction_id))
         self.model.started(answer.transaction_id, connector, id_tag, wh, now.timestamp())
 
-    @precondition(lambda self: self.starts)
+    @precondition(lambda self: self.known(self.starts))
     @rule(which=WHICH)
     def a_start_comes_again(self, which: int) -> None:
-        start, number = self.starts[-1 - which % len(self.starts)]
+        starts = self.known(self.starts)
+        start, number = starts[-1 - which % len(starts)]
         answer = self.say(start)
         assert answer.transaction_id == number
         assert answer.id_tag_info.status == ("Accepted" if start.id_tag == CARD else "Invalid")
@@ -128,7 +134,7 @@ class StationLife(RuleBasedStateMachine):
         wh = self.register(self.model.charges[number].connector_id, growth)
         stop = StopTransaction(transaction_id=number, meter_stop_wh=wh, timestamp=self.now())
         self.say(stop)
-        self.stops.append(stop)
+        self.stops.append((stop, number))
         self.model.stopped(number, wh)
 
     @rule(id_tag=st.none() | TAGS, connector=CONNECTORS, growth=GROWTH)
@@ -139,16 +145,18 @@ class StationLife(RuleBasedStateMachine):
         stop = StopTransaction(transaction_id=-1, meter_stop_wh=wh, timestamp=self.now(), id_tag=id_tag)
         self.say(stop)
         if number:
-            self.stops.append(stop)
+            self.stops.append((stop, number))
             self.model.stopped(number, wh)
         else:
             self.model.orphans += 1
 
-    @precondition(lambda self: self.stops)
+    @precondition(lambda self: self.known(self.stops))
     @rule(which=WHICH)
     def a_stop_comes_again(self, which: int) -> None:
         """It has ended what it ended: nothing changes."""
-        self.say(self.stops[-1 - which % len(self.stops)])
+        stops = self.known(self.stops)
+        stop, _ = stops[-1 - which % len(stops)]
+        self.say(stop)
 
     # -- what holds ----------------------------------------------------------------------------------------------------
 

@@ -103,6 +103,16 @@ async def test_a_stop_that_names_nothing_is_not_of_a_charge_whose_number_the_sta
     assert (data.charge.energy_wh, data.corrections) == (1_000, 0)
 
 
+async def test_a_stop_that_names_nothing_is_not_of_a_charge_whose_number_the_station_used_once_it_was_over(
+    autojump_clock: object, line: StationLine
+) -> None:
+    reconciled, ended = [(await line.start(CARD, meter_start_wh=wh)).transaction_id for wh in (1_000, 1_200)]
+    await line.stop(ended, 2_000)
+    await line.meter(reconciled, 1_500)
+    await line.stop(-1, 4_000)
+    assert len(await orphans(line)) == 1
+
+
 async def test_a_stop_that_names_nothing_is_of_a_charge_that_was_metered_without_its_number(
     autojump_clock: object, line: StationLine
 ) -> None:
