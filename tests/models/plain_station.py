@@ -39,10 +39,10 @@ class PlainCharge:
     named: bool = False
 
     def end(self, wh: int) -> None:
-        """The first end stands; what comes later is a correction."""
+        """The first end stands; what comes later is a correction. A register that ran backwards tells no energy."""
+        if self.open:
+            self.energy_wh = wh - self.start_wh if wh >= self.start_wh else None
         self.open = False
-        if self.energy_wh is None:
-            self.energy_wh = wh - self.start_wh
 
 
 @dataclass
@@ -63,7 +63,7 @@ class PlainStation:
     def metered(self, number: int, wh: int) -> None:
         charge = self.charges[number]
         charge.named = True
-        charge.last_wh = max(charge.last_wh, wh) if charge.energy_wh is None else charge.last_wh
+        charge.last_wh = max(charge.last_wh, wh) if charge.open else charge.last_wh
 
     def stopped(self, number: int, wh: int) -> None:
         charge = self.charges[number]
