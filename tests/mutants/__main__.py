@@ -22,7 +22,12 @@ def asked() -> Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds each random workload begins with")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1, help="how many bugs to try at a time")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin with no other bug after so many")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=float("inf"),
+        help="no second or third seed after so many",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it there as data")
     parser.add_argument("--trust", action="store_true", help="do not try the workloads on a house without a bug first")
     return parser.parse_args()
@@ -48,12 +53,13 @@ def summary(card: dict[str, Any]) -> str:
 def main() -> int:
     wanted = asked()
     until = time.monotonic() + 60 * wanted.minutes
+    unknown = set(wanted.only or ()) - {mutant.name for mutant in MUTANTS}
+    if unknown:
+        sys.exit(f"there is no such bug: {', '.join(sorted(unknown))}")
     chosen = [mutant for mutant in MUTANTS if not wanted.only or mutant.name in wanted.only]
     if wanted.by:
         chosen = [only_by(wanted.by, mutant) for mutant in chosen]
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
-    if not chosen:
-        sys.exit(f"there is no such bug: {', '.join(wanted.only)}")
     if not wanted.trust:
         used = list(dict.fromkeys(workload for mutant in chosen for workload in mutant.workloads))
         false_alarms = unsound(used, wanted.first_seed, at_once=wanted.at_once)

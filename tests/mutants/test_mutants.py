@@ -12,7 +12,7 @@ import pytest
 from tests.mutants import planting, trial
 from tests.mutants.planting import PATCHES, ROOT, DoesNotApply, apply, files_of, house_with
 from tests.mutants.table import MUTANTS
-from tests.mutants.trial import NO_TIME, Trial, scorecard, try_all, try_one
+from tests.mutants.trial import Trial, scorecard, try_all, try_one
 from tests.mutants.workloads import Mutant, Verdict, Workload
 
 NAMES = [mutant.name for mutant in MUTANTS]
@@ -86,13 +86,10 @@ def test_a_patch_that_no_longer_fits_fails_and_names_itself(tmp_path: Path, monk
     assert (tried.is_found, "outdated.patch" in tried.trouble) == (False, True)
 
 
-def test_a_bug_for_which_there_is_no_time_is_not_found_and_said_so() -> None:
-    told: list[Trial] = []
-    (tried,) = try_all(MUTANTS[:1], (1,), until=-math.inf, told=told.append)
-    assert (tried.is_found, tried.trouble, told) == (False, NO_TIME, [tried])
-
-
-def test_every_bug_has_its_first_seed_before_any_has_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("until", (math.inf, -math.inf))
+def test_every_bug_has_its_first_seed_before_any_has_its_second_and_however_late_it_is(
+    monkeypatch: pytest.MonkeyPatch, until: float
+) -> None:
     said = {("sure", 1): 3, ("sure", 2): 4, ("late", 1): None, ("late", 2): 5, ("late", 3): 6, ("sure", 3): 7}
     asked: list[tuple[str, int]] = []
 
@@ -104,7 +101,10 @@ def test_every_bug_has_its_first_seed_before_any_has_its_second(monkeypatch: pyt
 
     monkeypatch.setattr(trial, "house_with", lambda _: nullcontext(Path()))
     bugs = [Mutant(name, "", "", (Search(name, ()),)) for name in ("sure", "late")]
-    sure, late = try_all(bugs, (1, 2, 3), told=lambda _: None)
+    sure, late = try_all(bugs, (1, 2, 3), until=until, told=lambda _: None)
+    if until < 0:
+        assert asked == [("sure", 1), ("late", 1)]
+        return
     assert asked == [("sure", 1), ("late", 1), ("late", 2), ("sure", 2), ("late", 3), ("sure", 3)]
     assert (sure.tries, sure.median, late.tries, late.median) == ([3, 4, 7], 4, [None, 5, 6], 6)
 

@@ -2,7 +2,8 @@
 
 How long it takes is set by `LONG` and `MINUTES` in the environment (tests/support/long.py), who has how much of that in
 tests/prove/effort.py.
-Exit status 1 if any gate was missed or any part could not be run to its end.
+Exit status 1 if any gate was missed, if any part could not be run to its end, or if a long run had nothing to hold
+against a gate.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main() -> int:
     if wanted.page:
         wanted.page.write_text(text, encoding="utf-8")
         print(f"written to {wanted.page}")
-    return _outcome(sections)
+    return _outcome(sections, effort)
 
 
 def _all_tried(parts: Sequence[str], effort: Effort) -> list[Section]:
@@ -77,13 +78,17 @@ def _tried(part: str, effort: Effort) -> Section:
     return section
 
 
-def _outcome(sections: list[Section]) -> int:
+def _outcome(sections: list[Section], effort: Effort) -> int:
+    """A long run must have held something against each of its gates; a short one says where it had nothing."""
+    untried = [figure for section in sections for figure in section.untried if effort.long]
+    for figure in untried:
+        print(f"NOT TRIED: {figure['figure']}", file=sys.stderr)
     for section in sections:
         for figure in section.missed:
             print(f"MISSED: {figure['figure']} is {figure['value']:g}, not {figure['goal']}", file=sys.stderr)
         for problem in section.problems:
             print(f"{section.title}: {problem}", file=sys.stderr)
-    return int(any(section.missed or section.problems for section in sections))
+    return int(bool(untried) or any(section.missed or section.problems for section in sections))
 
 
 def _how(effort: Effort) -> str:

@@ -35,6 +35,11 @@ class Section:
     def missed(self) -> list[Figure]:
         return [figure for figure in self.figures if reached(figure) is False]
 
+    @property
+    def untried(self) -> list[Figure]:
+        """What has a gate that nothing was held against."""
+        return [figure for figure in self.figures if reached(figure) and not figure["n"]]
+
 
 def page(sections: list[Section], *, how: str, made_at: datetime, commit: str, seeds: str) -> str:
     """The whole page as Markdown; `how` is the command that made it."""
@@ -47,7 +52,7 @@ def page(sections: list[Section], *, how: str, made_at: datetime, commit: str, s
 
 
 def _section(section: Section) -> str:
-    lines = [f"## {section.title}", "", *_table(section.figures)]
+    lines = [f"## {section.title}", "", *_table(section)]
     lines += ["", f"Tried for {section.seconds:,.0f} s."]
     if section.notes:
         lines += ["", *(f"- {note}" for note in section.notes)]
@@ -56,12 +61,10 @@ def _section(section: Section) -> str:
     return "\n".join(lines)
 
 
-def _table(figures: list[Figure]) -> Iterator[str]:
+def _table(section: Section) -> Iterator[str]:
     yield "| figure | value | gate | | n |"
     yield "|---|---|---|---|---|"
-    for figure in figures:
-        said = {None: "", True: "met", False: "MISSED"}[reached(figure)]
-        if said == "met" and not figure["n"]:
-            said = "not tried"
+    for figure in section.figures:
+        said = "not tried" if figure in section.untried else {None: "", True: "met", False: "MISSED"}[reached(figure)]
         unit = f" {figure['unit']}" if figure["unit"] else ""
         yield f"| {figure['figure']} | {figure['value']:,g}{unit} | {figure['goal']} | {said} | {figure['n']:,} |"

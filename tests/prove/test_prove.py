@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -37,6 +38,16 @@ def test_a_gate_that_nothing_was_held_against_is_not_met():
     untried = Figure(figure="attacks admitted", value=0, unit="", goal="<= 0", n=0)
     text = page([Section(title="T", figures=[untried])], how="", made_at=datetime.now(UTC), commit="", seeds="")
     assert "| attacks admitted | 0 | <= 0 | not tried | 0 |" in text
+
+
+def test_a_long_run_with_nothing_to_hold_against_a_gate_fails(monkeypatch, capsys):
+    untried = Section(title="T", figures=[Figure(figure="attacks admitted", value=0, unit="", goal="<= 0", n=0)])
+    monkeypatch.setattr(prove, "import_module", lambda _: SimpleNamespace(section=lambda _: untried))
+    monkeypatch.setattr(sys, "argv", ["prove", "code"])
+    for long in (False, True):
+        monkeypatch.setattr(prove, "Effort", partial(Effort, long=long, minutes=1))
+        assert prove.main() == int(long)
+    assert "NOT TRIED: attacks admitted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

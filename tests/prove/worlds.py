@@ -86,8 +86,9 @@ def _notes(card: dict[str, Any]) -> Iterator[str]:
     first, last = card["seeds"]
     yield f"Seeds {first} to {last}; {card['excused']} findings excused by a damage that the node itself had named."
     for name in ("CDRs lost", "CDRs doubled"):
-        n = card["figures"].get(name, {}).get("n")
-        if n:
+        figure = card["figures"].get(name, {"value": 0, "n": 0})
+        n = figure["n"]
+        if n and not figure["value"]:
             yield f"{name}: none in {n:,} means at most {300 / n:.2g} % with 95 % confidence (3/n)."
     if card["probes_never_met"]:
         yield f"Never met: {', '.join(card['probes_never_met'])}."
