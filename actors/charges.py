@@ -34,16 +34,15 @@ from statecharts.events import Event
 from statecharts.metering import newest_register
 from statecharts.promises import Promise
 from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, StopKept, is_older
-from statecharts.station_vocabulary import (
+from statecharts.station_reports import (
     IdTagAnswer,
-    IdTagInfo,
-    IdTagStatus,
     MeterValues,
     ReportAnswer,
     StartAnswer,
     StartTransaction,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Acknowledgement, Refused
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from statecharts.events import Event
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
 from statecharts.ports import CdrView, Change, Page, TransactionView
-from statecharts.station_vocabulary import CallOutcome, StationCommand
+from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
 

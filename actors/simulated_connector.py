@@ -22,16 +22,16 @@ from statecharts.limits import SIMULATED_CHARGES
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import Configuration, Habits, Meter, Span, moment
 from statecharts.simulated_station import AWAITING_CABLE, CHARGING, CHART, FINISHING, RUNNING
-from statecharts.station_vocabulary import (
+from statecharts.station_reports import (
     AuthorizeIdTag,
     IdTagAnswer,
-    IdTagStatus,
     MeterSample,
     MeterValues,
     StartAnswer,
     StartTransaction,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagStatus
 
 
 @dataclass(slots=True, eq=False)

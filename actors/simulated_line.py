@@ -13,7 +13,8 @@ import trio
 from actors.simulated_outbox import Outbox, Saying
 from actors.simulated_turns import History, StepKind, Turns
 from statecharts.ports import CentralSystem, IncomingCommand
-from statecharts.station_vocabulary import ReportAnswer, StationCommand, StationReport
+from statecharts.station_commands import StationCommand
+from statecharts.station_reports import ReportAnswer, StationReport
 
 CONNECT_TIMEOUT_S = 30
 ANSWER_TIMEOUT_S = 30
@@ -25,10 +26,11 @@ Connect = Callable[[], AbstractAsyncContextManager[CentralSystem]]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a command: its status word, and its other fields where it has any."""
+    """The answer to a command: its status word, and its other fields where it has any; or that it is not supported."""
 
     status: str
     data: dict[str, Any] | None = None
+    supported: bool = True
 
 
 class Subscriber(Protocol):
@@ -163,7 +165,7 @@ class Line:
 
     async def _answer(self, incoming: IncomingCommand, reply: Reply) -> None:
         try:
-            await incoming.answer(reply.status, reply.data)
+            await (incoming.answer(reply.status, reply.data) if reply.supported else incoming.refuse())
         except OSError as lost:
             self._history.note(StepKind.CONNECTION, f"an answer was lost: {lost}")
 

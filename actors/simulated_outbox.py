@@ -10,12 +10,7 @@ from typing import Any
 import msgspec
 
 from statecharts.limits import SIMULATED_OUTBOX
-from statecharts.station_vocabulary import (
-    BootNotification,
-    MeterValues,
-    StationReport,
-    StopTransaction,
-)
+from statecharts.station_reports import BootNotification, MeterValues, StationReport, StopTransaction
 
 UNKNOWN_TRANSACTION = -1
 

@@ -21,23 +21,25 @@ from statecharts.events import Event
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import BEHAVIOURS, configuration, habits
 from statecharts.simulated_station import AVAILABLE, PLUGGED
-from statecharts.station_vocabulary import (
-    BootAnswer,
-    BootNotification,
+from statecharts.station_commands import (
     CentralDataTransfer,
     ChangeAvailability,
     ChangeConfiguration,
     ClearCache,
-    ConnectorStatus,
     GetConfiguration,
-    Heartbeat,
-    RegistrationStatus,
     RemoteStartTransaction,
     RemoteStopTransaction,
     Reset,
     StationCommand,
-    StatusNotification,
     UnlockConnector,
+)
+from statecharts.station_reports import (
+    BootAnswer,
+    BootNotification,
+    ConnectorStatus,
+    Heartbeat,
+    RegistrationStatus,
+    StatusNotification,
 )
 
 __all__ = ["BEHAVIOURS", "Charge", "SimulatedStation", "Step"]
@@ -270,7 +272,8 @@ class SimulatedStation:
 
     def commanded(self, command: StationCommand) -> Reply:
         """Does what the central system asks and says what to answer."""
-        return _COMMANDS[type(command)](self, command)
+        obey = _COMMANDS.get(type(command))
+        return obey(self, command) if obey else Reply("not supported", supported=False)
 
     def _remote_start(self, command: RemoteStartTransaction) -> Reply:
         number = command.connector_id or self._free_connector()

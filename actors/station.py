@@ -33,12 +33,17 @@ from statecharts.evse import StatusReported
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StationCharge, StopKept
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import (
+    CallOutcome,
+    CallVerdict,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+    StationCommand,
+)
+from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
     BootNotification,
-    CallOutcome,
-    CallVerdict,
     ConnectorStatus,
     DataTransferAnswer,
     Heartbeat,
@@ -46,13 +51,12 @@ from statecharts.station_vocabulary import (
     IdTagAnswer,
     MeterValues,
     RegistrationStatus,
-    RemoteStartTransaction,
-    RemoteStopTransaction,
     ReportAnswer,
+    SignCertificate,
     StartTransaction,
-    StationCommand,
     StationDataTransfer,
     StationReport,
+    StatusAnswer,
     StatusNotification,
     StopTransaction,
 )
@@ -312,6 +316,11 @@ class StationActor(Actor):
                 return await self.charges.metered(report)
             case StationDataTransfer():
                 return DataTransferAnswer(status="UnknownVendorId")
+            case SignCertificate():
+                return StatusAnswer(status="Rejected")
+            case _:
+                await self.record(orphans=(self.orphan(report),))
+                return Acknowledgement()
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
         status = RegistrationStatus.ACCEPTED

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from statecharts.ports import StationConnection
 from statecharts.station import Station
-from statecharts.station_vocabulary import MeterValues, RegistrationStatus, StationReport
+from statecharts.station_reports import MeterValues, RegistrationStatus, StationReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from actors.station import StationActor
 from actors.station_messages import Gone, Online, Report
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import ReportAnswer, StationReport
+from statecharts.station_reports import ReportAnswer, StationReport
 
 
 class StationRole:

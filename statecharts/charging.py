@@ -19,7 +19,8 @@ from statecharts.events import (
     StationAnswered,
 )
 from statecharts.moments import after_s
-from statecharts.station_vocabulary import CallVerdict, MeterSample, RemoteStopTransaction
+from statecharts.station_commands import CallVerdict, RemoteStopTransaction
+from statecharts.station_reports import MeterSample
 from statecharts.vocabulary import Value
 
 UNLEARNED = -1

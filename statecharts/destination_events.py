@@ -35,7 +35,7 @@ from statecharts.charging import (
 from statecharts.chart import Change
 from statecharts.events import Command, DeadlineReached, Event, Fact, StationAnswered
 from statecharts.moments import after_s
-from statecharts.station_vocabulary import CallVerdict
+from statecharts.station_commands import CallVerdict
 from statecharts.vocabulary import EndTransaction, ServiceType, TransactionData, TransactionStatus, Value
 
 

@@ -20,7 +20,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.station_vocabulary import CallOutcome, StationCommand
+from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceType, Value
 
 # -- apps --------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from statecharts.station_vocabulary import CallOutcome, StationCommand
+from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.vocabulary import Message, RoamingRequest, SourceRequest
 
 

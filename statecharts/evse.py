@@ -13,7 +13,7 @@ import msgspec
 
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import Value
 
 A, B, C, D, E, F, G, H, J = (

@@ -22,7 +22,7 @@ from statecharts.charging import (
 )
 from statecharts.events import DeadlineReached, Event, NodeRestarted, StationAnswered
 from statecharts.ports import AuthorizationRequest
-from statecharts.station_vocabulary import CallOutcome, CallVerdict
+from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.vocabulary import EndTransaction, Refusal, ServiceType, TransactionData, TransactionStatus
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -63,7 +63,7 @@ from statecharts.flow_events import (
     local_events,
     source_events,
 )
-from statecharts.station_vocabulary import CallOutcome, CallVerdict
+from statecharts.station_commands import CallOutcome, CallVerdict
 
 __all__ = [
     "Flow",

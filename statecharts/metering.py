@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from statecharts.station_vocabulary import MeterSample
+from statecharts.station_reports import MeterSample
 
 ENERGY_REGISTER = "Energy.Active.Import.Register"
 TO_WH = {"Wh": Decimal(1), "kWh": Decimal(1000)}

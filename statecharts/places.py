@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import Location, ServiceStatus
 
 EARTH_RADIUS_M = 6_371_008.8

@@ -12,12 +12,8 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 import msgspec
 
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import (
-    CallOutcome,
-    ReportAnswer,
-    StationCommand,
-    StationReport,
-)
+from statecharts.station_commands import CallOutcome, StationCommand
+from statecharts.station_reports import ReportAnswer, StationReport
 from statecharts.vocabulary import (
     DestinationRequest,
     PeerOutcome,
@@ -147,6 +143,9 @@ class IncomingCommand(Protocol):
 
     async def answer(self, status: str, data: dict[str, Any] | None = None) -> None:
         """Answers with the command's own status word ("Accepted"), and its other fields where it has any."""
+
+    async def refuse(self) -> None:
+        """Answers that this station does not do such a thing: a CALLERROR NotSupported."""
 
 
 # -- apps and operators ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import msgspec
 
 from statecharts.chart import Change, Chart, Contract, Effects, Row, State, move, repeat, stay
 from statecharts.events import Command, DeadlineReached, Effect, Fact
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import Value
 
 # -- what happens at a connector; `meter_wh` is what its meter showed at that moment -----------------------------------

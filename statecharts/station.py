@@ -18,13 +18,8 @@ from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
 from statecharts.evse import Evse, StatusReported
-from statecharts.station_vocabulary import (
-    BootNotification,
-    IdTagInfo,
-    RegistrationStatus,
-    StartTransaction,
-    StopTransaction,
-)
+from statecharts.station_reports import BootNotification, RegistrationStatus, StartTransaction, StopTransaction
+from statecharts.station_vocabulary import IdTagInfo
 from statecharts.vocabulary import Value
 
 UNKNOWN, OFFLINE, ONLINE = "Unknown", "Offline", "Online"

@@ -58,7 +58,8 @@ from statecharts.events import (
     StationAnswered,
 )
 from statecharts.moments import overdue_at
-from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction
+from statecharts.station_vocabulary import IdTagStatus
 from statecharts.vocabulary import NotifyRequestResult, TransactionProgressUpdate
 
 T = DestinationTransaction

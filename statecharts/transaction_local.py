@@ -47,7 +47,8 @@ from statecharts.charging import (
 from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.events import Command, CommandStation, DeadlineReached, Effect, Event, StationAnswered
 from statecharts.moments import after_s
-from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction
+from statecharts.station_vocabulary import IdTagStatus
 
 
 class S(StrEnum):

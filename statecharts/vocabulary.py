@@ -1,8 +1,9 @@
 """The one language of the house: identifiers, values and messages that every floor understands.
 
 Here: values, refusals, and the MOBI.Europe messages between operators; what a central system and its stations say to
-each other is in `station_vocabulary`. All are frozen msgspec Structs: cheap, comparable, and written to the journal as
-they are. Times are aware UTC datetimes, energy is integer watt-hours, distances are metres, durations are seconds.
+each other is in `station_reports` and `station_commands`. All are frozen msgspec Structs: cheap, comparable, and
+written to the journal as they are. Times are aware UTC datetimes, energy is integer watt-hours, distances are metres,
+durations are seconds.
 """
 
 from __future__ import annotations

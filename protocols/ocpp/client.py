@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import structlog
 import trio
+from ocpp import exceptions as ocpp
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
 from protocols.ocpp.dialect import Dialect
@@ -22,7 +23,8 @@ from protocols.ocpp.limits import Limits
 from protocols.ocpp.rpc import NoAnswer, NothingSent, RpcPeer, Transport
 from protocols.ocpp.v16 import V16
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import ReportAnswer, StationCommand, StationReport
+from statecharts.station_commands import StationCommand
+from statecharts.station_reports import ReportAnswer, StationReport
 
 
 class ConnectionRefused(ConnectionError):
@@ -106,6 +108,11 @@ class Command:
     async def answer(self, status: str, data: Mapping[str, Any] | None = None) -> None:
         """Answers; GetConfiguration has fields only. Raises msgspec.ValidationError for what its schema forbids."""
         self.answered.set(self._dialect.commands.write_answer(self._action, (status, data or {})))
+        await trio.lowlevel.checkpoint()
+
+    async def refuse(self) -> None:
+        """Answers with a CALLERROR: the action is known here, and not done."""
+        self.answered.fail(ocpp.NotSupportedError(f"{self._action} is not supported"))
         await trio.lowlevel.checkpoint()
 
 

@@ -2,18 +2,23 @@
 
 A dialect has two conversations: reports (told by the station, answered by the central system) and commands (the other
 way round). Both ends of both are here, so that a station can be simulated with the same tables.
+
+Exchanges come in two tiers. Typed ones translate an action into words that every version shares. Plain ones carry its
+JSON as it is, checked by the schema: a version declares them by name, the reports among them with their answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from ocpp import exceptions as ocpp
 
 from protocols.ocpp.schemas import Payload, Tolerated, payload
-from statecharts.station_vocabulary import CallOutcome, ReportAnswer, StationCommand, StationReport
+from statecharts.station_commands import CallOutcome, CallVerdict, PlainCommand, StationCommand
+from statecharts.station_reports import PlainAnswer, PlainReport, ReportAnswer, StationReport
 
 Content = Mapping[str, Any]
 """A payload on its way out: name of a field on the wire -> its value."""
@@ -29,8 +34,10 @@ Answer = TypeVar("Answer")
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One action: request and answer, each from the vocabulary to the wire and back.
 
-    What the reading functions get has been checked against the schema. `write_answer` takes a `ReportAnswer`, or a
-    `Confirmation` where the request is a command; `read_answer` then gives a `CallOutcome`.
+    What the reading functions get has been checked against the schema: its struct, or for a `plain` exchange the JSON
+    with all that came. `write_answer` takes a `ReportAnswer`, or a `Confirmation` where the request is a command;
+    `read_answer` then gives a `CallOutcome`. Where several actions have the same `request`, the first whose `says` is
+    true of one is its action.
     """
 
     action: str
@@ -39,6 +46,68 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     read_request: Callable[[Any], Any]
     write_answer: Callable[[Any], Content]
     read_answer: Callable[[Any], Any]
+    says: Callable[[Any], bool] = lambda request: True
+    plain: bool = False
+
+
+# -- the plain tier ----------------------------------------------------------------------------------------------------
+
+
+def plain_reports(answers: Mapping[str, Content]) -> tuple[Exchange, ...]:
+    """Exchanges for reports that are taken as they are: action -> what it is answered when it is acknowledged."""
+    return tuple(
+        _plain(action, PlainReport, partial(_plain_answer, answer), lambda json: PlainAnswer(payload=json))
+        for action, answer in answers.items()
+    )
+
+
+def plain_commands(*actions: str) -> tuple[Exchange, ...]:
+    """Exchanges for commands that are sent as they are, and answered with a status word or with fields only."""
+    return tuple(_plain(action, PlainCommand, plain_confirmation, plain_outcome) for action in actions)
+
+
+def _plain(action: str, request: type[Any], write: Callable[[Any], Content], read: Callable[[Any], Any]) -> Exchange:
+    return Exchange(
+        action=action,
+        request=request,
+        write_request=lambda said: said.payload,
+        read_request=lambda json: request(action=action, payload=json),
+        write_answer=write,
+        read_answer=read,
+        says=lambda said: bool(said.action == action),
+        plain=True,
+    )
+
+
+def _plain_answer(declared: Content, answer: ReportAnswer) -> Content:
+    return answer.payload if isinstance(answer, PlainAnswer) else declared
+
+
+# -- what a station says to a command ----------------------------------------------------------------------------------
+
+ACCEPTING_WORDS = frozenset({"Accepted", "AcceptedCanceled", "Scheduled", "Unlocked", "RebootRequired"})
+"""Status words of a station that does what it was asked, or will."""
+
+
+def plain_confirmation(confirmation: Confirmation) -> Content:
+    """The fields of an answer; its status is one of them where there is one."""
+    status, fields = confirmation
+    return {**fields, "status": status} if status else fields
+
+
+def plain_outcome(answer: Mapping[str, Any]) -> CallOutcome:
+    """What an answer means: what its status word says; one that has none is accepted by having come."""
+    status = answer.get("status", "")
+    accepted = not status or status in ACCEPTING_WORDS
+    return CallOutcome(
+        verdict=CallVerdict.ACCEPTED if accepted else CallVerdict.REJECTED,
+        status=status,
+        cause="" if accepted else f"the station answered {status}",
+        data=dict(answer),
+    )
+
+
+# -- conversations -----------------------------------------------------------------------------------------------------
 
 
 class Conversation(Generic[Request, Given, Answer]):
@@ -52,30 +121,49 @@ class Conversation(Generic[Request, Given, Answer]):
         self._version = version
         self._open_words = open_words
         self._by_action = {exchange.action: exchange for exchange in exchanges}
-        self._by_request = {exchange.request: exchange for exchange in self._by_action.values()}
+        self._by_request: dict[type[Any], list[Exchange]] = {}
+        for exchange in self._by_action.values():
+            self._by_request.setdefault(exchange.request, []).append(exchange)
 
     @property
     def actions(self) -> tuple[str, ...]:
         return tuple(self._by_action)
 
+    @property
+    def plain_actions(self) -> frozenset[str]:
+        return frozenset(action for action, exchange in self._by_action.items() if exchange.plain)
+
     def action_of(self, request: Request) -> str:
-        return self._by_request[type(request)].action
+        """The action that says this. Raises msgspec.ValidationError where this version has none."""
+        return self._saying(request).action
 
     def write_request(self, request: Request) -> bytes:
-        exchange = self._by_request[type(request)]
+        exchange = self._saying(request)
         return self._payload(exchange.action).encode(exchange.write_request(request))
 
     def read_request(self, action: str, data: bytes, tolerated: Tolerated) -> Request:
         exchange = self._exchange(action)
-        request: Request = exchange.read_request(self._payload(action).decode(data, tolerated))
+        request: Request = exchange.read_request(self._decode(exchange, action, data, tolerated))
         return request
 
     def write_answer(self, action: str, answer: Given) -> bytes:
         return self._payload(f"{action}Response").encode(self._exchange(action).write_answer(answer))
 
     def read_answer(self, action: str, data: bytes, tolerated: Tolerated) -> Answer:
-        answer: Answer = self._exchange(action).read_answer(self._payload(f"{action}Response").decode(data, tolerated))
+        exchange = self._exchange(action)
+        answer: Answer = exchange.read_answer(self._decode(exchange, f"{action}Response", data, tolerated))
         return answer
+
+    def _decode(self, exchange: Exchange, schema_name: str, data: bytes, tolerated: Tolerated) -> Any:
+        schema = self._payload(schema_name)
+        return schema.decode_json(data, tolerated) if exchange.plain else schema.decode(data, tolerated)
+
+    def _saying(self, request: Request) -> Exchange:
+        for exchange in self._by_request.get(type(request), ()):
+            if exchange.says(request):
+                return exchange
+        said = request.action if isinstance(request, PlainReport | PlainCommand) else type(request).__name__
+        raise msgspec.ValidationError(f"there is no {said}")
 
     def _exchange(self, action: str) -> Exchange:
         try:

@@ -51,6 +51,15 @@ class Payload:
             tolerated(str(refusal))
             return payload
 
+    def decode_json(self, data: bytes, tolerated: Tolerated) -> dict[str, Any]:
+        """The payload as the JSON it is, with the fields that nobody knows, once `decode` finds it good."""
+        self.decode(data, tolerated)
+        try:
+            content: dict[str, Any] = msgspec.json.decode(data)
+        except NOT_JSON as error:
+            raise _violation(error) from error
+        return content
+
     def encode(self, content: Mapping[str, Any]) -> bytes:
         """The bytes to send. Raises msgspec.ValidationError for content that the schema does not allow."""
         return msgspec.json.encode(msgspec.convert(content, self._type))

@@ -29,7 +29,7 @@ from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.vocabulary import Refused
 
 DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16,)}
@@ -75,7 +75,7 @@ class LiveConnection:
         try:
             action = self._dialect.commands.action_of(command)
             payload = self._dialect.commands.write_request(command)
-        except (KeyError, msgspec.ValidationError) as error:
+        except msgspec.ValidationError as error:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"{self.protocol} cannot say this: {error}")
         end = await self._rpc.call(action, payload)
         outcome = _OUTCOMES[type(end)](self, action, end)

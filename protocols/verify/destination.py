@@ -35,12 +35,7 @@ from statecharts.destination_events import (
 )
 from statecharts.events import CommandStation, Event, StationAnswered
 from statecharts.ports import Clock
-from statecharts.station_vocabulary import (
-    CallOutcome,
-    CallVerdict,
-    RemoteStartTransaction,
-    RemoteStopTransaction,
-)
+from statecharts.station_commands import CallOutcome, CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.transaction_destination import CHART, OVER, UNDER_WAY
 from statecharts.vocabulary import (
     Acknowledgement,

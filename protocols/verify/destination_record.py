@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import (
     EndTransaction,
     NotifyRequestResult,

@@ -14,24 +14,26 @@ from protocols.verify.options import CannotVerify
 from statecharts.charging import MeterRead, TransactionStarted, TransactionStopped
 from statecharts.events import Event, StationAnswered
 from statecharts.ports import CentralSystem, Clock, IncomingCommand
-from statecharts.station_vocabulary import (
-    BootNotification,
+from statecharts.station_commands import (
     CallOutcome,
     CallVerdict,
-    ConnectorStatus,
-    IdTagStatus,
-    MeterSample,
-    MeterValues,
     RemoteStartTransaction,
     RemoteStopTransaction,
+    StationCommand,
+)
+from statecharts.station_reports import (
+    BootNotification,
+    ConnectorStatus,
+    MeterSample,
+    MeterValues,
     ReportAnswer,
     StartAnswer,
     StartTransaction,
-    StationCommand,
     StationReport,
     StatusNotification,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagStatus
 
 Line = Callable[[], AbstractAsyncContextManager[CentralSystem]]
 """Opens the connection to the partner's central system."""
@@ -108,7 +110,8 @@ class Station:
                 if known:
                     await self.unplug("Remote")
             case _:
-                await self._answer(command, "Rejected")
+                await command.refuse()
+                self.talk.say(f"partner to the station: {command.command}", repr(command.command), "not supported")
 
     async def _asked_to_start(self, command: IncomingCommand, id_tag: str) -> None:
         able = self.charge is None and self.on_start != "reject"

@@ -35,7 +35,7 @@ from statecharts.flows import (
 )
 from statecharts.simulated_station import Connector
 from statecharts.source_events import SourceTransaction, StartRequested, StopRequested
-from statecharts.station_vocabulary import BootNotification, ConnectorStatus, RegistrationStatus
+from statecharts.station_reports import BootNotification, ConnectorStatus, RegistrationStatus
 from statecharts.transaction_local import LocalTransaction
 
 AT = st.just(BEGIN)

@@ -24,7 +24,7 @@ from statecharts.charging import (
 from statecharts.chart import Chart, Decision
 from statecharts.events import CommandStation, DeadlineReached, Deliver, Effect, Event, StationAnswered
 from statecharts.ports import AuthorizationRequest
-from statecharts.station_vocabulary import CallOutcome, CallVerdict
+from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.vocabulary import (
     EndTransaction,
     NotifyRequestResult,

@@ -14,7 +14,8 @@ from statecharts.charging import (
 from statecharts.chart import Outcome
 from statecharts.destination_events import S, StartRequested, StopRequested
 from statecharts.events import ReleaseConnector, SendProgress
-from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_vocabulary import IdTagStatus
 from tests.charts.scenes import (
     NAME,
     answer,

@@ -22,7 +22,7 @@ from statecharts.events import (
     ReleaseConnector,
     SendProgress,
 )
-from statecharts.station_vocabulary import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import (
     Authorize,
     EndTransaction,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from statecharts.evse import CHART, Evse, StatusReported, step, surprising
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LETTERS = dict(zip("ABCDEFGHI", ConnectorStatus, strict=True))

@@ -94,7 +94,13 @@ def test_flows_reach_every_state(name):
     assert not missing
 
 
-COMMON = {**vars(statecharts.vocabulary), **vars(statecharts.station_vocabulary), **vars(statecharts.events)}
+COMMON = {
+    **vars(statecharts.vocabulary),
+    **vars(statecharts.station_vocabulary),
+    **vars(statecharts.station_reports),
+    **vars(statecharts.station_commands),
+    **vars(statecharts.events),
+}
 NAMES: dict[str, dict[str, Any]] = {
     "source": {**COMMON, **vars(statecharts.ports), **vars(statecharts.source_events)},
     "destination": {**COMMON, **vars(statecharts.charging), **vars(statecharts.destination_events)},

@@ -7,7 +7,8 @@ import pytest
 
 from statecharts.charging import ConnectorTaken, StationConfirmed, StopAsked, TransactionStarted
 from statecharts.chart import Outcome
-from statecharts.station_vocabulary import CallVerdict, IdTagStatus, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_vocabulary import IdTagStatus
 from statecharts.transaction_local import ROWS, STATES, LocalStartRequested, LocalTransaction, S
 from tests.charts.scenes import OPENING, answer, commanded, doubt, local, meter, start, stop
 

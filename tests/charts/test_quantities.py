@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from statecharts.delivery import backoff_s
 from statecharts.metering import newest_register, register_wh
 from statecharts.places import EARTH_RADIUS_M, distance_m, service_status
-from statecharts.station_vocabulary import ConnectorStatus, MeterSample
+from statecharts.station_reports import ConnectorStatus, MeterSample
 from statecharts.vocabulary import Location, ServiceStatus
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -21,15 +21,14 @@ from statecharts.station import (
     is_older,
     region_state,
 )
-from statecharts.station_vocabulary import (
+from statecharts.station_reports import (
     BootNotification,
     ConnectorStatus,
-    IdTagInfo,
-    IdTagStatus,
     RegistrationStatus,
     StartTransaction,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 
 NOON = CREDIBLE_SINCE + timedelta(days=2000, hours=12)
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)

@@ -16,7 +16,7 @@ from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import (
     CallVerdict,
     ClearCache,
     RemoteStartTransaction,

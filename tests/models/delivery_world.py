@@ -22,12 +22,8 @@ from actors.records import Delivery
 from actors.rows import delivery_of
 from statecharts.bounds import FACTS_AFTER_SNAPSHOT
 from statecharts.delivery import Parcel
-from statecharts.station_vocabulary import (
-    BootNotification,
-    ConnectorStatus,
-    RemoteStartTransaction,
-    RemoteStopTransaction,
-)
+from statecharts.station_commands import RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_reports import BootNotification, ConnectorStatus
 from statecharts.vocabulary import (
     Declined,
     DestinationRequest,

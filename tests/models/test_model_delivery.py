@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.records import Delivery, DeliveryStatus
-from statecharts.station_vocabulary import RemoteStartTransaction
+from statecharts.station_commands import RemoteStartTransaction
 from statecharts.vocabulary import (
     Answered,
     Declined,

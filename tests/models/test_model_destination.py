@@ -21,7 +21,7 @@ from statecharts.chart import Decision
 from statecharts.destination_events import DeliveryEnded, StartRequested, StopRequested
 from statecharts.events import CommandStation, DeadlineReached, Deliver, Event, NodeRestarted, StationAnswered
 from statecharts.flow_events import ISSUED
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, RemoteStartTransaction
+from statecharts.station_commands import CallOutcome, CallVerdict, RemoteStartTransaction
 from statecharts.vocabulary import EndTransaction, NotifyRequestResult
 from tests.models.efforts import effort
 from tests.models.journalled import Life

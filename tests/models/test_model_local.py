@@ -20,7 +20,7 @@ from statecharts.charging import (
 from statecharts.chart import Decision
 from statecharts.events import CommandStation, DeadlineReached, Event, NodeRestarted, StationAnswered
 from statecharts.flow_events import OPENING
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, RemoteStartTransaction
+from statecharts.station_commands import CallOutcome, CallVerdict, RemoteStartTransaction
 from statecharts.transaction_local import LocalStartRequested
 from tests.models.efforts import effort
 from tests.models.journalled import Life

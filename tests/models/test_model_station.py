@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import Connection, select
 
 from actors import tables
-from statecharts.station_vocabulary import BootNotification, ConnectorStatus, StartTransaction, StopTransaction
+from statecharts.station_reports import BootNotification, ConnectorStatus, StartTransaction, StopTransaction
 from tests.models.efforts import effort
 from tests.models.plain_station import CARD, PlainStation
 from tests.models.stage import Stage

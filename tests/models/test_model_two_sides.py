@@ -29,7 +29,7 @@ from statecharts.events import (
     StationAnswered,
 )
 from statecharts.flow_events import ISSUED, NAME, REQUESTED
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, RemoteStartTransaction
+from statecharts.station_commands import CallOutcome, CallVerdict, RemoteStartTransaction
 from statecharts.vocabulary import (
     EndTransaction,
     RequestStartTransaction,

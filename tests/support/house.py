@@ -33,17 +33,15 @@ from actors.system import System
 from statecharts.bounds import Watermarks
 from statecharts.directory import UserEntry
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_reports import (
     BootNotification,
-    CallOutcome,
-    CallVerdict,
     ConnectorStatus,
     MeterSample,
     MeterValues,
     ReportAnswer,
     StartAnswer,
     StartTransaction,
-    StationCommand,
     StationReport,
     StatusNotification,
     StopTransaction,

@@ -14,7 +14,7 @@ import trio
 from actors.context import DeliverySettings, NodeSettings, Place
 from actors.policies import POLICIES, Policy
 from statecharts.ports import CdrView, TransactionView
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import EndTransaction, TransactionData, TransactionStatus
 from tests.support.house import APP, EPOCH, House, LinkedClient, StationLine, link, open_house, place
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from statecharts.station_vocabulary import CallOutcome, RemoteStartTransaction, StartAnswer, StationCommand
+from statecharts.station_commands import CallOutcome, RemoteStartTransaction, StationCommand
+from statecharts.station_reports import StartAnswer
 from statecharts.vocabulary import (
     Authorize,
     EndTransaction,

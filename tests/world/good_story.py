@@ -11,18 +11,16 @@ from statecharts.destination_events import AuthorizationIssued, DeliveryEnded, S
 from statecharts.events import DeadlineReached, StationAnswered
 from statecharts.evse import StatusReported
 from statecharts.ports import AuthorizationRequest
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import CallOutcome, CallVerdict
+from statecharts.station_reports import (
     BootNotification,
-    CallOutcome,
-    CallVerdict,
     ConnectorStatus,
-    IdTagInfo,
-    IdTagStatus,
     MeterSample,
     RegistrationStatus,
     StartTransaction,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import EndTransaction, ServiceType, TransactionData, TransactionStatus
 from tests.world.history import Finals, History
 from tests.world.story import Story, element

@@ -9,7 +9,7 @@ import trio
 
 from actors.simulated_line import Connect
 from statecharts.ports import CentralSystem
-from statecharts.station_vocabulary import (
+from statecharts.station_reports import (
     BootNotification,
     ConnectorStatus,
     MeterSample,

@@ -9,7 +9,7 @@ import msgspec
 
 from protocols.ocpp.dialect import Confirmation, Content, Exchange
 from protocols.ocpp.v16.fields import given, present
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import (
     CallOutcome,
     CallVerdict,
     CentralDataTransfer,

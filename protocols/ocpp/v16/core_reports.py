@@ -17,7 +17,7 @@ from protocols.ocpp.v16.fields import (
     write_meter_values,
     write_time,
 )
-from statecharts.station_vocabulary import (
+from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
     BootNotification,

@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import UNSET
 
 from protocols.ocpp.schemas import formation_violation
-from statecharts.station_vocabulary import IdTagInfo, IdTagStatus, MeterSample
+from statecharts.station_reports import MeterSample
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 
 
 def given(value: Any) -> Any:

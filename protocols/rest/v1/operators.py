@@ -16,7 +16,7 @@ from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from statecharts.doors import DeliveryView, OperatorDoor, OrphanView, PeerView, QuarantineView, StationView
 from statecharts.ports import CdrView, Page, TransactionView
-from statecharts.station_vocabulary import CallOutcome
+from statecharts.station_commands import CallOutcome
 
 PREFIX = "/api/v1/operator"
 ROLE = "<any(source, destination, local):role>"

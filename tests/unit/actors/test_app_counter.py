@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.vocabulary import Authorize, Location, Refused, RequestStartTransaction
 from tests.support.house import APP, place
 from tests.support.roaming import LOCAL, Roaming, two_operators

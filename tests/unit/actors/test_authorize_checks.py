@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from actors.context import Place
-from statecharts.station_vocabulary import CallVerdict, ConnectorStatus, RemoteStartTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import (
     Authorize,
     AuthorizeAnswer,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import (
     Authorize,
     Declined,

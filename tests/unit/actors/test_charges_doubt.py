@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from statecharts.station_vocabulary import BootNotification, ConnectorStatus
+from statecharts.station_reports import BootNotification, ConnectorStatus
 from statecharts.vocabulary import EndTransaction
 from tests.support.books import CARD, STRANGER, free, going_on, local, restarted
 from tests.support.house import StationLine

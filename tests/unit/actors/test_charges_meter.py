@@ -11,7 +11,7 @@ import trio.testing
 
 from actors.records import Append, Appended
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import MeterSample, MeterValues
+from statecharts.station_reports import MeterSample, MeterValues
 from statecharts.vocabulary import Acknowledgement, TransactionProgressUpdate
 from tests.support.books import CARD, STRANGER, actor, ago, going_on, local, orphans
 from tests.support.house import StationLine

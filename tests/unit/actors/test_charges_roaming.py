@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 import trio
 
-from statecharts.station_vocabulary import (
-    AuthorizeIdTag,
-    CallVerdict,
-    ConnectorStatus,
-    IdTagAnswer,
-    IdTagStatus,
-    RemoteStartTransaction,
-)
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction
+from statecharts.station_reports import AuthorizeIdTag, ConnectorStatus, IdTagAnswer
+from statecharts.station_vocabulary import IdTagStatus
 from statecharts.vocabulary import EndTransaction, NotifyRequestResult, Refused, RequestStartTransaction
 from tests.support.books import CARD, ago, free, going_on, local, locals_of
 from tests.support.house import APP, StationLine, place

@@ -12,7 +12,8 @@ import trio
 from actors.transaction import TransactionActor
 from statecharts.charging import TransactionStarted
 from statecharts.directory import UserEntry
-from statecharts.station_vocabulary import AuthorizeIdTag, IdTagAnswer, IdTagInfo, IdTagStatus
+from statecharts.station_reports import AuthorizeIdTag, IdTagAnswer
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, STRANGER, ago, book, going_on, local, locals_of, orphans, restarted
 from tests.support.crashes import Blade, Writing, disk_full

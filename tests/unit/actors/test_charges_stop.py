@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from statecharts.station_vocabulary import ConnectorStatus, IdTagAnswer, StopTransaction
+from statecharts.station_reports import ConnectorStatus, IdTagAnswer, StopTransaction
 from statecharts.vocabulary import EndTransaction
 from tests.support.books import CARD, STRANGER, ago, book, free, going_on, local, locals_of, orphans, restarted
 from tests.support.house import StationLine, place

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from actors.records import StoreUnavailable
-from statecharts.station_vocabulary import RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import (
     Authorize,
     Declined,

@@ -10,7 +10,7 @@ import trio
 
 from actors.context import Place
 from statecharts.doors import LocalServicesFound
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import (
     Declined,
     GetLocalServicesList,

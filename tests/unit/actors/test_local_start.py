@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from statecharts.ports import TransactionView
-from statecharts.station_vocabulary import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, free, going_on, locals_of, restarted
 from tests.support.crashes import Blade, Writing, disk_full

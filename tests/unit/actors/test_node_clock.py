@@ -13,7 +13,8 @@ from trio.testing import MockClock
 from actors.node_clock import AWAY_MAX, JUMP, NodeClock
 from statecharts.events import DeadlineReached, NodeRestarted
 from statecharts.ports import TransactionView
-from statecharts.station_vocabulary import BootNotification, CallVerdict
+from statecharts.station_commands import CallVerdict
+from statecharts.station_reports import BootNotification
 from statecharts.vocabulary import EndTransaction
 from tests.support.house import APP, EPOCH, House, VirtualClock, resting_after
 from tests.support.roaming import Charge, Roaming, two_operators

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from statecharts.station_vocabulary import CallVerdict, GetConfiguration, RemoteStopTransaction, Reset
+from statecharts.station_commands import CallVerdict, GetConfiguration, RemoteStopTransaction, Reset
 from statecharts.vocabulary import Declined, Refusal, Refused
 from tests.support.house import link, open_house
 from tests.support.roaming import HOME, LOCAL, Roaming

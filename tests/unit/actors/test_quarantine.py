@@ -14,7 +14,8 @@ from actors.records import Append, NewFact
 from actors.transaction import TransactionActor
 from statecharts.charging import StopAsked
 from statecharts.events import Event
-from statecharts.station_vocabulary import AuthorizeIdTag, ChangeConfiguration
+from statecharts.station_commands import ChangeConfiguration
+from statecharts.station_reports import AuthorizeIdTag
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, actor, free, going_on, local, locals_of, orphans, restarted
 from tests.support.house import APP, EPOCH, House, StationLine

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from statecharts.station_vocabulary import ConnectorStatus, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_commands import RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_reports import ConnectorStatus
 from tests.support.house import APP, StationLine, link, open_house
 
 

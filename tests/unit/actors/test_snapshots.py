@@ -26,7 +26,7 @@ from statecharts.flows import (
     source_events,
     source_flows,
 )
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 from tests.support.books import CARD, actor, book, going_on, restarted
 from tests.support.house import House, StationLine
 from tests.support.roaming import Roaming

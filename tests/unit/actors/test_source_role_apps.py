@@ -9,7 +9,8 @@ import trio
 
 from statecharts.directory import UserEntry
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
-from statecharts.station_vocabulary import CallVerdict, ConnectorStatus
+from statecharts.station_commands import CallVerdict
+from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import (
     Answered,
     Authorize,

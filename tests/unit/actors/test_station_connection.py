@@ -6,17 +6,15 @@ import pytest
 import trio
 
 from statecharts.station import Booted
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import CallVerdict, RemoteStartTransaction, Reset
+from statecharts.station_reports import (
     BootAnswer,
     BootNotification,
-    CallVerdict,
     ConnectorStatus,
     DataTransferAnswer,
     Heartbeat,
     HeartbeatAnswer,
     RegistrationStatus,
-    RemoteStartTransaction,
-    Reset,
     StationDataTransfer,
     StatusNotification,
 )

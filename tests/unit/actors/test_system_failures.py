@@ -15,7 +15,7 @@ from actors.transaction import TransactionActor
 from statecharts.charging import MeterRead, StopAsked
 from statecharts.chart import ContractBroken
 from statecharts.ports import CdrView
-from statecharts.station_vocabulary import BootNotification, ConnectorStatus, Heartbeat, StopTransaction
+from statecharts.station_reports import BootNotification, ConnectorStatus, Heartbeat, StopTransaction
 from statecharts.vocabulary import EndTransaction, Refused
 from tests.support.books import CARD, STRANGER, actor, book, going_on, local, locals_of, orphans
 from tests.support.house import House, StationLine

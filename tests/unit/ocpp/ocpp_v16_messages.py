@@ -8,8 +8,10 @@ from typing import Any
 from hypothesis import strategies as st
 from ocpp.v16 import enums
 
-from statecharts import station_vocabulary as words
-from statecharts.station_vocabulary import MeterSample, StopTransaction
+from statecharts import station_commands as commands
+from statecharts import station_reports as reports
+from statecharts import station_vocabulary as values
+from statecharts.station_reports import MeterSample, StopTransaction
 from statecharts.vocabulary import Acknowledgement
 
 
@@ -38,36 +40,36 @@ SAMPLES = st.builds(
     format=one_of(enums.ValueFormat),
 )
 ID_TAG_INFO = st.builds(
-    words.IdTagInfo,
-    status=st.sampled_from(words.IdTagStatus),
+    values.IdTagInfo,
+    status=st.sampled_from(values.IdTagStatus),
     expiry_date=st.none() | MOMENTS,
     parent_id_tag=st.none() | texts(20),
 )
-ID_TAG_ANSWER = st.builds(words.IdTagAnswer, id_tag_info=ID_TAG_INFO)
+ID_TAG_ANSWER = st.builds(reports.IdTagAnswer, id_tag_info=ID_TAG_INFO)
 DATA_TRANSFER = {"vendor_id": texts(255), "message_id": st.none() | texts(50), "data": st.none() | texts(300)}
 EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
     "BootNotification": (
         st.builds(
-            words.BootNotification,
+            reports.BootNotification,
             vendor=texts(20),
             model=texts(20),
             serial_number=st.none() | texts(25).filter(bool),
             firmware_version=st.none() | texts(50),
         ),
         st.builds(
-            words.BootAnswer,
-            status=st.sampled_from(words.RegistrationStatus),
+            reports.BootAnswer,
+            status=st.sampled_from(reports.RegistrationStatus),
             current_time=CLOCKS,
             interval_s=st.integers(0, 86400),
         ),
     ),
-    "Heartbeat": (st.just(words.Heartbeat()), st.builds(words.HeartbeatAnswer, current_time=CLOCKS)),
-    "Authorize": (st.builds(words.AuthorizeIdTag, id_tag=texts(20)), ID_TAG_ANSWER),
+    "Heartbeat": (st.just(reports.Heartbeat()), st.builds(reports.HeartbeatAnswer, current_time=CLOCKS)),
+    "Authorize": (st.builds(reports.AuthorizeIdTag, id_tag=texts(20)), ID_TAG_ANSWER),
     "StatusNotification": (
         st.builds(
-            words.StatusNotification,
+            reports.StatusNotification,
             connector_id=INTEGERS,
-            status=st.sampled_from(words.ConnectorStatus),
+            status=st.sampled_from(reports.ConnectorStatus),
             error_code=one_of(enums.ChargePointErrorCode),
             timestamp=st.none() | MOMENTS,
             info=st.none() | texts(50),
@@ -77,14 +79,14 @@ EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
     ),
     "StartTransaction": (
         st.builds(
-            words.StartTransaction,
+            reports.StartTransaction,
             connector_id=INTEGERS,
             id_tag=texts(20),
             meter_start_wh=WATT_HOURS,
             timestamp=MOMENTS,
             reservation_id=st.none() | INTEGERS,
         ),
-        st.builds(words.StartAnswer, transaction_id=INTEGERS, id_tag_info=ID_TAG_INFO),
+        st.builds(reports.StartAnswer, transaction_id=INTEGERS, id_tag_info=ID_TAG_INFO),
     ),
     "StopTransaction": (
         st.builds(
@@ -96,11 +98,11 @@ EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
             id_tag=st.none() | texts(20),
             samples=st.lists(SAMPLES, max_size=4).map(tuple),
         ),
-        ID_TAG_ANSWER | st.just(words.IdTagAnswer(id_tag_info=None)),
+        ID_TAG_ANSWER | st.just(reports.IdTagAnswer(id_tag_info=None)),
     ),
     "MeterValues": (
         st.builds(
-            words.MeterValues,
+            reports.MeterValues,
             connector_id=INTEGERS,
             transaction_id=st.none() | INTEGERS,
             samples=st.lists(SAMPLES, min_size=1, max_size=6).map(tuple),
@@ -108,24 +110,24 @@ EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
         st.just(Acknowledgement()),
     ),
     "DataTransfer": (
-        st.builds(words.StationDataTransfer, **DATA_TRANSFER),
-        st.builds(words.DataTransferAnswer, status=one_of(enums.DataTransferStatus), data=st.none() | texts(300)),
+        st.builds(reports.StationDataTransfer, **DATA_TRANSFER),
+        st.builds(reports.DataTransferAnswer, status=one_of(enums.DataTransferStatus), data=st.none() | texts(300)),
     ),
 }
 COMMAND_REQUESTS: dict[str, st.SearchStrategy[Any]] = {
     "RemoteStartTransaction": st.builds(
-        words.RemoteStartTransaction, id_tag=texts(20), connector_id=st.none() | INTEGERS
+        commands.RemoteStartTransaction, id_tag=texts(20), connector_id=st.none() | INTEGERS
     ),
-    "RemoteStopTransaction": st.builds(words.RemoteStopTransaction, transaction_id=INTEGERS),
-    "Reset": st.builds(words.Reset, kind=one_of(enums.ResetType)),
-    "UnlockConnector": st.builds(words.UnlockConnector, connector_id=INTEGERS),
+    "RemoteStopTransaction": st.builds(commands.RemoteStopTransaction, transaction_id=INTEGERS),
+    "Reset": st.builds(commands.Reset, kind=one_of(enums.ResetType)),
+    "UnlockConnector": st.builds(commands.UnlockConnector, connector_id=INTEGERS),
     "ChangeAvailability": st.builds(
-        words.ChangeAvailability, connector_id=INTEGERS, kind=one_of(enums.AvailabilityType)
+        commands.ChangeAvailability, connector_id=INTEGERS, kind=one_of(enums.AvailabilityType)
     ),
-    "ChangeConfiguration": st.builds(words.ChangeConfiguration, key=texts(50), value=texts(500)),
-    "GetConfiguration": st.builds(words.GetConfiguration, keys=st.lists(texts(50), max_size=5).map(tuple)),
-    "ClearCache": st.just(words.ClearCache()),
-    "DataTransfer": st.builds(words.CentralDataTransfer, **DATA_TRANSFER),
+    "ChangeConfiguration": st.builds(commands.ChangeConfiguration, key=texts(50), value=texts(500)),
+    "GetConfiguration": st.builds(commands.GetConfiguration, keys=st.lists(texts(50), max_size=5).map(tuple)),
+    "ClearCache": st.just(commands.ClearCache()),
+    "DataTransfer": st.builds(commands.CentralDataTransfer, **DATA_TRANSFER),
 }
 STATUS_WORDS = {
     "RemoteStartTransaction": enums.RemoteStartStopStatus,

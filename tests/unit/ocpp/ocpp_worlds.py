@@ -18,15 +18,13 @@ from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.meters import Meters
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import (
+from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
     BootNotification,
     Heartbeat,
     HeartbeatAnswer,
     IdTagAnswer,
-    IdTagInfo,
-    IdTagStatus,
     RegistrationStatus,
     ReportAnswer,
     StartAnswer,
@@ -34,6 +32,7 @@ from statecharts.station_vocabulary import (
     StationReport,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Acknowledgement
 from tests.support.promises import promised
 

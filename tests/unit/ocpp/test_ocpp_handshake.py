@@ -16,7 +16,7 @@ from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, 
 from protocols.ocpp.client import ConnectionRefused
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.turnstile import Turnstile
-from statecharts.station_vocabulary import Heartbeat
+from statecharts.station_reports import Heartbeat
 
 # -- who may connect ---------------------------------------------------------------------------------------------------
 

@@ -21,16 +21,12 @@ from wsproto.events import (
 from protocols.ocpp.client import ConnectionRefused, ReportRefused
 from protocols.ocpp.limits import Limits
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import CallVerdict, ClearCache, GetConfiguration, RemoteStartTransaction, Reset
+from statecharts.station_reports import (
     BootNotification,
-    CallVerdict,
-    ClearCache,
-    GetConfiguration,
     Heartbeat,
     HeartbeatAnswer,
-    RemoteStartTransaction,
     ReportAnswer,
-    Reset,
     StartTransaction,
     StationReport,
     StopTransaction,

@@ -23,7 +23,8 @@ from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, ClearCache, Heartbeat, ReportAnswer, StationReport
+from statecharts.station_commands import CallOutcome, CallVerdict, ClearCache
+from statecharts.station_reports import Heartbeat, ReportAnswer, StationReport
 from statecharts.vocabulary import refused
 
 LIMITS = Limits(ping_interval_s=60, pong_timeout_s=30, call_timeout_s=30)

@@ -20,8 +20,10 @@ from ocpp_v16_messages import COMMAND_REQUESTS, EXCHANGES, STATUS_WORDS
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.v16.core_reports import STOP_REASONS
 from protocols.ocpp.v16.fields import read_time, write_clock, write_time
-from statecharts import station_vocabulary as words
-from statecharts.station_vocabulary import CallVerdict, MeterSample, StopTransaction
+from statecharts import station_commands as commands
+from statecharts import station_reports as reports
+from statecharts.station_commands import CallVerdict
+from statecharts.station_reports import MeterSample, StopTransaction
 
 REPORTS, COMMANDS = V16.reports, V16.commands
 
@@ -169,7 +171,7 @@ def test_a_time_that_names_no_moment_is_a_formation_violation(text: str) -> None
 
 
 def test_the_time_of_a_retry_keeps_its_microseconds() -> None:
-    exact = words.StartTransaction(
+    exact = reports.StartTransaction(
         connector_id=1,
         id_tag="A",
         meter_start_wh=0,
@@ -202,9 +204,9 @@ def test_a_machine_in_another_zone_says_and_reads_utc(machine_in_lisbon: None) -
 @pytest.mark.parametrize(
     ("message", "written"),
     [
-        (words.RemoteStartTransaction(id_tag="A"), {"idTag": "A"}),
-        (words.GetConfiguration(), {}),
-        (words.CentralDataTransfer(vendor_id="v"), {"vendorId": "v"}),
+        (commands.RemoteStartTransaction(id_tag="A"), {"idTag": "A"}),
+        (commands.GetConfiguration(), {}),
+        (commands.CentralDataTransfer(vendor_id="v"), {"vendorId": "v"}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -224,7 +226,7 @@ def test_samples_of_one_time_are_one_meter_value_and_no_unit_stays_none() -> Non
         MeterSample(timestamp=early, value="230", measurand="Voltage", unit=""),
         MeterSample(timestamp=late, value="1600"),
     )
-    written = REPORTS.write_request(words.MeterValues(connector_id=1, transaction_id=7, samples=samples))
+    written = REPORTS.write_request(reports.MeterValues(connector_id=1, transaction_id=7, samples=samples))
     assert [len(value["sampledValue"]) for value in msgspec.json.decode(written)["meterValue"]] == [2, 1]
     assert REPORTS.read_request("MeterValues", written, surprised).samples == samples
 
@@ -354,7 +356,7 @@ def test_a_bad_payload_gets_the_right_error_code(action: str, payload: bytes, er
 
 def test_we_send_nothing_that_the_specification_forbids() -> None:
     with pytest.raises(msgspec.ValidationError):
-        COMMANDS.write_request(words.RemoteStartTransaction(id_tag="x" * 21))
+        COMMANDS.write_request(commands.RemoteStartTransaction(id_tag="x" * 21))
     with pytest.raises(msgspec.ValidationError):
         COMMANDS.write_answer("Reset", ("Perhaps", {}))
     with pytest.raises(msgspec.ValidationError):

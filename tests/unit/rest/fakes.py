@@ -33,7 +33,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.station_vocabulary import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)

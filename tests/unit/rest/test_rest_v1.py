@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from statecharts import station_vocabulary as vocabulary
-from statecharts.station_vocabulary import CallOutcome, CallVerdict
+from statecharts import station_commands as commands
+from statecharts import station_vocabulary as values
+from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.vocabulary import Location, ServiceType
 from tests.unit.rest.fakes import CDR, READY, World
 
 V1 = "/api/v1"
+LATER = datetime(2026, 5, 17, 13, tzinfo=UTC)
 ASKED = {"user_identifier": "alice", "destination": "IE-001", "local_service_identifier": "DEMO_001"}
 
 
@@ -138,29 +141,68 @@ async def test_an_operator_starts_and_stops_local_transactions() -> None:
     assert (await operate(world, "POST", "/transactions/destination/tx-1/stop")).status_code == 202
 
 
-COMMANDS = {
-    vocabulary.RemoteStartTransaction(id_tag="RFID1", connector_id=1): {"id_tag": "RFID1", "connector_id": 1},
-    vocabulary.RemoteStopTransaction(transaction_id=-1): {"transaction_id": -1},
-    vocabulary.Reset(kind="Soft"): {"kind": "Soft"},
-    vocabulary.UnlockConnector(connector_id=2): {"connector_id": 2},
-    vocabulary.ChangeAvailability(connector_id=0, kind="Inoperative"): {"connector_id": 0, "kind": "Inoperative"},
-    vocabulary.ChangeConfiguration(key="HeartbeatInterval", value="60"): {"key": "HeartbeatInterval", "value": "60"},
-    vocabulary.GetConfiguration(keys=("HeartbeatInterval",)): {"keys": ["HeartbeatInterval"]},
-    vocabulary.ClearCache(): {},
-    vocabulary.CentralDataTransfer(vendor_id="org.example", data="x"): {"vendor_id": "org.example", "data": "x"},
-}
+PROFILE = values.ChargingProfile(
+    profile_id=1,
+    stack_level=0,
+    purpose="TxProfile",
+    kind="Absolute",
+    schedules=(
+        values.ChargingSchedule(
+            rate_unit="A", periods=(values.ChargingPeriod(start_s=0, limit=Decimal("16.5"), phases=3),), duration_s=3600
+        ),
+    ),
+)
+COMMANDS: tuple[commands.StationCommand, ...] = (
+    commands.RemoteStartTransaction(id_tag="RFID1", connector_id=1, charging_profile=PROFILE),
+    commands.RemoteStopTransaction(transaction_id=-1),
+    commands.GetTransactionStatus(transaction_id=7),
+    commands.UnlockConnector(connector_id=2),
+    commands.ReserveNow(reservation_id=1, connector_id=0, expiry_date=LATER, id_tag="RFID1", parent_id_tag="GROUP"),
+    commands.CancelReservation(reservation_id=1),
+    commands.SetChargingProfile(connector_id=0, charging_profile=PROFILE),
+    commands.ClearChargingProfile(purpose="TxProfile", stack_level=0),
+    commands.GetCompositeSchedule(connector_id=1, duration_s=3600, rate_unit="A"),
+    commands.Reset(kind="Soft"),
+    commands.ChangeAvailability(connector_id=0, kind="Inoperative"),
+    commands.ChangeConfiguration(key="HeartbeatInterval", value="60"),
+    commands.GetConfiguration(keys=("HeartbeatInterval",)),
+    commands.TriggerMessage(what="StatusNotification", connector_id=1),
+    commands.CentralDataTransfer(vendor_id="org.example", data="x"),
+    commands.ClearCache(),
+    commands.SendLocalList(
+        version=1,
+        update="Differential",
+        entries=(
+            commands.LocalListEntry(id_tag="A", id_tag_info=values.IdTagInfo(status=values.IdTagStatus.ACCEPTED)),
+            commands.LocalListEntry(id_tag="B"),
+        ),
+    ),
+    commands.GetLocalListVersion(),
+    commands.UpdateFirmware(location="https://example.org/fw", retrieve_at=LATER, retries=3),
+    commands.GetLog(location="https://example.org/log", log_type="SecurityLog", request_id=1, oldest=LATER),
+    commands.InstallCertificate(certificate_type="CSMSRootCertificate", certificate="PEM"),
+    commands.DeleteCertificate(
+        certificate=commands.CertificateHash(
+            algorithm="SHA256", issuer_name_hash="0a", issuer_key_hash="0b", serial_number="0c"
+        )
+    ),
+    commands.GetInstalledCertificateIds(certificate_types=("CSMSRootCertificate",)),
+    commands.CertificateSigned(certificate_chain="PEM"),
+    commands.PlainCommand(action="ClearDisplayMessage", payload={"id": 1}),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
-async def test_every_command_reaches_its_station(command: vocabulary.StationCommand) -> None:
+async def test_every_command_reaches_its_station(command: commands.StationCommand) -> None:
     world = World()
-    json = {"command": type(command).__name__, **COMMANDS[command]}
+    told = msgspec.json.decode(msgspec.json.Encoder(decimal_format="number").encode(command))
+    json = {"command": told.pop("type"), **told}
     assert (await operate(world, "POST", "/stations/CS01/commands", json)).status_code == 200
     assert world.operators.asked == [command]
 
 
 async def test_every_command_of_the_vocabulary_can_be_sent() -> None:
-    assert {type(command) for command in COMMANDS} == set(vocabulary.StationCommand.__args__)
+    assert {type(command) for command in COMMANDS} == set(commands.StationCommand.__args__)
 
 
 @pytest.mark.parametrize("verdict", CallVerdict)

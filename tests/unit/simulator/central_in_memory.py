@@ -13,24 +13,22 @@ import trio.testing
 
 from actors.simulated_station import SimulatedStation
 from statecharts.ports import CentralSystem, IncomingCommand
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import RemoteStartTransaction, StationCommand
+from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
     BootNotification,
     Heartbeat,
     HeartbeatAnswer,
     IdTagAnswer,
-    IdTagInfo,
-    IdTagStatus,
     RegistrationStatus,
-    RemoteStartTransaction,
     ReportAnswer,
     StartAnswer,
     StartTransaction,
-    StationCommand,
     StationReport,
     StatusNotification,
 )
+from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Acknowledgement
 
 EPOCH = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -70,6 +68,9 @@ class Asked:
         self.status, self.data = status, data or {}
         self._answers.append(status)
         self.answered.set()
+
+    async def refuse(self) -> None:
+        await self.answer("NotSupported")
 
 
 class Wire:

@@ -27,7 +27,7 @@ from statecharts.simulated_station import (
     StartJudged,
     StartRemotely,
 )
-from statecharts.station_vocabulary import ConnectorStatus
+from statecharts.station_reports import ConnectorStatus
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {

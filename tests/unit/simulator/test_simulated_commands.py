@@ -14,23 +14,25 @@ from central_in_memory import (
 )
 from trio.testing import MockClock
 
-from statecharts.station_vocabulary import (
-    BootNotification,
+from statecharts.station_commands import (
     CentralDataTransfer,
     ChangeAvailability,
     ChangeConfiguration,
     ClearCache,
     GetConfiguration,
-    Heartbeat,
     RemoteStartTransaction,
     RemoteStopTransaction,
     Reset,
+    StationCommand,
+    UnlockConnector,
+)
+from statecharts.station_reports import (
+    BootNotification,
+    Heartbeat,
     StartAnswer,
     StartTransaction,
-    StationCommand,
     StatusNotification,
     StopTransaction,
-    UnlockConnector,
 )
 
 

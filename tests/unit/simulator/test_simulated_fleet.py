@@ -12,7 +12,7 @@ from central_in_memory import Central, VirtualClock
 
 from actors.simulated_fleet import ChargeSeen, run_fleet
 from statecharts.simulated_equipment import StationPlan
-from statecharts.station_vocabulary import BootNotification, StartTransaction
+from statecharts.station_reports import BootNotification, StartTransaction
 
 
 async def told_by(plans, central, seconds, seed=1):

@@ -21,13 +21,11 @@ from trio.testing import MockClock
 
 from actors.simulated_outbox import Charge, Outbox, Saying
 from statecharts.limits import SIMULATED_OUTBOX
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import ChangeConfiguration, GetConfiguration, RemoteStartTransaction
+from statecharts.station_reports import (
     BootNotification,
-    ChangeConfiguration,
-    GetConfiguration,
     Heartbeat,
     MeterValues,
-    RemoteStartTransaction,
     StartAnswer,
     StartTransaction,
     StationReport,

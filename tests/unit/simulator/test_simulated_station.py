@@ -20,21 +20,19 @@ from central_in_memory import (
 from trio.testing import MockClock
 
 from actors.simulated_station import BEHAVIOURS, Step
-from statecharts.station_vocabulary import (
+from statecharts.station_commands import ChangeConfiguration, RemoteStartTransaction, RemoteStopTransaction
+from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
     BootNotification,
-    ChangeConfiguration,
     Heartbeat,
-    IdTagStatus,
     MeterValues,
     RegistrationStatus,
-    RemoteStartTransaction,
-    RemoteStopTransaction,
     StartTransaction,
     StatusNotification,
     StopTransaction,
 )
+from statecharts.station_vocabulary import IdTagStatus
 
 # -- registration ------------------------------------------------------------------------------------------------------
 

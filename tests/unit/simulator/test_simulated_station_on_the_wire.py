@@ -18,23 +18,25 @@ from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import serve_stations
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station_vocabulary import (
-    BootNotification,
+from statecharts.station_commands import (
     CallVerdict,
     CentralDataTransfer,
     ChangeAvailability,
     ChangeConfiguration,
     ClearCache,
     GetConfiguration,
-    MeterValues,
     RemoteStartTransaction,
     RemoteStopTransaction,
-    ReportAnswer,
     Reset,
+    UnlockConnector,
+)
+from statecharts.station_reports import (
+    BootNotification,
+    MeterValues,
+    ReportAnswer,
     StartTransaction,
     StationReport,
     StopTransaction,
-    UnlockConnector,
 )
 
 
