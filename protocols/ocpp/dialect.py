@@ -37,7 +37,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     What the reading functions get has been checked against the schema: its struct, or for a `plain` exchange the JSON
     with all that came. `write_answer` takes a `ReportAnswer`, or a `Confirmation` where the request is a command;
     `read_answer` then gives a `CallOutcome`. Where several actions have the same `request`, the first whose `says` is
-    true of one is its action.
+    true of one is its action. Of the fields `open_words`, words that the schema does not know are taken as they are.
     """
 
     action: str
@@ -47,6 +47,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     write_answer: Callable[[Any], Content]
     read_answer: Callable[[Any], Any]
     says: Callable[[Any], bool] = lambda request: True
+    open_words: frozenset[str] = frozenset()
     plain: bool = False
 
 
@@ -63,7 +64,7 @@ def plain_reports(answers: Mapping[str, Content]) -> tuple[Exchange, ...]:
 
 def plain_commands(*actions: str) -> tuple[Exchange, ...]:
     """Exchanges for commands that are sent as they are, and answered with a status word or with fields only."""
-    return tuple(_plain(action, PlainCommand, plain_confirmation, plain_outcome) for action in actions)
+    return tuple(_plain(action, PlainCommand, write_confirmation, outcome_of) for action in actions)
 
 
 def _plain(action: str, request: type[Any], write: Callable[[Any], Content], read: Callable[[Any], Any]) -> Exchange:
@@ -89,21 +90,22 @@ ACCEPTING_WORDS = frozenset({"Accepted", "AcceptedCanceled", "Scheduled", "Unloc
 """Status words of a station that does what it was asked, or will."""
 
 
-def plain_confirmation(confirmation: Confirmation) -> Content:
+def write_confirmation(confirmation: Confirmation) -> Content:
     """The fields of an answer; its status is one of them where there is one."""
     status, fields = confirmation
     return {**fields, "status": status} if status else fields
 
 
-def plain_outcome(answer: Mapping[str, Any]) -> CallOutcome:
+def outcome_of(payload: Any) -> CallOutcome:
     """What an answer means: what its status word says; one that has none is accepted by having come."""
+    answer: dict[str, Any] = msgspec.to_builtins(payload)
     status = answer.get("status", "")
     accepted = not status or status in ACCEPTING_WORDS
     return CallOutcome(
         verdict=CallVerdict.ACCEPTED if accepted else CallVerdict.REJECTED,
         status=status,
         cause="" if accepted else f"the station answered {status}",
-        data=dict(answer),
+        data=answer,
     )
 
 
@@ -119,8 +121,8 @@ class Conversation(Generic[Request, Given, Answer]):
 
     def __init__(self, version: str, exchanges: Iterable[Exchange], open_words: frozenset[str]) -> None:
         self._version = version
-        self._open_words = open_words
         self._by_action = {exchange.action: exchange for exchange in exchanges}
+        self._open_words = {action: open_words | exchange.open_words for action, exchange in self._by_action.items()}
         self._by_request: dict[type[Any], list[Exchange]] = {}
         for exchange in self._by_action.values():
             self._by_request.setdefault(exchange.request, []).append(exchange)
@@ -139,7 +141,7 @@ class Conversation(Generic[Request, Given, Answer]):
 
     def write_request(self, request: Request) -> bytes:
         exchange = self._saying(request)
-        return self._payload(exchange.action).encode(exchange.write_request(request))
+        return self._payload(exchange, exchange.action).encode(exchange.write_request(request))
 
     def read_request(self, action: str, data: bytes, tolerated: Tolerated) -> Request:
         exchange = self._exchange(action)
@@ -147,7 +149,8 @@ class Conversation(Generic[Request, Given, Answer]):
         return request
 
     def write_answer(self, action: str, answer: Given) -> bytes:
-        return self._payload(f"{action}Response").encode(self._exchange(action).write_answer(answer))
+        exchange = self._exchange(action)
+        return self._payload(exchange, f"{action}Response").encode(exchange.write_answer(answer))
 
     def read_answer(self, action: str, data: bytes, tolerated: Tolerated) -> Answer:
         exchange = self._exchange(action)
@@ -155,7 +158,7 @@ class Conversation(Generic[Request, Given, Answer]):
         return answer
 
     def _decode(self, exchange: Exchange, schema_name: str, data: bytes, tolerated: Tolerated) -> Any:
-        schema = self._payload(schema_name)
+        schema = self._payload(exchange, schema_name)
         return schema.decode_json(data, tolerated) if exchange.plain else schema.decode(data, tolerated)
 
     def _saying(self, request: Request) -> Exchange:
@@ -171,8 +174,8 @@ class Conversation(Generic[Request, Given, Answer]):
         except KeyError:
             raise ocpp.NotImplementedError(f"the action {action!r:.80} is not implemented here") from None
 
-    def _payload(self, schema_name: str) -> Payload:
-        return payload(self._version, schema_name, self._open_words)
+    def _payload(self, exchange: Exchange, schema_name: str) -> Payload:
+        return payload(self._version, schema_name, self._open_words[exchange.action])
 
 
 Reports = Conversation[StationReport, ReportAnswer, ReportAnswer]

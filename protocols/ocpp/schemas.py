@@ -101,7 +101,7 @@ class _Compiler:
 
     def _type(self, schema: Mapping[str, Any], name: str) -> Any:
         if "$ref" in schema:
-            return self._definition(schema["$ref"].rsplit("/", 1)[1])
+            return self._definition(schema["$ref"].rsplit("/", 1)[1], name)
         if "enum" in schema:
             return str if name in self._open_words else Literal[tuple(schema["enum"])]
         if schema.get("type") in _PLAIN_TYPES:
@@ -117,7 +117,10 @@ class _Compiler:
             return Annotated[items, Meta(min_length=at_least, max_length=schema.get("maxItems"))]
         return self.struct(schema, name) if "properties" in schema else Any
 
-    def _definition(self, name: str) -> Any:
+    def _definition(self, name: str, field: str) -> Any:
+        if "enum" in self._definitions[name]:
+            # It is the field that is open, wherever its words are defined.
+            return self._type(self._definitions[name], field)
         if name not in self._defined:
             self._defined[name] = self._type(self._definitions[name], name)
         return self._defined[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.ocpp.dialect import Content, Exchange
+from protocols.ocpp.v16.exchanges import notification
 from protocols.ocpp.v16.fields import (
     given,
     present,
@@ -15,6 +16,7 @@ from protocols.ocpp.v16.fields import (
     write_clock,
     write_id_tag_info,
     write_meter_values,
+    write_optional_time,
     write_time,
 )
 from statecharts.station_reports import (
@@ -54,14 +56,6 @@ STOP_REASONS = frozenset(
 )
 
 
-def _nothing(_: Any) -> Content:
-    return {}
-
-
-def _acknowledged(_: Any) -> Acknowledgement:
-    return Acknowledgement()
-
-
 # -- BootNotification, Heartbeat ---------------------------------------------------------------------------------------
 
 
@@ -71,6 +65,10 @@ def _write_boot(boot: BootNotification) -> Content:
         chargePointModel=boot.model,
         chargePointSerialNumber=boot.serial_number,
         firmwareVersion=boot.firmware_version,
+        iccid=boot.iccid,
+        imsi=boot.imsi,
+        meterType=boot.meter_type,
+        meterSerialNumber=boot.meter_serial_number,
     )
 
 
@@ -81,6 +79,10 @@ def _read_boot(payload: Any) -> BootNotification:
         # chargeBoxSerialNumber is deprecated (6.1), and all that older firmware sends.
         serial_number=given(payload.chargePointSerialNumber) or given(payload.chargeBoxSerialNumber),
         firmware_version=given(payload.firmwareVersion),
+        iccid=given(payload.iccid),
+        imsi=given(payload.imsi),
+        meter_type=given(payload.meterType),
+        meter_serial_number=given(payload.meterSerialNumber),
     )
 
 
@@ -135,8 +137,9 @@ def _write_status(report: StatusNotification) -> Content:
         connectorId=report.connector_id,
         status=report.status.value,
         errorCode=report.error_code,
-        timestamp=report.timestamp and write_time(report.timestamp),
+        timestamp=write_optional_time(report.timestamp),
         info=report.info,
+        vendorId=report.vendor_id,
         vendorErrorCode=report.vendor_error_code,
     )
 
@@ -148,6 +151,7 @@ def _read_status(payload: Any) -> StatusNotification:
         error_code=payload.errorCode,
         timestamp=read_optional_time(payload.timestamp),
         info=given(payload.info),
+        vendor_id=given(payload.vendorId),
         vendor_error_code=given(payload.vendorErrorCode),
     )
 
@@ -266,7 +270,7 @@ EXCHANGES = (
     Exchange(
         action="Heartbeat",
         request=Heartbeat,
-        write_request=_nothing,
+        write_request=lambda report: {},
         read_request=lambda payload: Heartbeat(),
         write_answer=_write_heartbeat_answer,
         read_answer=_read_heartbeat_answer,
@@ -279,14 +283,7 @@ EXCHANGES = (
         write_answer=_write_id_tag_answer,
         read_answer=_read_id_tag_answer,
     ),
-    Exchange(
-        action="StatusNotification",
-        request=StatusNotification,
-        write_request=_write_status,
-        read_request=_read_status,
-        write_answer=_nothing,
-        read_answer=_acknowledged,
-    ),
+    notification("StatusNotification", StatusNotification, _write_status, _read_status),
     Exchange(
         action="StartTransaction",
         request=StartTransaction,
@@ -303,14 +300,7 @@ EXCHANGES = (
         write_answer=_write_stop_answer,
         read_answer=_read_id_tag_answer,
     ),
-    Exchange(
-        action="MeterValues",
-        request=MeterValues,
-        write_request=_write_meter_values,
-        read_request=_read_meter_values,
-        write_answer=_nothing,
-        read_answer=_acknowledged,
-    ),
+    notification("MeterValues", MeterValues, _write_meter_values, _read_meter_values),
     Exchange(
         action="DataTransfer",
         request=StationDataTransfer,

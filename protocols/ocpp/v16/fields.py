@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -22,6 +22,12 @@ def given(value: Any) -> Any:
 def present(**fields: Any) -> dict[str, Any]:
     """The fields that have a value: OCPP leaves out what is absent and knows no null."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def translation(words: Mapping[str, str]) -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """Our words -> those of OCPP 1.6, as two functions: to say and to read; what is not named is the same in both."""
+    back = {theirs: ours for ours, theirs in words.items()}
+    return lambda word: words.get(word, word), lambda word: back.get(word, word)
 
 
 # -- points in time ----------------------------------------------------------------------------------------------------
@@ -48,6 +54,10 @@ def write_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def write_optional_time(moment: datetime | None) -> str | None:
+    return None if moment is None else write_time(moment)
+
+
 def write_clock(moment: datetime) -> str:
     """The time for a station to set its clock by: in milliseconds, as some read no more than three digits."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
@@ -61,7 +71,7 @@ def write_id_tag_info(info: IdTagInfo | None) -> dict[str, Any] | None:
         return None
     return present(
         status=info.status.value,
-        expiryDate=info.expiry_date and write_time(info.expiry_date),
+        expiryDate=write_optional_time(info.expiry_date),
         parentIdTag=info.parent_id_tag,
     )
 

@@ -1,50 +1,19 @@
-"""Hypothesis strategies for every message of the core profile of OCPP 1.6, and the words of its answers."""
+"""Hypothesis strategies for every message of OCPP 1.6, and the words of their answers; here those of its core."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+import ocpp_v16_blocks as blocks
 from hypothesis import strategies as st
 from ocpp.v16 import enums
+from ocpp_v16_values import CLOCKS, ID_TAG_INFO, INTEGERS, MOMENTS, SAMPLES, WATT_HOURS, one_of, texts
 
 from statecharts import station_commands as commands
 from statecharts import station_reports as reports
-from statecharts import station_vocabulary as values
-from statecharts.station_reports import MeterSample, StopTransaction
+from statecharts.station_reports import StopTransaction
 from statecharts.vocabulary import Acknowledgement
 
-
-def texts(longest: int) -> st.SearchStrategy[str]:
-    return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)
-
-
-def one_of(enum: Any) -> st.SearchStrategy[str]:
-    return st.sampled_from([member.value for member in enum])
-
-
-UNITS = [unit.value for unit in enums.UnitOfMeasure if unit.value != "Celsius"]
-INTEGERS = st.integers(-(2**31), 2**31 - 1)
-WATT_HOURS = st.integers(0, 2**53)
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
-CLOCKS = MOMENTS.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
-SAMPLES = st.builds(
-    MeterSample,
-    timestamp=MOMENTS,
-    value=st.text("0123456789.-", min_size=1, max_size=12),
-    measurand=one_of(enums.Measurand),
-    unit=st.sampled_from(UNITS),
-    context=one_of(enums.ReadingContext),
-    phase=st.none() | one_of(enums.Phase),
-    location=one_of(enums.Location),
-    format=one_of(enums.ValueFormat),
-)
-ID_TAG_INFO = st.builds(
-    values.IdTagInfo,
-    status=st.sampled_from(values.IdTagStatus),
-    expiry_date=st.none() | MOMENTS,
-    parent_id_tag=st.none() | texts(20),
-)
 ID_TAG_ANSWER = st.builds(reports.IdTagAnswer, id_tag_info=ID_TAG_INFO)
 DATA_TRANSFER = {"vendor_id": texts(255), "message_id": st.none() | texts(50), "data": st.none() | texts(300)}
 EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
@@ -55,6 +24,10 @@ EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
             model=texts(20),
             serial_number=st.none() | texts(25).filter(bool),
             firmware_version=st.none() | texts(50),
+            iccid=st.none() | texts(20),
+            imsi=st.none() | texts(20),
+            meter_type=st.none() | texts(25),
+            meter_serial_number=st.none() | texts(25),
         ),
         st.builds(
             reports.BootAnswer,
@@ -73,6 +46,7 @@ EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
             error_code=one_of(enums.ChargePointErrorCode),
             timestamp=st.none() | MOMENTS,
             info=st.none() | texts(50),
+            vendor_id=st.none() | texts(255),
             vendor_error_code=st.none() | texts(50),
         ),
         st.just(Acknowledgement()),
@@ -113,10 +87,14 @@ EXCHANGES: dict[str, tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]] = {
         st.builds(reports.StationDataTransfer, **DATA_TRANSFER),
         st.builds(reports.DataTransferAnswer, status=one_of(enums.DataTransferStatus), data=st.none() | texts(300)),
     ),
+    **blocks.REPORTS,
 }
 COMMAND_REQUESTS: dict[str, st.SearchStrategy[Any]] = {
     "RemoteStartTransaction": st.builds(
-        commands.RemoteStartTransaction, id_tag=texts(20), connector_id=st.none() | INTEGERS
+        commands.RemoteStartTransaction,
+        id_tag=texts(20),
+        connector_id=st.none() | INTEGERS,
+        charging_profile=st.none() | blocks.TX_PROFILES,
     ),
     "RemoteStopTransaction": st.builds(commands.RemoteStopTransaction, transaction_id=INTEGERS),
     "Reset": st.builds(commands.Reset, kind=one_of(enums.ResetType)),
@@ -128,6 +106,7 @@ COMMAND_REQUESTS: dict[str, st.SearchStrategy[Any]] = {
     "GetConfiguration": st.builds(commands.GetConfiguration, keys=st.lists(texts(50), max_size=5).map(tuple)),
     "ClearCache": st.just(commands.ClearCache()),
     "DataTransfer": st.builds(commands.CentralDataTransfer, **DATA_TRANSFER),
+    **blocks.COMMANDS,
 }
 STATUS_WORDS = {
     "RemoteStartTransaction": enums.RemoteStartStopStatus,
@@ -138,4 +117,6 @@ STATUS_WORDS = {
     "ChangeConfiguration": enums.ConfigurationStatus,
     "ClearCache": enums.ClearCacheStatus,
     "DataTransfer": enums.DataTransferStatus,
+    **blocks.STATUS_WORDS,
 }
+FIELDS_ONLY = blocks.FIELDS_ONLY
