@@ -37,6 +37,7 @@ from actors.rows import (
     delivery_row,
     journal_row,
     ledger_row,
+    log_row,
     meter_row,
     orphan_row,
     snapshot_row,
@@ -69,6 +70,7 @@ class Rows:
     orphans: list[Row] = field(default_factory=list)
     claimed: list[Row] = field(default_factory=list)
     meters: list[Row] = field(default_factory=list)
+    log: list[Row] = field(default_factory=list)
     transactions: list[Row] = field(default_factory=list)
     snapshots: list[tuple[str, bytes, int, Snapshot]] = field(default_factory=list)
     """Stream, checksum and time of its newest fact, and the snapshot: its place is known once that fact lies there."""
@@ -175,6 +177,8 @@ class _Batch:
             insert_rows(connection, tables.orphans, rows.orphans)
         if rows.meters:
             insert_rows(connection, tables.meter_values, rows.meters)
+        if rows.log:
+            insert_rows(connection, tables.station_log, rows.log)
         if rows.claimed:
             connection.execute(_CLAIM_ORPHANS, rows.claimed)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
@@ -305,6 +309,7 @@ def _add(append: Append, facts: list[Row], rows: Rows) -> None:
         orphans=[orphan_row(orphan) for orphan in append.orphans],
         claimed=[{"of": o.station, "what": o.kind, "content": o.body} for o in append.claimed],
         meters=[meter_row(meter) for meter in append.meters],
+        log=[log_row(entry) for entry in append.log],
         transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
     )
     for name in Rows.__slots__:

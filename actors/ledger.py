@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Select, Table, and_, func, or_, select, tuple
 
 from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
-from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, Orphan
-from actors.rows import checked, document_of, instant, meter_of, micros, orphan_of, raw
+from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, LogEntry, Orphan
+from actors.rows import checked, document_of, instant, log_entry_of, meter_of, micros, orphan_of, raw
 from actors.store import Store
 from statecharts.limits import NAMESAKES_SHOWN
 from statecharts.ports import CdrView, Change, Page, TransactionView
@@ -22,6 +22,7 @@ Query = Select[*tuple[Any, ...]]
 
 _VIEWS = tables.transactions.c
 _CDRS = tables.ledger.c
+_LOG = tables.station_log.c
 _OWED = tables.deliveries.c
 CHARGE_RECORD = EndTransaction.__name__
 _CDR_KEY = _CDRS.ended_at, _CDRS.cdr_id, _CDRS.role
@@ -163,6 +164,21 @@ class Ledger:
         query = select(*raw(tables.meter_values)).where(tables.meter_values.c.station == station)
         return await self._store.read(_idle_meters, query.order_by(tables.meter_values.c.id.desc()).limit(limit))
 
+    async def station_log(
+        self, station: str, *, kind: str | None = None, cursor: str | None = None, limit: int
+    ) -> Page[LogEntry]:
+        """A page of what a station has reported beside charging, of one kind or all, newest first.
+
+        Raises `Refused` (400) for a cursor that is not ours.
+        """
+        query = select(*raw(tables.station_log)).where(_LOG.station == station)
+        if kind is not None:
+            query = query.where(_LOG.kind == kind)
+        if cursor is not None:
+            query = query.where(_LOG.id < place_of(cursor, "station-log", int)[0])
+        found = await self._store.read(_log_entries, query.order_by(_LOG.id.desc()).limit(limit + 1))
+        return page_of(found, limit, lambda last: cursor_of("station-log", last.id or 0), lambda entry: entry)
+
     async def _views(self, query: Query) -> tuple[TransactionView, ...]:
         return tuple(self._shown(view) for _, view in await self._store.read(_rows, query))
 
@@ -266,6 +282,10 @@ def _counts(connection: Connection, query: Select[str, str, int, int, int]) -> d
 
 def _orphans(connection: Connection, query: Query) -> tuple[Orphan, ...]:
     return tuple(orphan_of(checked(tables.orphans, row)) for row in connection.execute(query).mappings())
+
+
+def _log_entries(connection: Connection, query: Query) -> tuple[LogEntry, ...]:
+    return tuple(log_entry_of(checked(tables.station_log, row)) for row in connection.execute(query).mappings())
 
 
 def _idle_meters(connection: Connection, query: Query) -> tuple[IdleMeter, ...]:

@@ -17,7 +17,7 @@ from actors.cursors import cursor_of, page_of, place_of
 from actors.looks import Look
 from actors.peer import Replay
 from actors.quarantine import Case, Quarantine
-from actors.records import Delivery, DeliveryStatus, Orphan
+from actors.records import Delivery, DeliveryStatus, LogEntry, Orphan
 from actors.rows import micros
 from actors.station import StationActor, holding
 from actors.station_messages import Hold, StationLook
@@ -25,7 +25,7 @@ from actors.system import is_broken
 from actors.transaction import KINDS
 from statecharts.charging import Opening, StopAsked
 from statecharts.delivery import Parcel
-from statecharts.doors import DeliveryView, OrphanView, PeerView, QuarantineView, StationView
+from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView, QuarantineView, StationView
 from statecharts.events import Event
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
@@ -129,6 +129,13 @@ class OperatorRole:
         if place is None or not place.connectors:
             raise refused(404, "unknown-station", f"there is no station {identity[:60]!r}")
         return place
+
+    async def station_log(
+        self, identity: str, *, kind: str | None = None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
+    ) -> Page[LogEntryView]:
+        station = self._place(identity).identity
+        page = await self._context.ledger.station_log(station, kind=kind, cursor=cursor, limit=limit)
+        return Page(items=tuple(_entry_shown(each) for each in page.items), next_cursor=page.next_cursor)
 
     async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
         station = self._context.system.actor(f"station/{self._place(identity).identity}")
@@ -287,6 +294,11 @@ def _orphan_shown(orphan: Orphan) -> OrphanView:
     assert orphan.id is not None, "it comes from the ledger"
     report = msgspec.json.decode(orphan.body)
     return OrphanView(id=orphan.id, station=orphan.station, kind=orphan.kind, at=orphan.at, report=report)
+
+
+def _entry_shown(entry: LogEntry) -> LogEntryView:
+    assert entry.id is not None, "it comes from the ledger"
+    return LogEntryView(id=entry.id, kind=entry.kind, at=entry.at, report=msgspec.json.decode(entry.body))
 
 
 def _message_of(case: Case) -> Event:

@@ -115,6 +115,16 @@ class IdleMeter(Value, frozen=True, kw_only=True):
     id: int | None = None
 
 
+class LogEntry(Value, frozen=True, kw_only=True):
+    """Something a station reported beside charging: a security event, how far an update is, what is plain."""
+
+    station: str
+    kind: str
+    at: datetime
+    body: bytes
+    id: int | None = None
+
+
 class Snapshot(Value, frozen=True, kw_only=True):
     """What an actor was after fact `seq` of its stream. `form` names the shape of `data`: another shape is not read."""
 
@@ -148,6 +158,7 @@ class Append(Value, frozen=True, kw_only=True):
     orphans: tuple[Orphan, ...] = ()
     claimed: tuple[Orphan, ...] = ()
     meters: tuple[IdleMeter, ...] = ()
+    log: tuple[LogEntry, ...] = ()
     snapshot: Snapshot | None = None
     view: TransactionView | None = None
     final: bool = False

@@ -1,7 +1,8 @@
 """What is old leaves the tables that are worked with: packed into the archive, read there as before, never lost.
 
 The facts and the finished deliveries of transactions that have been over for long; facts of any stream that its
-snapshot stands for; meter values of idle connectors. What people look up stays where it is: the list of transactions,
+snapshot stands for; meter values of idle connectors. The log of what a station said beside charging is cut: by age, and
+for one that says too much by number. What people look up stays where it is: the list of transactions,
 the charge records, the names that keep an old message from being taken for a new one.
 """
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    Select,
     Table,
     bindparam,
     delete,
@@ -37,7 +39,7 @@ from actors.records import DeliveryStatus, StoreUnavailable, StreamCorrupt
 from actors.rows import AnyRow, Row, checked, micros, raw, sealed
 from actors.store import Store
 from statecharts.bounds import FACTS_AFTER_SNAPSHOT
-from statecharts.limits import ARCHIVED_AT_ONCE, FACTS_PACKED
+from statecharts.limits import ARCHIVED_AT_ONCE, FACTS_PACKED, LOG_FORGOTTEN_AT_ONCE, STATION_LOG_KEPT
 from statecharts.ports import Clock
 from statecharts.vocabulary import Value
 
@@ -58,8 +60,8 @@ _BEFORE_ALL: Place | None = (-1, "")
 log = structlog.get_logger(__name__)
 
 _OVER = (DeliveryStatus.DONE.value, DeliveryStatus.LAPSED.value)
-_VIEWS, _FACTS, _METERS, _OWED = (
-    each.c for each in (tables.transactions, tables.journal, tables.meter_values, tables.deliveries)
+_VIEWS, _FACTS, _METERS, _OWED, _LOG = (
+    each.c for each in (tables.transactions, tables.journal, tables.meter_values, tables.deliveries, tables.station_log)
 )
 _IN_ORDER = {
     "journal": (_FACTS.stream, _FACTS.seq),
@@ -70,10 +72,11 @@ _FORGET_FACTS = delete(tables.journal).where(_FACTS.stream == bindparam("of"), _
 
 
 class RetentionSettings(Value, frozen=True, kw_only=True):
-    """After how many days what is over is archived."""
+    """After how many days what is over is archived, and what stations logged forgotten."""
 
     transactions_days: int = 90
     meter_values_days: int = 30
+    station_log_days: int = 365
 
 
 class Retention:
@@ -103,6 +106,7 @@ class Retention:
             "transactions": await self._transactions(now - timedelta(days=self._settings.transactions_days)),
             "facts": await self._beginnings(now - timedelta(days=self._settings.transactions_days)),
             "meter_values": await self._meter_values(_midnight(now - timedelta(days=self._settings.meter_values_days))),
+            "station_log": await self._station_log(now - timedelta(days=self._settings.station_log_days)),
         }
         if any(done.values()):
             log.info("retention.archived", **done)
@@ -129,6 +133,16 @@ class Retention:
         while count := await self._piece(_archive_meters, micros(before), damaged):
             archived += count
         return archived
+
+    async def _station_log(self, before: datetime) -> int:
+        """Forgets what stations logged before then, and of a station that logs without end the oldest."""
+        forgotten = 0
+        while count := await self._piece(_forget_log, micros(before)):
+            forgotten += count
+        for station in await self._store.read(_talkative):
+            while count := await self._piece(_forget_log_of, station):
+                forgotten += count
+        return forgotten
 
     async def _piece(self, work: Callable[..., T], *args: Any) -> T:
         begun_at = trio.current_time()
@@ -305,6 +319,31 @@ def _archive_meters_of(connection: Connection, now_us: int, station: str, before
     }
     connection.execute(insert(tables.archive), sealed(tables.archive, piece))
     connection.execute(delete(tables.meter_values).where(_METERS.id.in_(ids)))
+    return len(ids)
+
+
+# -- what stations logged ----------------------------------------------------------------------------------------------
+
+
+def _forget_log(connection: Connection, _: int, before_us: int) -> int:
+    old = select(_LOG.id).where(_LOG.at < before_us).order_by(_LOG.at).limit(LOG_FORGOTTEN_AT_ONCE.limit)
+    return _forget(connection, old)
+
+
+def _talkative(connection: Connection) -> list[str]:
+    """The stations whose log is longer than is kept."""
+    query = select(_LOG.station).group_by(_LOG.station).having(func.count() > STATION_LOG_KEPT.limit)
+    return list(connection.scalars(query))
+
+
+def _forget_log_of(connection: Connection, _: int, station: str) -> int:
+    newest_first = select(_LOG.id).where(_LOG.station == station).order_by(_LOG.id.desc())
+    return _forget(connection, newest_first.offset(STATION_LOG_KEPT.limit).limit(LOG_FORGOTTEN_AT_ONCE.limit))
+
+
+def _forget(connection: Connection, which: Select[int]) -> int:
+    ids = list(connection.scalars(which))
+    connection.execute(delete(tables.station_log).where(_LOG.id.in_(ids)))
     return len(ids)
 
 

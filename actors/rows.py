@@ -22,6 +22,7 @@ from actors.records import (
     Fact,
     IdleMeter,
     LedgerEntry,
+    LogEntry,
     NewDelivery,
     NewFact,
     Orphan,
@@ -246,6 +247,15 @@ def meter_row(meter: IdleMeter) -> Row:
 
 def meter_of(row: AnyRow) -> IdleMeter:
     return IdleMeter(id=row["id"], station=row["station"], at=instant(row["at"]), body=row["body"])
+
+
+def log_row(entry: LogEntry) -> Row:
+    row = {"station": entry.station, "kind": entry.kind, "at": micros(entry.at), "body": entry.body}
+    return sealed(tables.station_log, row)
+
+
+def log_entry_of(row: AnyRow) -> LogEntry:
+    return LogEntry(id=row["id"], station=row["station"], kind=row["kind"], at=instant(row["at"]), body=row["body"])
 
 
 def loss_row(position: int, noticed_at: datetime, reason: str) -> Row:

@@ -22,7 +22,8 @@ from actors.charges import Charges
 from actors.context import Context, Place
 from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
-from actors.records import Alias, Append, Fact, IdleMeter, Orphan, StoreUnavailable
+from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
+from actors.station_log import answer_to, log_entry
 from actors.station_messages import CatchUp, Gone, Hold, Keep, LookAfter, Online, Release, Report, StationLook
 from statecharts import evse, station
 from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
@@ -45,18 +46,14 @@ from statecharts.station_reports import (
     BootAnswer,
     BootNotification,
     ConnectorStatus,
-    DataTransferAnswer,
     Heartbeat,
     HeartbeatAnswer,
     IdTagAnswer,
     MeterValues,
     RegistrationStatus,
     ReportAnswer,
-    SignCertificate,
     StartTransaction,
-    StationDataTransfer,
     StationReport,
-    StatusAnswer,
     StatusNotification,
     StopTransaction,
 )
@@ -166,6 +163,7 @@ class StationActor(Actor):
         orphans: tuple[Orphan, ...] = (),
         claimed: tuple[Orphan, ...] = (),
         meters: tuple[IdleMeter, ...] = (),
+        log: tuple[LogEntry, ...] = (),
     ) -> None:
         """Makes these events durable in the station's stream, and then true. Raises `Refused` (503) if it cannot."""
         after, facts = self.data, []
@@ -180,6 +178,7 @@ class StationActor(Actor):
             orphans=orphans,
             claimed=claimed,
             meters=meters,
+            log=log,
             snapshot=self._memory.snapshot(self.seq + len(facts), after) if facts else None,
         )
         await self.context.journal.append(append)
@@ -314,13 +313,9 @@ class StationActor(Actor):
                 return await self.charges.stop(report)
             case MeterValues():
                 return await self.charges.metered(report)
-            case StationDataTransfer():
-                return DataTransferAnswer(status="UnknownVendorId")
-            case SignCertificate():
-                return StatusAnswer(status="Rejected")
             case _:
-                await self.record(orphans=(self.orphan(report),))
-                return Acknowledgement()
+                await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
+                return answer_to(report)
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
         status = RegistrationStatus.ACCEPTED

@@ -211,6 +211,22 @@ meter_values = Table(
     sqlite_autoincrement=True,
 )
 
+# What a station says that belongs to no charge, and that an operator may want to read.
+station_log = Table(
+    "station_log",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("station", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _checksum(),
+    Index("station_log_station", "station", "id"),
+    Index("station_log_station_kind", "station", "kind", "id"),
+    Index("station_log_at", "at"),
+    sqlite_autoincrement=True,
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

@@ -152,6 +152,15 @@ class OrphanView(Value, frozen=True, kw_only=True):
     report: dict[str, Any]
 
 
+class LogEntryView(Value, frozen=True, kw_only=True):
+    """What a station reported beside charging; `kind` is the report's, of a plain one its OCPP action."""
+
+    id: int
+    kind: str
+    at: Moment
+    report: dict[str, Any]
+
+
 class QuarantineView(Value, frozen=True, kw_only=True):
     """A part of the node that was put aside because it failed again and again. `actor` is "kind/name".
 
@@ -191,6 +200,11 @@ class OperatorDoor(Protocol):
         """What stations reported that belongs to no transaction, newest first."""
 
     async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]: ...
+
+    async def station_log(
+        self, identity: str, *, kind: str | None, cursor: str | None, limit: int
+    ) -> Page[LogEntryView]:
+        """What a station reported beside charging, of one kind or all, newest first."""
 
     async def command_station(self, identity: str, command: StationCommand) -> CallOutcome: ...
 

@@ -196,6 +196,18 @@ FACTS_PACKED = Limit(
     unit="facts",
     reason="one row of the archive: some 500 kB before it is compressed, read whole when its stream is",
 )
+STATION_LOG_KEPT = Limit(
+    name="station_log_kept",
+    limit=20_000,
+    unit="entries",
+    reason="some 10 MB of a station that logs without end; an orderly one fills a hundredth of it in a year",
+)
+LOG_FORGOTTEN_AT_ONCE = Limit(
+    name="log_forgotten_at_once",
+    limit=1_000,
+    unit="entries",
+    reason="some 10 ms of the writer's time; what actors append waits no longer for it",
+)
 ROWS_READ = Limit(
     name="rows_read",
     limit=1_000,

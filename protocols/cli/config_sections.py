@@ -147,6 +147,9 @@ class Retention(Section):
     meter_values_days: int = Field(
         default=30, ge=1, le=36_500, description="age at which meter values of idle connectors are archived"
     )
+    station_log_days: int = Field(
+        default=365, ge=1, le=36_500, description="age at which a station's log of events is forgotten"
+    )
 
 
 class SourceDeadlineTable(Section):

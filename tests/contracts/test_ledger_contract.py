@@ -11,7 +11,7 @@ from actors.cursors import cursor_of, place_of
 from actors.journal import Journal
 from actors.ledger import Ledger
 from actors.outbox import Outbox
-from actors.records import Alias, AliasTaken, Append, DeliveryClosed, DeliveryStatus, Orphan, StreamCorrupt
+from actors.records import Alias, AliasTaken, Append, DeliveryClosed, DeliveryStatus, LogEntry, Orphan, StreamCorrupt
 from statecharts.vocabulary import Refused
 from tests.contracts.samples import NOON, after, append, delivery, entry, execute, view
 
@@ -274,17 +274,22 @@ async def test_orphans_are_kept_and_shown_newest_first(journal: Journal, ledger:
         "UPDATE ledger SET document = CAST(replace(document, '11000', '99000') AS BLOB)",
         "UPDATE ledger SET acknowledged_at = 5",
         "UPDATE orphans SET body = CAST('5' AS BLOB)",
+        "UPDATE station_log SET kind = 'Harmless'",
     ],
 )
 async def test_an_altered_row_is_never_shown(journal: Journal, ledger: Ledger, alter: str) -> None:
     orphan = Orphan(station="CS01", kind="StopTransaction", at=NOON, body=b"{}")
-    await journal.append(append(view=view(), ledger=(entry("IE-001/A", role="source"),), orphans=(orphan,)))
+    logged = LogEntry(station="CS01", kind="SecurityEvent", at=NOON, body=b"{}")
+    await journal.append(
+        append(view=view(), ledger=(entry("IE-001/A", role="source"),), orphans=(orphan,), log=(logged,))
+    )
     await journal.store.write(execute, alter)
     table = alter.split()[1]
     reading = {
         "transactions": lambda: ledger.transactions(limit=9),
         "ledger": lambda: ledger.cdrs("source", limit=9),
         "orphans": lambda: ledger.orphans(limit=9),
+        "station_log": lambda: ledger.station_log("CS01", limit=9),
     }[table]
     with pytest.raises(StreamCorrupt, match=f"{table}/.* does not match its checksum"):
         await reading()

@@ -34,6 +34,7 @@ from actors.records import (
     DeliveryClosed,
     DeliveryStatus,
     IdleMeter,
+    LogEntry,
     Orphan,
     Snapshot,
     StoreError,
@@ -138,6 +139,7 @@ def _life(number: int) -> Any:
         ledger=(entry(f"IE-001/{number}", role="source"),),
         orphans=(Orphan(station="CS01", kind="StopTransaction", at=NOON, body=report),),
         meters=(IdleMeter(station="CS01", at=at, body=report),),
+        log=(LogEntry(station="CS01", kind="SecurityEvent", at=NOON, body=report),),
         snapshot=Snapshot(seq=2, form=FORM, data=b"s" * 60),
         view=view(number, changed_at=at),
         final=is_old,
@@ -191,6 +193,7 @@ def questions(rows: Rows) -> Iterator[Question]:
     yield "records", lambda journal: _items(Ledger(journal.store).cdrs(limit=ALL))
     yield "orphans", lambda journal: _nameless(_items(Ledger(journal.store).orphans(limit=ALL)))
     yield "meters", lambda journal: _nameless(Ledger(journal.store).idle_meters("CS01", ALL))
+    yield "log", lambda journal: _nameless(_items(Ledger(journal.store).station_log("CS01", limit=ALL)))
     yield "quarantine", lambda journal: Quarantine(journal.store).cases()
 
 

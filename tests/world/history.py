@@ -360,7 +360,7 @@ Rows = tuple[Row, ...]
 
 TABLES = (
     "journal", "deliveries", "aliases", "transactions", "ledger", "orphans", "losses", "snapshots", "archive",
-    "meter_values", "quarantine",
+    "meter_values", "station_log", "quarantine",
 )  # fmt: skip
 """The tables that checkers read, by their names in SQL."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
@@ -14,7 +15,15 @@ from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
 from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
-from statecharts.doors import DeliveryView, OperatorDoor, OrphanView, PeerView, QuarantineView, StationView
+from statecharts.doors import (
+    DeliveryView,
+    LogEntryView,
+    OperatorDoor,
+    OrphanView,
+    PeerView,
+    QuarantineView,
+    StationView,
+)
 from statecharts.ports import CdrView, Page, TransactionView
 from statecharts.station_commands import CallOutcome
 
@@ -41,6 +50,12 @@ class CdrsQuery(msgspec.Struct, forbid_unknown_fields=True):
 class PageQuery(msgspec.Struct, forbid_unknown_fields=True):
     cursor: Cursor | None = None
     limit: Limit = 50
+
+
+class StationLogQuery(msgspec.Struct, forbid_unknown_fields=True):
+    cursor: Cursor | None = None
+    limit: Limit = 50
+    kind: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
 
 
 class EventsQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -133,6 +148,18 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
     async def stations(asked: PageQuery) -> Response:
         """Lists our stations by their identity."""
         return page_answer(await operators.stations(cursor=asked.cursor, limit=asked.limit))
+
+    @routes.get(
+        "/stations/<identifier:identity>/log",
+        Page[LogEntryView],
+        query=StationLogQuery,
+        answer_headers=("Link",),
+        refuses=("unknown-station", "cursor-unknown"),
+    )
+    async def station_log(asked: StationLogQuery, identity: str) -> Response:
+        """Lists what a station reported beside charging, newest first."""
+        found = operators.station_log(identity, kind=asked.kind, cursor=asked.cursor, limit=asked.limit)
+        return page_answer(await found)
 
     @routes.post(
         "/stations/<identifier:identity>/commands",

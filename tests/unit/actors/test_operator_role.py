@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from statecharts.station_commands import CallVerdict, GetConfiguration, RemoteStopTransaction, Reset
+from statecharts.station_reports import FirmwareStatus, LogStatus
 from statecharts.vocabulary import Declined, Refusal, Refused
 from tests.support.house import link, open_house
 from tests.support.roaming import HOME, LOCAL, Roaming
@@ -37,6 +38,20 @@ async def test_a_command_reaches_the_station_and_its_outcome_comes_back(
     await roaming.station.go_offline()
     await trio.sleep(0.1)
     assert (await operator.command_station("CS01", GetConfiguration())).verdict is CallVerdict.NEVER_SENT
+
+
+async def test_the_log_of_a_station_is_shown_by_kind_and_page(autojump_clock: object, roaming: Roaming) -> None:
+    operators = roaming.local.operator
+    for status in ("Downloading", "Installed"):
+        await roaming.station.say(FirmwareStatus(status=status))
+    await roaming.station.say(LogStatus(status="Uploaded"))
+    newest = await operators.station_log("CS01", limit=1)
+    assert [(entry.kind, entry.report["status"]) for entry in newest.items] == [("LogStatus", "Uploaded")]
+    firmware = await operators.station_log("CS01", kind="FirmwareStatus")
+    assert [entry.report["status"] for entry in firmware.items] == ["Installed", "Downloading"]
+    older = await operators.station_log("CS01", cursor=newest.next_cursor)
+    assert older.items == firmware.items
+    assert await code_of(operators.station_log("CS99")) == 404
 
 
 async def test_the_operator_stops_a_roaming_charge_and_the_record_is_made(

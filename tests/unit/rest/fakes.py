@@ -18,6 +18,7 @@ from statecharts.doors import (
     DeliveryView,
     FirstAnswer,
     LocalServicesFound,
+    LogEntryView,
     OrphanView,
     PeerView,
     QuarantineView,
@@ -302,6 +303,15 @@ class FakeOperators:
     async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]:
         view = StationView(identity="CS01", registration="Accepted", online=False, connectors={"1": "Available"})
         return Page(items=(view,), next_cursor="more")
+
+    async def station_log(
+        self, identity: str, *, kind: str | None, cursor: str | None, limit: int
+    ) -> Page[LogEntryView]:
+        if identity != "CS01":
+            raise refused(404, "unknown-station", "there is no such station")
+        self.asked.append((kind, cursor, limit))
+        report = {"type": "SecurityEvent", "kind": "FirmwareUpdated"}
+        return Page(items=(LogEntryView(id=1, kind="SecurityEvent", at=NOON, report=report),), next_cursor="more")
 
     async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
         if identity != "CS01":

@@ -107,6 +107,8 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("GET", f"{OPERATOR}/cdrs", None, 200),
     ("GET", f"{OPERATOR}/orphans", None, 200),
     ("GET", f"{OPERATOR}/stations", None, 200),
+    ("GET", f"{OPERATOR}/stations/CS01/log?kind=SecurityEvent", None, 200),
+    ("GET", f"{OPERATOR}/stations/CS02/log", None, 404),
     ("POST", f"{OPERATOR}/stations/CS01/commands", {"command": "ClearCache"}, 200),
     ("POST", f"{OPERATOR}/stations/CS02/commands", {"command": "ClearCache"}, 404),
     ("POST", f"{OPERATOR}/stations/CS01/transactions", {"connector_id": 1.0, "id_tag": "A"}, 202),

@@ -23,7 +23,7 @@ from protocols.rest.sv1_messages import (
 from protocols.rest.v1 import apps, operators
 from protocols.rest.v1.commands import ANY_COMMAND
 from statecharts.bounds import Watermarks
-from statecharts.doors import DeliveryView, OrphanView, PeerView, StationView
+from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView, StationView
 from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
 from tests.support.sizes import ROOT
@@ -78,7 +78,17 @@ STRUCTS = [
     *(apps.NewAuthorization, apps.TransactionsQuery, apps.LocalServicesQuery),
     *(operators.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
     *(SourceAuthorize, SourceRequest, SourceLocalServicesList, SourceLocalServiceStatus),
-    *(TransactionView, OperationView, CdrView, StationView, PeerView, LocalService, DeliveryView, OrphanView),
+    *(
+        TransactionView,
+        OperationView,
+        CdrView,
+        StationView,
+        PeerView,
+        LocalService,
+        DeliveryView,
+        OrphanView,
+        LogEntryView,
+    ),
 ]
 
 
