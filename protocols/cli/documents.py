@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from protocols.cli.config import document
+from protocols.ocpp.support import support_page
+from protocols.ocpp.v16 import V16
 from statecharts import (
     evse,
     peer,
@@ -29,6 +31,9 @@ CHARTS = (
     evse.CHART,
     simulated_station.CHART,
 )
+
+VERSIONS = (V16,)
+"""What stations may speak, oldest first."""
 
 _CONFIGURATION = """# Configuration
 
@@ -65,6 +70,7 @@ def pages() -> Mapping[str, str]:
         "charts.md": page("The charts", CHARTS),
         "configuration.md": _CONFIGURATION + document(),
         "bounds.md": _bounds(),
+        "stations.md": support_page(VERSIONS),
     }
 
 

@@ -132,6 +132,10 @@ class Conversation(Generic[Request, Given, Answer]):
         return tuple(self._by_action)
 
     @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        return tuple(self._by_action.values())
+
+    @property
     def plain_actions(self) -> frozenset[str]:
         return frozenset(action for action, exchange in self._by_action.items() if exchange.plain)
 

@@ -104,7 +104,12 @@ def test_a_fresh_secret_comes_with_hashes_that_open_to_it(cli):
 
 def test_charts_writes_every_page_and_finds_it_fresh(cli, tmp_path):
     assert cli.call("charts", "--folder", tmp_path) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bounds.md", "charts.md", "configuration.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bounds.md",
+        "charts.md",
+        "configuration.md",
+        "stations.md",
+    ]
     assert cli.call("charts", "--check", "--folder", tmp_path) == 0
     assert (cli.out, cli.err) == ([], [])
 

@@ -1,0 +1,73 @@
+"""docs/stations.md: what of each OCPP version is supported, and what the node does with it, from the dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from protocols.ocpp.dialect import Dialect, Exchange
+from statecharts import station_commands as commands
+from statecharts import station_reports as reports
+from statecharts.vocabulary import Acknowledgement
+
+_HEAD = """# Stations
+
+Every action of every OCPP version that a station may speak, made by `make charts` of the tables that read and write it
+(`protocols/ocpp/`); do not edit.
+
+*Typed* actions are translated into words that all versions share (`statecharts/station_reports.py`,
+`statecharts/station_commands.py`); *plain* ones are held to their schema and carried as the JSON they are. What we send
+is strict. What we take may have fields nobody knows, `null` for what is left out, and in many places words of a
+vendor's own: all that is logged and counted.
+
+Operators read a station's log at `GET /api/v1/operator/stations/{identity}/log`, and send commands by
+`POST /api/v1/operator/stations/{identity}/commands` ([the API](api.md)).
+"""
+
+LOGGED = "kept in the station's log"
+SENT = "sent for an operator, to whom the station's answer is shown"
+
+DOES: dict[type[Any], str] = {
+    reports.BootNotification: "registers the station, sets its clock and heartbeat; its open charges are doubted",
+    reports.Heartbeat: "answered with our clock",
+    reports.StatusNotification: "the connector's state, which confirms a charge there or puts it in doubt",
+    reports.AuthorizeIdTag: "checked: our users, and the authorisations that partners were given",
+    reports.StartTransaction: "a charge, durable before it is answered; a repeat gets the same number",
+    reports.StopTransaction: "ends the charge that it means; of none that we know, kept as an orphan",
+    reports.MeterValues: "readings of a charge or of an idle connector; of no charge that we know, an orphan",
+    reports.SignCertificate: f"{LOGGED}; rejected",
+    reports.StationDataTransfer: f"{LOGGED}; answered that the vendor is unknown",
+    commands.RemoteStartTransaction: "for a partner or an operator; the true outcome is the charge that begins",
+    commands.RemoteStopTransaction: "for a partner or an operator; the true outcome is the end of the charge",
+}
+"""What becomes of words that more is done with than to log or to send them."""
+
+
+def support_page(dialects: Iterable[Dialect]) -> str:
+    """The whole page, in Markdown."""
+    return _HEAD + "".join(part for dialect in dialects for part in _version(dialect))
+
+
+def _version(dialect: Dialect) -> Iterator[str]:
+    told, asked = dialect.reports.exchanges, dialect.commands.exchanges
+    count = len({exchange.action for exchange in (*told, *asked)})
+    name = dialect.subprotocol
+    yield f"\n## OCPP {name.removeprefix('ocpp')}\n\n{count} actions, subprotocol `{name}`.\n"
+    yield f"\n### Reported by a station\n\n{_table(told, LOGGED)}"
+    yield f"\n### Asked of a station\n\n{_table(asked, SENT)}"
+
+
+def _table(exchanges: Iterable[Exchange], otherwise: str) -> str:
+    rows = [_row(exchange, otherwise) for exchange in sorted(exchanges, key=lambda each: each.action)]
+    return "".join(["| action | in our words | what the node does with it |\n", "|---|---|---|\n", *rows])
+
+
+def _row(exchange: Exchange, otherwise: str) -> str:
+    words = "plain" if exchange.plain else f"`{exchange.request.__name__}`"
+    does = DOES.get(exchange.request, otherwise)
+    if exchange.plain and exchange.request is reports.PlainReport:
+        answer = msgspec.json.encode(exchange.write_answer(Acknowledgement())).decode()
+        does = f"{otherwise}; answered `{answer}`"
+    return f"| `{exchange.action}` | {words} | {does} |\n"
