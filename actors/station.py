@@ -81,7 +81,7 @@ async def holding(context: Context, station: str, hold: Hold) -> AsyncIterator[i
         raise
 
 
-FORM = Form("station 1", Station, Station())
+FORM = Form("station 2", Station, Station())
 
 
 def _fold(before: Station, fact: Fact) -> Station:
