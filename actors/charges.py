@@ -21,6 +21,7 @@ from actors.records import Alias, IdleMeter
 from actors.station_messages import CatchUp, Keep
 from actors.system import is_broken
 from statecharts.charging import (
+    Charging,
     ConnectorTaken,
     MeterRead,
     Opening,
@@ -333,10 +334,10 @@ class Charges:
             charge = self._station.data.charges[charge.number]
         return await self._ask(charge.transaction, event) is not None
 
-    async def only_silent(self, charge: StationCharge) -> bool:
-        """Whether the transaction of this charge doubts that it goes on, and only because it heard nothing of it."""
-        data = await self._ask(charge.transaction, Look())
-        return data is not None and data.only_silent
+    async def doubted(self, charge: StationCharge) -> Charging | None:
+        """The transaction of this charge as it is now, if it is in doubt whether it goes on."""
+        data: Charging | None = await self._ask(charge.transaction, Look())
+        return data if data is not None and data.doubted_until is not None else None
 
     async def _ask(self, transaction: str, message: Event | Look) -> Any | None:
         """The transaction's answer; None if it can take nothing, which must not take its station down with it.

@@ -199,10 +199,17 @@ class SimulatedConnector:
             self._site.turns.arm(self._timer("sample"), interval_s, self._sample)
 
     def _sample(self) -> None:
-        sample = MeterSample(timestamp=self._site.now(), value=str(self.meter_wh))
-        report = MeterValues(connector_id=self.number, samples=(sample,))
-        self._site.line.say(Saying(report, self._charge))
+        self._tell_meter("Sample.Periodic")
         self._arm_sample()
+
+    def tell_meter(self) -> None:
+        """Says what the meter shows now, because somebody asked (OCPP 1.6 section 5.17)."""
+        self._tell_meter("Trigger")
+
+    def _tell_meter(self, context: str) -> None:
+        sample = MeterSample(timestamp=self._site.now(), value=str(self.meter_wh), context=context)
+        report = MeterValues(connector_id=self.number, samples=(sample,))
+        self._site.line.say(Saying(report, self._charge if self._data.state in RUNNING else None))
 
     def _end(self, effect: chart.EndTransaction) -> None:
         charge = self._charge

@@ -31,6 +31,7 @@ from statecharts.station_commands import (
     RemoteStopTransaction,
     Reset,
     StationCommand,
+    TriggerMessage,
     UnlockConnector,
 )
 from statecharts.station_reports import (
@@ -339,6 +340,26 @@ class SimulatedStation:
     def _get_configuration(self, command: GetConfiguration) -> Reply:
         return Reply("", self._site.configuration.listed(command.keys))
 
+    def _trigger(self, command: TriggerMessage) -> Reply:
+        """OCPP 1.6 section 5.17: one connector, or all of them where none is named."""
+        numbers = [*self._connectors] if command.connector_id is None else [command.connector_id]
+        if not self._connectors.keys() >= set(numbers):
+            return _REJECTED
+        match command.what:
+            case "StatusNotification":
+                for number in numbers:
+                    self._site.line.say(self._status(number))
+            case "MeterValues":
+                for number in numbers:
+                    self._connectors[number].tell_meter()
+            case "Heartbeat":
+                self._site.line.say(Saying(Heartbeat()))
+            case "BootNotification":
+                self._boot()
+            case _:
+                return Reply("NotImplemented")
+        return _ACCEPTED
+
     def _clear_cache(self, _: ClearCache) -> Reply:
         return _ACCEPTED
 
@@ -354,6 +375,7 @@ _COMMANDS: dict[type[StationCommand], Callable[[SimulatedStation, Any], Reply]] 
     ChangeAvailability: SimulatedStation._change_availability,
     ChangeConfiguration: SimulatedStation._change_configuration,
     GetConfiguration: SimulatedStation._get_configuration,
+    TriggerMessage: SimulatedStation._trigger,
     ClearCache: SimulatedStation._clear_cache,
     CentralDataTransfer: SimulatedStation._transfer_data,
 }

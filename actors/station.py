@@ -21,6 +21,7 @@ from actors.actor import Actor
 from actors.charges import Charges
 from actors.context import Context, Place
 from actors.durable import Form, Memory, fact_of, read_fact
+from actors.enquiry import Enquiry
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
 from actors.station_log import answer_to, log_entry
@@ -103,6 +104,7 @@ class StationActor(Actor):
         self.last_seen_at: datetime | None = None
         self.holds: dict[int, Hold] = {}
         self.charges = Charges(self, context)
+        self.enquiry = Enquiry(self.command)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
     def __repr__(self) -> str:
@@ -149,7 +151,7 @@ class StationActor(Actor):
             case Release(transaction=transaction):
                 await self.charges.let_go(transaction)
             case LookAfter():
-                await self._look_after_silent()
+                await self._look_after_doubted()
             case CatchUp():
                 await self.charges.catch_up(message)
             case Look():
@@ -320,8 +322,10 @@ class StationActor(Actor):
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
         status = RegistrationStatus.ACCEPTED
         await self.record(Booted(at=now, boot=boot, status=status))
+        self.enquiry.booted()
         for charge in [charge for charge in self.data.charges.values() if charge.open]:
             await self.charges.tell(charge, StationDoubted(at=now, reason="the station booted"))
+            self.context.system.tell(self.key, LookAfter())
         interval_s = self.context.settings.heartbeat_interval_s
         return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=interval_s)
 
@@ -366,11 +370,20 @@ class StationActor(Actor):
         elif status in evse.CHARGES_GO_ON:
             await self.charges.tell(charge, StationConfirmed(at=now))
 
-    async def _look_after_silent(self) -> None:
-        """A station need not meter, and reports a status only when it changes: what it last showed still holds."""
+    async def _look_after_doubted(self) -> None:
+        """Asks the station about charges that are in doubt; what a connector last showed ends a doubt of mere silence.
+
+        A station need not meter, and reports a status only when it changes: so that status still holds.
+        """
         if self.connection is None:
             return
+        asked = []
         for charge in [charge for charge in self.data.charges.values() if charge.open]:
-            shown = self.data.evse(charge.start.connector_id).state
-            if shown in evse.CHARGES_GO_ON and await self.charges.only_silent(charge):
+            doubted = await self.charges.doubted(charge)
+            if doubted is None:
+                continue
+            asked.append(charge.start.connector_id)
+            if doubted.only_silent and self.data.evse(charge.start.connector_id).state in evse.CHARGES_GO_ON:
                 await self.charges.tell(charge, StationConfirmed(at=self.clock.now()))
+        if asked:
+            self.context.system.spawn(self.enquiry.ask, asked)

@@ -41,6 +41,7 @@ DOES: dict[type[Any], str] = {
     reports.StationDataTransfer: f"{LOGGED}; answered that the vendor is unknown",
     commands.RemoteStartTransaction: "for a partner or an operator; the true outcome is the charge that begins",
     commands.RemoteStopTransaction: "for a partner or an operator; the true outcome is the end of the charge",
+    commands.TriggerMessage: "sent where a charge is in doubt, for its connector's state and readings; for an operator",
 }
 """What becomes of words that more is done with than to log or to send them."""
 

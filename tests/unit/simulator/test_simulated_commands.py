@@ -20,15 +20,18 @@ from statecharts.station_commands import (
     ChangeConfiguration,
     ClearCache,
     GetConfiguration,
+    GetLocalListVersion,
     RemoteStartTransaction,
     RemoteStopTransaction,
     Reset,
     StationCommand,
+    TriggerMessage,
     UnlockConnector,
 )
 from statecharts.station_reports import (
     BootNotification,
     Heartbeat,
+    MeterValues,
     StartAnswer,
     StartTransaction,
     StatusNotification,
@@ -66,6 +69,10 @@ async def test_a_remote_start_without_connector_takes_one_with_a_cable_first(
         (ChangeConfiguration(key="NumberOfConnectors", value="9"), "Rejected"),
         (ChangeConfiguration(key="HeartbeatInterval", value="soon"), "Rejected"),
         (ChangeConfiguration(key="LightIntensity", value="1"), "NotSupported"),
+        (TriggerMessage(what="Heartbeat"), "Accepted"),
+        (TriggerMessage(what="StatusNotification", connector_id=9), "Rejected"),
+        (TriggerMessage(what="DiagnosticsStatusNotification"), "NotImplemented"),
+        (GetLocalListVersion(), "NotSupported"),
         (ClearCache(), "Accepted"),
         (CentralDataTransfer(vendor_id="acme"), "UnknownVendorId"),
     ],
@@ -172,3 +179,18 @@ async def test_it_shows_its_state(autojump_clock: MockClock, central: Central, r
     assert repr(station) == "<SimulatedStation CS01 online, [1 Charging 0 Wh], 0 owed>"
     with pytest.raises(ValueError, match="has connectors 1 to 1, not 2"):
         await station.plug(2)
+
+
+async def test_what_is_triggered_is_said_of_the_connector_that_is_named_or_of_all(
+    autojump_clock: MockClock, central: Central, run: Run
+) -> None:
+    station = new_station(central, connectors=2)
+    await charging(central, station, run)
+    heard = len(central.heard)
+    assert (await central.command(TriggerMessage(what="MeterValues", connector_id=1)))[0] == "Accepted"
+    assert (await central.command(TriggerMessage(what="StatusNotification")))[0] == "Accepted"
+    await settled()
+    meter, *statuses = [report for _, report in central.heard[heard:]]
+    assert isinstance(meter, MeterValues) and meter.samples[0].context == "Trigger"
+    assert meter.transaction_id == station.charges[0].transaction_id
+    assert [(status.connector_id, str(status.status)) for status in statuses] == [(1, "Charging"), (2, "Available")]
