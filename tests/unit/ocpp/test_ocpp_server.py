@@ -21,7 +21,16 @@ from wsproto.events import (
 from protocols.ocpp.client import ConnectionRefused, ReportRefused
 from protocols.ocpp.limits import Limits
 from statecharts.promises import Promise
-from statecharts.station_commands import CallVerdict, ClearCache, GetConfiguration, RemoteStartTransaction, Reset
+from statecharts.station_commands import (
+    CallVerdict,
+    ClearCache,
+    GetConfiguration,
+    GetLocalListVersion,
+    PlainCommand,
+    RemoteStartTransaction,
+    Reset,
+    StationCommand,
+)
 from statecharts.station_reports import (
     BootNotification,
     Heartbeat,
@@ -72,11 +81,33 @@ async def test_commands_reach_the_station_and_outcomes_come_back() -> None:
         assert (outcomes["reset"].verdict, outcomes["reset"].status) == (CallVerdict.REJECTED, "Rejected")
 
 
-async def test_a_command_that_cannot_be_said_was_never_sent() -> None:
+async def test_a_command_that_a_station_does_not_do_is_refused_by_name() -> None:
+    async with central_system() as world, world.station() as station, trio.open_nursery() as nursery:
+        outcomes: list[Any] = []
+
+        async def command() -> None:
+            outcomes.append(await (await world.online()).call(GetLocalListVersion()))
+
+        nursery.start_soon(command)
+        await (await station.next_command()).refuse()
+    assert [(outcome.verdict, outcome.status) for outcome in outcomes] == [(CallVerdict.ERROR, "NotSupported")]
+    assert "GetLocalListVersion" in outcomes[0].cause
+
+
+@pytest.mark.parametrize(
+    ("command", "cause"),
+    [
+        (RemoteStartTransaction(id_tag="x" * 21), "20"),
+        (Reset(kind="Hard", connector_id=1), "whole station"),
+        (PlainCommand(action="CostUpdated"), "no CostUpdated"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_command_that_cannot_be_said_was_never_sent(command: StationCommand, cause: str) -> None:
     async with central_system() as world, world.station():
-        outcome = await (await world.online()).call(RemoteStartTransaction(id_tag="x" * 21))
+        outcome = await (await world.online()).call(command)
         assert outcome.verdict is CallVerdict.NEVER_SENT
-        assert "20" in outcome.cause
+        assert cause in outcome.cause
 
 
 async def test_outcomes_of_commands_a_station_does_not_answer_well() -> None:
@@ -145,7 +176,7 @@ async def test_bad_calls_get_the_right_error_and_the_connection_lives() -> None:
         station = await raw_station(world)
         await station.open()
         for call, expected in (
-            ('[2,"1","SignCertificate",{"csr":"x"}]', [4, "1", "NotImplemented"]),
+            ('[2,"1","GetLocalListVersion",{}]', [4, "1", "NotImplemented"]),
             ('[2,"2","Nonsense",{}]', [4, "2", "NotImplemented"]),
             ('[2,"3","StartTransaction",{}]', [4, "3", "OccurenceConstraintViolation"]),
             ('[2,"4","Authorize",{"idTag":5}]', [4, "4", "TypeConstraintViolation"]),
