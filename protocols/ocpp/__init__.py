@@ -3,10 +3,11 @@
 From bytes to meaning, each module knowing only those above it:
 
     limits      every bound of this folder, by name and unit
-    frames      CALL, CALLRESULT and CALLERROR, bytes <-> values (no I/O)
+    frames      CALL, CALLRESULT, CALLERROR and what 2.1 adds, bytes <-> values, by version (no I/O)
     schemas     payload types compiled from the OCPP JSON schemas (no I/O)
     dialect     one OCPP version as look-up tables: action -> codec (no I/O)
     v16/        the tables of OCPP 1.6, one file per functional block (no I/O)
+    transport   what rpc needs of whatever carries its messages
     rpc         remote procedure calls both ways over any transport of messages
     websocket   the server's end of a WebSocket over any trio stream
     admission   who may connect: path, Basic credentials, failures per address

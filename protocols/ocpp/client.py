@@ -20,7 +20,8 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.rpc import NoAnswer, NothingSent, RpcPeer, Transport
+from protocols.ocpp.rpc import NoAnswer, RpcPeer
+from protocols.ocpp.transport import NothingSent, Transport
 from protocols.ocpp.v16 import V16
 from statecharts.promises import Promise
 from statecharts.station_commands import StationCommand

@@ -5,7 +5,8 @@ handled one after another, in order, by a handler that answers at once or promis
 meanwhile, so that whoever has to answer may itself call the other side.
 
 How a call ends is a value, never an exception: `CallResult` and `CallError` are the other side's words, `NotSent` says
-that no byte of it left, and `NoAnswer` that nobody knows whether it was carried out.
+that no byte of it left, and `NoAnswer` that nobody knows whether it was carried out. A SEND is handled in its turn like
+a CALL, and never answered.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -22,38 +23,26 @@ import trio
 from ocpp import exceptions as ocpp
 
 from protocols.ocpp.frames import (
+    FRAMING_16,
     Call,
     CallError,
     CallResult,
+    CallResultError,
+    Framing,
     Ignored,
     Malformed,
-    decode_frame,
+    Send,
     encode_call,
     encode_error,
     encode_result,
-    error_code,
+    encode_result_error,
+    encode_send,
 )
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.transport import NothingSent, Transport
 from statecharts.bounds import OCPP_INCOMING_CALLS, OCPP_REMEMBERED_ANSWERS, OCPP_WAITING_CALLS
 from statecharts.promises import Promise
 from statecharts.vocabulary import Refused
-
-
-class NothingSent(OSError):
-    """Raised by a transport that refuses a message before any byte of it left."""
-
-
-class Transport(Protocol):
-    """What carries whole messages."""
-
-    async def recv(self) -> bytes | None:
-        """The next message; None when there will be no more. Never raises for what the network does."""
-
-    def post(self, data: bytes) -> None:
-        """Sends one message without waiting. Raises `NothingSent`, or another OSError when part of it may have left."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Says good-bye, without waiting; a waiting `recv` returns None."""
 
 
 class NotSent(msgspec.Struct, frozen=True):
@@ -70,6 +59,7 @@ class NoAnswer(msgspec.Struct, frozen=True):
 
 
 _INTERNAL_ERROR = 1011
+GENERIC_ERROR = ocpp.GenericError.code
 
 CallEnd = CallResult | CallError | NotSent | NoAnswer
 Handler = Callable[[str, bytes], bytes | Promise[bytes]]
@@ -95,9 +85,13 @@ class _Outstanding:
 
 
 class _Seen(msgspec.Struct):
-    """A CALL of the other side: what it said, and the CALLRESULT it got. An error leaves a retry its chance."""
+    """A CALL of the other side: what it said, and the CALLRESULT it got. An error leaves a retry its chance.
+
+    An answer is not `wanted` where it was a SEND.
+    """
 
     digest: bytes
+    wanted: bool = True
     under_way: bool = True
     answer: bytes | None = None
 
@@ -113,9 +107,9 @@ class _Work(msgspec.Struct, eq=False):
 class RpcPeer:
     """One end of a connection.
 
-    `epoch` makes our message ids unique beyond this connection: `<epoch>-<n>`. `log` is a structlog logger that knows
-    whose connection it is. `ended` is called when no more calls can be made, at once; `handled` after each of their
-    calls, with its action and "answered" or the code of its CALLERROR.
+    `epoch` makes our message ids unique beyond this connection: `<epoch>-<n>`. `framing` is that of the version spoken.
+    `log` is a structlog logger that knows whose connection it is. `ended` is called when no more calls can be made, at
+    once; `handled` after each of their calls, with its action and "answered" or the code of its CALLERROR.
     """
 
     def __init__(
@@ -125,12 +119,13 @@ class RpcPeer:
         epoch: str,
         handler: Handler,
         limits: Limits,
+        framing: Framing = FRAMING_16,
         log: Any = None,
         ended: Callable[[], None] = lambda: None,
         handled: Callable[[str, str], None] = lambda action, outcome: None,
     ) -> None:
         self._transport, self._epoch, self._handler, self._limits = transport, epoch, handler, limits
-        self._log = log or structlog.get_logger()
+        self._framing, self._log = framing, log or structlog.get_logger()
         self._ended, self._handled = ended, handled
         self._turn: trio.StrictFIFOLock | None = None
         self._outstanding: _Outstanding | None = None
@@ -178,14 +173,31 @@ class RpcPeer:
         # Never the payload: ChangeConfiguration may carry a station's new password.
         self._log.info("ocpp.call", action=action, message_id=outstanding.message_id, correlation_id=correlation_id)
         with trio.move_on_after(self._limits.call_timeout_s):
-            try:
-                self._transport.post(frame)
-            except NothingSent as error:
-                return NotSent(str(error))
-            except OSError:
-                return NoAnswer("the connection broke while the call was being sent")
-            return await outstanding.wait()
+            return self._attempt(frame) or await outstanding.wait()
         return NoAnswer(f"no answer within {self._limits.call_timeout_s:g} s", timed_out=True)
+
+    def send(self, action: str, payload: bytes) -> NotSent | NoAnswer | None:
+        """Sends a SEND of OCPP 2.1, at once, as nobody answers it; None once it is on its way."""
+        if self._closed_because:
+            return NotSent(self._closed_because)
+        self._calls_made += 1
+        return self._attempt(encode_send(f"{self._epoch}-{self._calls_made}", action, payload))
+
+    def _attempt(self, frame: bytes) -> NotSent | NoAnswer | None:
+        """Sends a message of ours; what became of it if it is not on its way."""
+        try:
+            self._transport.post(frame)
+        except NothingSent as error:
+            return NotSent(str(error))
+        except OSError:
+            return NoAnswer("the connection broke while the message was being sent")
+        return None
+
+    def refuse_result(self, result: CallResult, error: Any) -> None:
+        """Says, where the version has words for it, that an answer could not be taken, and why: an OCPPError."""
+        if self._framing.refuses_results:
+            code = self._framing.error_code(error.code)
+            self._post(encode_result_error(result.message_id, code, error.description))
 
     def close(self, code: int, reason: str) -> None:
         """Closes the connection; calls under way and waiting end at once."""
@@ -218,8 +230,9 @@ class RpcPeer:
             opening.result()
 
     async def _read(self) -> None:
+        decode = self._framing.decode
         while (data := await self._transport.recv()) is not None:
-            frame = decode_frame(data)
+            frame = decode(data)
             _ON_FRAME[type(frame)](self, frame, data)
 
     async def _handle_rest(self) -> None:
@@ -251,16 +264,19 @@ class RpcPeer:
         digest = hashlib.blake2b(data, digest_size=16).digest()
         seen = self._seen.get(call.message_id)
         if seen is None:
-            self._accept(call, digest)
+            self._accept(call, _Seen(digest))
         elif seen.digest != digest:
-            self._refuse(call.message_id, ocpp.GenericError("this message id was used for another message"))
+            self._refuse(call.message_id, GENERIC_ERROR, "this message id was used for another message")
         elif seen.answer is not None:
             self._post(seen.answer)
         elif not seen.under_way:
-            self._accept(call, digest)
+            self._accept(call, _Seen(digest))
 
-    def _accept(self, call: Call, digest: bytes) -> None:
-        seen = _Seen(digest)
+    def _on_send(self, send: Send, data: bytes) -> None:
+        if send.message_id not in self._seen:
+            self._accept(Call(send.message_id, send.action, send.payload), _Seen(b"", wanted=False))
+
+    def _accept(self, call: Call, seen: _Seen) -> None:
         if self._work is None and self._opening is None:
             self._remember(call.message_id, seen)
             self._handle(call, seen)
@@ -270,8 +286,8 @@ class RpcPeer:
             self._queue.append((call, seen))
             self._limits.watermarks.saw(OCPP_INCOMING_CALLS, len(self._queue))
         else:
-            limit = self._limits.incoming_calls_max
-            self._refuse(call.message_id, ocpp.GenericError(f"{limit} calls are waiting already"))
+            why = f"{self._limits.incoming_calls_max} calls are waiting already"
+            self._refuse(call.message_id, GENERIC_ERROR, why, wanted=seen.wanted)
 
     def _remember(self, message_id: str, seen: _Seen) -> None:
         self._seen.pop(message_id, None)  # so that the oldest come first
@@ -287,12 +303,16 @@ class RpcPeer:
         if self._outstanding is None or self._outstanding.message_id != answer.message_id:
             self._log.warning("ocpp.late_answer", message_id=answer.message_id)
         elif isinstance(answer, CallError):
-            self._outstanding.finish(msgspec.structs.replace(answer, code=error_code(answer.code)))
+            self._outstanding.finish(msgspec.structs.replace(answer, code=self._framing.error_code(answer.code)))
         else:
             self._outstanding.finish(answer)
 
+    def _on_result_error(self, error: CallResultError, data: bytes) -> None:
+        code, description = self._framing.error_code(error.code), error.description
+        self._log.warning("ocpp.result_refused", message_id=error.message_id, code=code, description=description)
+
     def _on_malformed(self, frame: Malformed, data: bytes) -> None:
-        self._refuse(frame.message_id, ocpp.FormationViolationError(frame.description))
+        self._refuse(frame.message_id, frame.code, frame.description)
 
     def _on_ignored(self, frame: Ignored, data: bytes) -> None:
         self._log.warning("ocpp.ignored", description=frame.description)
@@ -323,15 +343,17 @@ class RpcPeer:
 
     def _answer(self, work: _Work, payload: bytes) -> None:
         work.seen.under_way, work.seen.answer = False, encode_result(work.call.message_id, payload)
-        self._post(work.seen.answer)
+        if work.seen.wanted:
+            self._post(work.seen.answer)
         self._handled(work.call.action, "answered")
         self._next()
 
     def _fail(self, work: _Work, error: Exception) -> None:
         work.seen.under_way = False
         refusal = self._as_ocpp_error(work.call, error)
-        self._refuse(work.call.message_id, refusal)
-        self._handled(work.call.action, refusal.code)
+        code = self._framing.error_code(refusal.code)
+        self._refuse(work.call.message_id, code, refusal.description, wanted=work.seen.wanted)
+        self._handled(work.call.action, code)
         self._next()
 
     def _next(self) -> None:
@@ -351,9 +373,10 @@ class RpcPeer:
             self._log.error("ocpp.handler_failed", action=call.action, message_id=call.message_id, exc_info=error)
         return ocpp.InternalError("the request could not be handled; it may be sent again")
 
-    def _refuse(self, message_id: str, error: Any) -> None:
-        self._log.warning("ocpp.refused", message_id=message_id, code=error.code, description=error.description)
-        self._post(encode_error(message_id, error.code, error.description))
+    def _refuse(self, message_id: str, code: str, description: str, *, wanted: bool = True) -> None:
+        self._log.warning("ocpp.refused", message_id=message_id, code=code, description=description)
+        if wanted:
+            self._post(encode_error(message_id, code, description))
 
     def _post(self, frame: bytes) -> None:
         """Sends an answer. If the connection is gone, the reader will see it, and the other side will ask again."""
@@ -367,6 +390,8 @@ _ON_FRAME: dict[type[Any], Callable[[RpcPeer, Any, bytes], None]] = {
     Call: RpcPeer._on_call,
     CallResult: RpcPeer._on_answer,
     CallError: RpcPeer._on_answer,
+    CallResultError: RpcPeer._on_result_error,
+    Send: RpcPeer._on_send,
     Malformed: RpcPeer._on_malformed,
     Ignored: RpcPeer._on_ignored,
 }

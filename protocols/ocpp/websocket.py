@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.lines import GONE, Line
-from protocols.ocpp.rpc import NothingSent
+from protocols.ocpp.transport import NothingSent
 from protocols.ocpp.websocket_frames import FrameReader, Violation, close_said, control_frame, text_frame
 
 _RECEIVE_BYTES = 65_536

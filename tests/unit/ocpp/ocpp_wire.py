@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import trio
 
-from protocols.ocpp.rpc import NothingSent
+from protocols.ocpp.transport import NothingSent
 
 
 class Wire:

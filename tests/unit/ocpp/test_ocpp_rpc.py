@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 import trio
@@ -15,7 +16,16 @@ from ocpp import exceptions as ocpp
 from ocpp_wire import Wire, wires
 from structlog.testing import capture_logs
 
-from protocols.ocpp.frames import CallError, CallResult, encode_call, encode_result
+from protocols.ocpp.frames import (
+    FRAMING_16,
+    FRAMING_21,
+    FRAMING_201,
+    CallError,
+    CallResult,
+    Framing,
+    encode_call,
+    encode_result,
+)
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from tests.support.promises import promised
@@ -36,10 +46,13 @@ async def echo(action: str, payload: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def one_peer(handler: Handling = echo, **limits: Any) -> AsyncIterator[tuple[RpcPeer, Wire, trio.Nursery]]:
+async def one_peer(
+    handler: Handling = echo, framing: Framing = FRAMING_16, **limits: Any
+) -> AsyncIterator[tuple[RpcPeer, Wire, trio.Nursery]]:
     """A peer with epoch "e", and the other end of its wire in the test's hand."""
     ours, theirs = wires()
-    peer = RpcPeer(ours, epoch="e", handler=partial(promised, handler), limits=Limits(**limits))
+    handle, bounds = partial(promised, handler), Limits(**limits)
+    peer = RpcPeer(ours, epoch="e", handler=handle, limits=bounds, framing=framing)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(peer.run)
         sweeper = trio.CancelScope()
@@ -382,3 +395,92 @@ async def test_a_door_that_does_not_open_ends_the_connection() -> None:
     peer = RpcPeer(ours, epoch="e", handler=partial(promised, echo), limits=Limits())
     with pytest.raises(RuntimeError, match="no actor"):
         await peer.run(promised(broken))
+
+
+# -- what OCPP 2.x frames differently ----------------------------------------------------------------------------------
+
+
+async def test_2_x_names_errors_in_its_own_words_and_answers_unknown_message_types() -> None:
+    async def refuse(action: str, payload: bytes) -> bytes:
+        raise ocpp.OccurenceConstraintViolationError("idToken is missing")
+
+    async with one_peer(refuse, FRAMING_201) as (_, station, _):
+        await station.say(2, "1", "A", {})
+        assert (await station.hear())[:3] == [4, "1", "OccurrenceConstraintViolation"]
+        await station.send(b"garbage")
+        assert (await station.hear())[:3] == [4, "-1", "RpcFrameworkError"]
+        await station.say(6, "2", "Notify", {})
+        assert (await station.hear())[:3] == [4, "2", "MessageTypeNotSupported"]
+
+
+async def test_a_send_is_handled_in_its_turn_once_and_never_answered() -> None:
+    gate, handled = trio.Event(), []
+
+    async def slow(action: str, payload: bytes) -> bytes:
+        handled.append(action)
+        await gate.wait()
+        if action == "Broken":
+            raise ocpp.NotImplementedError("no such action")
+        return payload
+
+    async with one_peer(slow, FRAMING_21) as (_, station, _):
+        for message_id, action in (("1", "Stream"), ("1", "Stream"), ("2", "Broken")):
+            await station.say(6, message_id, action, {})
+        await station.say(2, "3", "Heartbeat", {})
+        await trio.testing.wait_all_tasks_blocked()
+        assert handled == ["Stream"]
+        gate.set()
+        assert await station.hear() == [3, "3", {}]
+    assert handled == ["Stream", "Broken", "Heartbeat"]
+
+
+async def test_sends_that_find_no_room_are_dropped_without_a_word() -> None:
+    gate = trio.Event()
+
+    async def slow(action: str, payload: bytes) -> bytes:
+        await gate.wait()
+        return b"{}"
+
+    async with one_peer(slow, FRAMING_21, incoming_calls_max=1) as (_, station, _):
+        await station.say(2, "1", "A", {})
+        await trio.testing.wait_all_tasks_blocked()
+        for message_id in "23":
+            await station.say(6, message_id, "Stream", {})
+        await trio.testing.wait_all_tasks_blocked()
+        gate.set()
+        assert (await station.hear())[:2] == [3, "1"]
+        await station.say(2, "4", "A", {})
+        assert (await station.hear())[:2] == [3, "4"]
+
+
+async def test_a_send_of_ours_waits_for_no_call_and_no_answer() -> None:
+    async with one_peer(framing=FRAMING_21) as (peer, station, nursery):
+        nursery.start_soon(peer.call, "A", b"{}")
+        assert await station.hear() == [2, "e-1", "A", {}]
+        assert peer.send("Stream", b'{"id":1}') is None
+        assert await station.hear() == [6, "e-2", "Stream", {"id": 1}]
+        await station.say(3, "e-1", {})
+        peer.close(1000, "")
+        assert isinstance(peer.send("Stream", b"{}"), NotSent)
+
+
+@pytest.mark.parametrize(("framing", "told"), [(FRAMING_16, False), (FRAMING_201, False), (FRAMING_21, True)])
+async def test_only_2_1_says_that_an_answer_could_not_be_taken(framing: Framing, told: bool) -> None:
+    async with one_peer(framing=framing) as (peer, station, _):
+        result = CallResult("e-1", msgspec.Raw(b"{}"))
+        peer.refuse_result(result, ocpp.FormationViolationError("status is missing"))
+        await station.say(2, "1", "A", {})
+        first = await station.hear()
+    assert first == ([5, "e-1", "FormatViolation", "status is missing", {}] if told else [3, "1", {}])
+
+
+async def test_a_refused_answer_is_logged_and_answered_by_nothing() -> None:
+    with capture_logs() as logs:
+        async with one_peer(framing=FRAMING_21) as (_, station, _):
+            await station.say(2, "1", "A", {})
+            assert await station.hear() == [3, "1", {}]
+            await station.say(5, "1", "formationviolation", "interval is missing", {})
+            await station.say(2, "2", "A", {})
+            assert await station.hear() == [3, "2", {}]
+    (line,) = [line for line in logs if line["event"] == "ocpp.result_refused"]
+    assert (line["message_id"], line["code"]) == ("1", "FormatViolation")
