@@ -43,6 +43,7 @@ from statecharts.station_reports import (
     StartTransaction,
     StopTransaction,
 )
+from statecharts.station_session import Session
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Acknowledgement, Refused
 
@@ -146,11 +147,22 @@ class Charges:
                     await self._station.record(claimed=(orphan,))
             page = await read(self._station.identity, kind, page[-1].id or 0, READINGS_AT_ONCE)
 
-    async def _open(self, start: StartTransaction) -> StationCharge:
+    async def begin(self, session: Session, start: StartTransaction) -> StationCharge:
+        """The charge that a transaction of OCPP 2.x has become, judged; over at once if it has ended already."""
+        charge = await self._open(start, session)
+        await self._judge(charge)
+        return self._station.data.charges[charge.number]
+
+    async def _open(self, start: StartTransaction, session: Session | None = None) -> StationCharge:
         number = await self._context.numbers.next()
         await self._end_others(start, number)
         opened = ChargeOpened(
-            at=self._station.clock.now(), number=number, transaction=await self._owner(start, number), start=start
+            at=self._station.clock.now(),
+            number=number,
+            transaction=await self._owner(start, number),
+            start=start,
+            reference=session.reference if session else "",
+            stop=session.stop(number) if session else None,
         )
         await self._station.record(opened, aliases=(Alias(scope=NUMBER_SCOPE, name=str(number)),))
         return self._station.data.charges[number]
@@ -199,12 +211,12 @@ class Charges:
             turned = await self._open_local(transaction, charge, info, now)
         assert info is not None
         judged = ChargeJudged(at=now, number=charge.number, transaction=transaction, id_tag_info=info)
-        await self._note(judged, turned, charge.start)
+        await self._note(judged, turned, charge)
         return info
 
-    async def _note(self, judged: ChargeJudged, turned: Any, start: StartTransaction) -> None:
+    async def _note(self, judged: ChargeJudged, turned: Any, charge: StationCharge) -> None:
         """Writes the verdict down; where the charge is over already, because its stop came first, its end as well."""
-        stop = self._station.data.stop_of(start)
+        stop = self._station.data.stop_before(charge)
         if stop is not None:
             turned = await self._ask(judged.transaction, self._stopped(stop, judged.number))
         over = turned is not None and turned.data.finished_at is not None
@@ -275,7 +287,7 @@ class Charges:
     async def stop(self, stop: StopTransaction) -> ReportAnswer:
         """A stop is always taken: by its number, by what else it says, or as an orphan (OCPP 1.6 errata 3.18)."""
         charge = await self._meant(stop)
-        taken = await (self._end(charge, stop) if charge else self._stopped_without_start(stop))
+        taken = await (self.end(charge, stop) if charge else self._stopped_without_start(stop))
         if not taken:
             await self.keep(stop)
         return IdTagAnswer(id_tag_info=await self.check(stop.id_tag) if stop.id_tag else None)
@@ -289,7 +301,8 @@ class Charges:
         data = await self._ask(charge.transaction, Look())
         return charge if data is None or may_end_nameless(data.charge, stop.meter_stop_wh) else None
 
-    async def _end(self, charge: StationCharge, stop: StopTransaction) -> bool:
+    async def end(self, charge: StationCharge, stop: StopTransaction) -> bool:
+        """Hands this stop to the transaction of a charge; whether it could be taken."""
         taken = await self.tell(charge, self._stopped(stop, charge.number))
         if charge.open or charge.stop is None:
             await self._station.record(ChargeClosed(at=self._station.clock.now(), number=charge.number, stop=stop))

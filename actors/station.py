@@ -24,6 +24,7 @@ from actors.durable import Form, Memory, fact_of, read_fact
 from actors.enquiry import Enquiry
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
+from actors.station_events import StationEvents
 from actors.station_log import answer_to, log_entry
 from actors.station_messages import CatchUp, Gone, Hold, Keep, LookAfter, Online, Release, Report, StationLook
 from statecharts import evse, station
@@ -57,7 +58,9 @@ from statecharts.station_reports import (
     StationReport,
     StatusNotification,
     StopTransaction,
+    TransactionEvent,
 )
+from statecharts.station_session import status_meant
 from statecharts.vocabulary import Acknowledgement, refused
 
 FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
@@ -82,7 +85,7 @@ async def holding(context: Context, station: str, hold: Hold) -> AsyncIterator[i
         raise
 
 
-FORM = Form("station 2", Station, Station())
+FORM = Form("station 3", Station, Station())
 
 
 def _fold(before: Station, fact: Fact) -> Station:
@@ -105,6 +108,7 @@ class StationActor(Actor):
         self.holds: dict[int, Hold] = {}
         self.charges = Charges(self, context)
         self.enquiry = Enquiry(self.command)
+        self.events = StationEvents(self, self.charges)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
     def __repr__(self) -> str:
@@ -242,7 +246,7 @@ class StationActor(Actor):
         outcome = CallOutcome(verdict=CallVerdict.UNKNOWN, cause="no answer in time")
         within_s = math.inf if until is None else (until - self.clock.now()).total_seconds()
         with trio.move_on_after(max(0.0, within_s)):
-            outcome = await connection.call(command)
+            outcome = await connection.call(self.data.in_its_words(command))
         log.info(
             "station.command", station=self.identity, command=type(command).__name__, verdict=outcome.verdict.value
         )
@@ -263,6 +267,9 @@ class StationActor(Actor):
         if isinstance(report, MeterValues) and self.in_hand is None and not self.waiting:
             self.last_seen_at = self.context.clock.wall()
             return self.charges.hand_on(report)
+        if isinstance(report, TransactionEvent) and self.in_hand is None and not self.waiting:
+            self.last_seen_at = self.context.clock.wall()
+            return self.events.hand_on(report)
         return None
 
     # -- connectors ----------------------------------------------------------------------------------------------------
@@ -315,6 +322,8 @@ class StationActor(Actor):
                 return await self.charges.stop(report)
             case MeterValues():
                 return await self.charges.metered(report)
+            case TransactionEvent():
+                return await self.events.heard(report)
             case _:
                 await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
                 return answer_to(report)
@@ -342,21 +351,22 @@ class StationActor(Actor):
         event = StatusReported(
             at=now,
             connector_id=said.connector_id,
-            status=said.status,
+            status=status_meant(said, self.data.evse(said.connector_id).state),
             error_code=said.error_code,
             timestamp=said.timestamp,
         )
         if 0 <= said.connector_id <= self.place.connectors:
-            await self._take_status(event)
+            await self.take_status(event)
         else:
             # Not kept: a station that counts on for ever would fill its stream and our memory.
             log.warning("station.unknown_connector", station=self.identity, connector=said.connector_id)
         charge = self.data.open_on(said.connector_id)
         if charge is not None:
-            await self._look_after(charge, said.status, now)
+            await self._look_after(charge, event.status, now)
         return Acknowledgement()
 
-    async def _take_status(self, event: StatusReported) -> None:
+    async def take_status(self, event: StatusReported) -> None:
+        """Makes durable what a connector of this station shows, if it shows something else than before."""
         before = self.data.evse(event.connector_id)
         if evse.CHART.step(before, event).outcome is Outcome.REPEATED:
             return

@@ -61,6 +61,12 @@ STOPS_KEPT = Bound(
     unit="stops",
     reason="stops without a start that wait for it; the book forgets the oldest first, the operator's list none",
 )
+SESSIONS_KEPT = Bound(
+    name="station_sessions_kept",
+    limit=50,
+    unit="transactions",
+    reason="transactions of OCPP 2.x that nobody pays for yet; the book forgets the oldest, the journal none",
+)
 REQUESTS_KEPT = Bound(
     name="transaction_requests_kept",
     limit=64,

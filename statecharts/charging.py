@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from statecharts.events import (
     ReleaseConnector,
     StationAnswered,
 )
+from statecharts.metering import newest_register, oldest_register
 from statecharts.moments import after_s
 from statecharts.station_commands import CallVerdict, RemoteStopTransaction
 from statecharts.station_reports import MeterSample
@@ -107,14 +108,15 @@ class Charge(Value, frozen=True, kw_only=True):
 class TransactionStarted(Fact, frozen=True, kw_only=True):
     """The station started a charge. `number` is the OCPP transactionId that we gave it.
 
-    `opening` is there for a charge of our own, which nobody may have asked for before.
+    `meter_start_wh` is absent where the first reading is still to come; `opening` is there for a charge of our own,
+    which nobody may have asked for before.
     """
 
     number: int
     connector_id: int
     id_tag: str
     timestamp: datetime
-    meter_start_wh: int
+    meter_start_wh: int | None
     id_tag_accepted: bool = True
     opening: Opening | None = None
 
@@ -129,9 +131,11 @@ class MeterRead(Fact, frozen=True, kw_only=True):
 
 
 class TransactionStopped(Fact, frozen=True, kw_only=True):
+    """The station ended a charge; without `meter_stop_wh` the last known reading stands for it."""
+
     number: int
     timestamp: datetime
-    meter_stop_wh: int
+    meter_stop_wh: int | None
     reason: str
     id_tag: str | None = None
     samples: tuple[MeterSample, ...] = ()
@@ -177,7 +181,7 @@ class Charging(Value, frozen=True, kw_only=True):
     stop_until: datetime | None = None
     heard_at: datetime | None = None
     doubted_until: datetime | None = None
-    stop_said: tuple[datetime, int] | None = None
+    stop_said: tuple[datetime, int | None] | None = None
     finished_at: datetime | None = None
     cause: str | None = None
     flags: tuple[str, ...] = ()
@@ -227,13 +231,13 @@ def own_stop(data: Charging, event: TransactionStopped) -> bool:
     return data.charge.number in (None, event.number) or event.number == UNLEARNED
 
 
-def may_end_nameless(charge: Charge, meter_stop_wh: int) -> bool:
+def may_end_nameless(charge: Charge, meter_stop_wh: int | None) -> bool:
     """Whether a stop that names neither a number nor an idTag can be the end of this charge.
 
     Not once its station has used its number, which it would name; nor below what the register has shown.
     """
     shown = charge.meter_last_wh if charge.meter_last_wh is not None else charge.meter_start_wh
-    return not charge.number_used and (shown is None or meter_stop_wh >= shown)
+    return not charge.number_used and (shown is None or meter_stop_wh is None or meter_stop_wh >= shown)
 
 
 def same_stop(data: Charging, event: TransactionStopped) -> bool:
@@ -243,7 +247,7 @@ def same_stop(data: Charging, event: TransactionStopped) -> bool:
 
 def begun(charge: Charge, event: TransactionStarted) -> Charge:
     """The charge with its start filled in; a reading from before it says nothing of it."""
-    last = charge.meter_last_wh
+    known = [wh for wh in (charge.meter_last_wh, event.meter_start_wh) if wh is not None]
     return msgspec.structs.replace(
         charge,
         number=event.number,
@@ -251,7 +255,7 @@ def begun(charge: Charge, event: TransactionStarted) -> Charge:
         id_tag=event.id_tag,
         start_timestamp=event.timestamp,
         meter_start_wh=event.meter_start_wh,
-        meter_last_wh=last if last is None else max(last, event.meter_start_wh),
+        meter_last_wh=None if charge.meter_last_wh is None else max(known),
     )
 
 
@@ -290,17 +294,27 @@ def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
     if event.meter_wh is None or (known is not None and event.meter_wh < known):
         return {**alive, "charge": charge}
     newest = msgspec.structs.replace(charge, meter_last_wh=event.meter_wh, meter_last_at=event.timestamp)
-    return {**alive, "charge": newest}
+    return {**alive, "charge": metered_first(newest, event.samples)}
+
+
+def metered_first(charge: Charge, samples: Iterable[MeterSample]) -> Charge:
+    """The charge with its first reading filled in, if its start came without one and this is it."""
+    if charge.meter_start_wh is not None or charge.start_timestamp is None:
+        return charge
+    oldest = oldest_register(samples)
+    return msgspec.structs.replace(charge, meter_start_wh=oldest[1]) if oldest else charge
 
 
 def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
+    newest = newest_register(event.samples)
+    known = (event.meter_stop_wh, newest and newest[1], data.charge.meter_last_wh, data.charge.meter_start_wh)
     charge = msgspec.structs.replace(
-        data.charge,
+        metered_first(data.charge, event.samples),
         number=event.number if data.charge.number is None and event.number > 0 else data.charge.number,
         stop_timestamp=event.timestamp,
-        meter_stop_wh=event.meter_stop_wh,
+        meter_stop_wh=next((wh for wh in known if wh is not None), None),
         reason=event.reason,
-        estimated=False,
+        estimated=event.meter_stop_wh is None,
     )
     said, flags = (event.timestamp, event.meter_stop_wh), (*undoubted(data), *charge.flags)
     return {"charge": charge, "stop_said": said, "finished_at": event.at, "flags": flags, "changed_at": event.at}

@@ -27,6 +27,14 @@ def register_wh(sample: MeterSample) -> int | None:
 
 def newest_register(samples: Iterable[MeterSample]) -> tuple[MeterSample, int] | None:
     """The newest energy reading among these samples, with its value in Wh."""
+    return max(_registers(samples), key=lambda reading: reading[0].timestamp, default=None)
+
+
+def oldest_register(samples: Iterable[MeterSample]) -> tuple[MeterSample, int] | None:
+    """The oldest energy reading among these samples, with its value in Wh."""
+    return min(_registers(samples), key=lambda reading: reading[0].timestamp, default=None)
+
+
+def _registers(samples: Iterable[MeterSample]) -> list[tuple[MeterSample, int]]:
     energy = [sample for sample in samples if sample.measurand == ENERGY_REGISTER]
-    readings = [(sample, wh) for sample in energy if (wh := register_wh(sample)) is not None]
-    return max(readings, key=lambda reading: reading[0].timestamp, default=None)
+    return [(sample, wh) for sample in energy if (wh := register_wh(sample)) is not None]

@@ -14,11 +14,19 @@ from typing import Any
 import msgspec
 
 from statecharts import evse
-from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
+from statecharts.bounds import CHARGES_KEPT, SESSIONS_KEPT, STOPS_KEPT
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
 from statecharts.evse import Evse, StatusReported
-from statecharts.station_reports import BootNotification, RegistrationStatus, StartTransaction, StopTransaction
+from statecharts.station_commands import GetTransactionStatus, RemoteStopTransaction, StationCommand
+from statecharts.station_reports import (
+    BootNotification,
+    RegistrationStatus,
+    StartTransaction,
+    StopTransaction,
+    TransactionEvent,
+)
+from statecharts.station_session import Session, heard
 from statecharts.station_vocabulary import IdTagInfo
 from statecharts.vocabulary import Value
 
@@ -45,11 +53,16 @@ class Disconnected(Fact, frozen=True, kw_only=True):
 
 
 class ChargeOpened(Fact, frozen=True, kw_only=True):
-    """A StartTransaction got its number; `transaction` is the stream that it was handed to."""
+    """A StartTransaction got its number; `transaction` is the stream that it was handed to.
+
+    Of OCPP 2.x `reference` is the station's own name for it, and `stop` its end where that came before.
+    """
 
     number: int
     transaction: str
     start: StartTransaction
+    reference: str = ""
+    stop: StopTransaction | None = None
 
 
 class ChargeJudged(Fact, frozen=True, kw_only=True):
@@ -73,6 +86,12 @@ class StopKept(Fact, frozen=True, kw_only=True):
     stop: StopTransaction
 
 
+class TransactionHeard(Fact, frozen=True, kw_only=True):
+    """An event of OCPP 2.x of a transaction that is no charge: nobody knows yet who pays."""
+
+    event: TransactionEvent
+
+
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
@@ -89,7 +108,7 @@ class Connection(Value, frozen=True, kw_only=True):
 
 
 class StationCharge(Value, frozen=True, kw_only=True):
-    """One entry of the book."""
+    """One entry of the book. `stop_first` is an end that came before the start, of a station of OCPP 2.x."""
 
     number: int
     transaction: str
@@ -97,6 +116,8 @@ class StationCharge(Value, frozen=True, kw_only=True):
     id_tag_info: IdTagInfo | None = None
     open: bool = True
     stop: StopTransaction | None = None
+    reference: str = ""
+    stop_first: StopTransaction | None = None
 
     def covers(self, at: datetime) -> bool:
         """Whether this charge went on at that moment, by the station's own clock."""
@@ -111,6 +132,7 @@ class Station(Value, frozen=True, kw_only=True):
     evses: dict[int, Evse] = msgspec.field(default_factory=dict)
     charges: dict[int, StationCharge] = msgspec.field(default_factory=dict)
     stops: tuple[StopTransaction, ...] = ()
+    sessions: dict[str, Session] = msgspec.field(default_factory=dict)
 
     def open_on(self, connector_id: int) -> StationCharge | None:
         """The charge that goes on at this connector; the newest by its own clock, should there be several."""
@@ -147,6 +169,21 @@ class Station(Value, frozen=True, kw_only=True):
         others = [n for n, connector in self.evses.items() if connector.state in evse.CHARGES_GO_ON and n != besides]
         return any(self.open_on(connector_id) is None for connector_id in others if connector_id > 0)
 
+    def charge_called(self, reference: str) -> StationCharge | None:
+        """The charge that its station itself calls so (OCPP 2.x)."""
+        return next((c for c in self.charges.values() if c.reference == reference), None)
+
+    def in_its_words(self, command: StationCommand) -> StationCommand:
+        """A command about a charge as its station understands it: with its own name for that charge (OCPP 2.x)."""
+        if not isinstance(command, RemoteStopTransaction | GetTransactionStatus):
+            return command
+        charge = self.charges.get(command.transaction_id or 0)
+        return msgspec.structs.replace(command, reference=charge.reference) if charge else command
+
+    def stop_before(self, charge: StationCharge) -> StopTransaction | None:
+        """The stop of this charge that came before its start."""
+        return charge.stop_first if charge.reference else self.stop_of(charge.start)
+
     def stop_of(self, start: StartTransaction) -> StopTransaction | None:
         """The stop that came before this start of its charge; none for a start whose clock is not to be trusted.
 
@@ -157,7 +194,7 @@ class Station(Value, frozen=True, kw_only=True):
             return None
         possible = [s for s in self.stops if s.transaction_id <= 0 and may_end(s, start)]
         named = [s for s in possible if s.id_tag is not None]
-        nameless = [s for s in possible if s.id_tag is None and s.meter_stop_wh >= start.meter_start_wh]
+        nameless = [s for s in possible if s.id_tag is None and (s.meter_stop_wh or 0) >= (start.meter_start_wh or 0)]
         found = named[:1] or nameless
         return found[0] if len(found) == 1 and (named or not self._may_end_another(found[0], start)) else None
 
@@ -193,7 +230,7 @@ def _newest(charges: Iterable[StationCharge]) -> StationCharge | None:
     return max(charges, key=lambda charge: charge.start.timestamp, default=None)
 
 
-def start_key(start: StartTransaction) -> tuple[int, str, datetime, int]:
+def start_key(start: StartTransaction) -> tuple[int, str, datetime, int | None]:
     """What makes two StartTransactions of a station the same: never the message id (OCPP retries carry new ones)."""
     return (start.connector_id, start.id_tag.casefold(), start.timestamp, start.meter_start_wh)
 
@@ -241,7 +278,7 @@ CONNECTION: Chart[Connection] = Chart(
     },
 )
 
-CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept)
+CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept, TransactionHeard)
 EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls for cls in (Booted, Connected, Disconnected, StatusReported, *CHARGE_EVENTS)
 }
@@ -259,16 +296,34 @@ def apply(data: Station, event: Event) -> Station:
             reported = evse.step(data.evse(event.connector_id), event)
             return msgspec.structs.replace(data, evses={**data.evses, event.connector_id: reported})
         case ChargeOpened():
-            entry = StationCharge(number=event.number, transaction=event.transaction, start=event.start)
-            return msgspec.structs.replace(data, charges=_trimmed({**data.charges, event.number: entry}))
+            waiting = {name: each for name, each in data.sessions.items() if name != event.reference}
+            return msgspec.structs.replace(data, charges=_opened(data.charges, event), sessions=waiting)
+        case TransactionHeard(event=said):
+            session = heard(data.sessions.get(said.reference), said)
+            return msgspec.structs.replace(data, sessions=_newest_sessions({**data.sessions, said.reference: session}))
         case ChargeJudged():
             return msgspec.structs.replace(data, charges=_amended(data.charges, event))
         case ChargeClosed(stop=stop):
-            waiting = tuple(each for each in data.stops if each != stop)
-            return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=waiting)
+            stops = tuple(each for each in data.stops if each != stop)
+            return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=stops)
         case StopKept(stop=stop):
             return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT.limit :])
     raise TypeError(f"no station event: {type(event).__name__}")
+
+
+def _opened(charges: dict[int, StationCharge], event: ChargeOpened) -> dict[int, StationCharge]:
+    entry = StationCharge(
+        number=event.number,
+        transaction=event.transaction,
+        start=event.start,
+        reference=event.reference,
+        stop_first=event.stop,
+    )
+    return _trimmed({**charges, event.number: entry})
+
+
+def _newest_sessions(sessions: dict[str, Session]) -> dict[str, Session]:
+    return dict(list(sessions.items())[-SESSIONS_KEPT.limit :])
 
 
 def _amended(charges: dict[int, StationCharge], event: ChargeJudged | ChargeClosed) -> dict[int, StationCharge]:
@@ -299,4 +354,6 @@ def region_state(data: Station, event: Event) -> str:
         case ChargeOpened() | ChargeJudged() | ChargeClosed():
             entry = data.charges.get(event.number)
             return "None" if entry is None else "Open" if entry.open else "Closed"
+        case TransactionHeard(event=said):
+            return "Begun" if said.reference in data.sessions else "None"
     return ""

@@ -134,18 +134,23 @@ class MeterSample(Value, frozen=True, kw_only=True):
 
 
 class StartTransaction(Message, frozen=True, kw_only=True):
+    """OCPP 1.6 section 4.8. `meter_start_wh` is absent where a station of OCPP 2.x has not metered yet."""
+
     connector_id: int
     id_tag: str
-    meter_start_wh: int
+    meter_start_wh: int | None
     timestamp: datetime
     reservation_id: int | None = None
 
 
 class StopTransaction(Message, frozen=True, kw_only=True):
-    """`transaction_id` may be -1: the station never learned the number (OCPP 1.6 errata 3.18)."""
+    """`transaction_id` may be -1: the station never learned the number (OCPP 1.6 errata 3.18).
+
+    `meter_stop_wh` is absent where an end of OCPP 2.x came without a reading.
+    """
 
     transaction_id: int
-    meter_stop_wh: int
+    meter_stop_wh: int | None
     timestamp: datetime
     reason: str = "Local"
     id_tag: str | None = None

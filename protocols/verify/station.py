@@ -151,7 +151,7 @@ class Station:
         await self.tell()
 
     def _started(self, start: StartTransaction, answer: StartAnswer) -> None:
-        self.charge = Seen(start.id_tag, start.timestamp, start.meter_start_wh, answer.transaction_id)
+        self.charge = Seen(start.id_tag, start.timestamp, self.meter_wh, answer.transaction_id)
         status = answer.id_tag_info.status
         if start.id_tag == STRANGE_CARD:
             return

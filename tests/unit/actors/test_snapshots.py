@@ -34,9 +34,9 @@ from tests.support.roaming import Roaming
 FORMS: dict[str, Form[Any]] = {kind.form.name: kind.form for kind in KINDS.values()} | {station.FORM.name: station.FORM}
 SHAPES = {
     "source 1": "4fccf5f60c34cfaa",
-    "destination 2": "44511d57e8827ece",
-    "local 2": "2a5922a2bc5af42c",
-    "station 2": "6a51d8ab0bcc1fd6",
+    "destination 3": "1469f3d1d14ba8d7",
+    "local 3": "edec21e83ef05a43",
+    "station 3": "77ee60b083c3c6f4",
 }
 LIVES = {
     "source": (SOURCE, disordered(source_flows(), source_events())),
@@ -148,7 +148,7 @@ async def test_the_next_snapshot_is_due_that_many_facts_after_the_one_loaded_fro
 
     class Loaded:
         async def history(self, stream: str, form: str | None) -> History:
-            return History(facts=(), snapshot=durable.Snapshot(seq=1_000, form="station 2", data=b"{}"))
+            return History(facts=(), snapshot=durable.Snapshot(seq=1_000, form="station 3", data=b"{}"))
 
     assert (await memory.recall(Loaded(), "station/CS01", station._fold))[1] == 1_000
     limit = FACTS_AFTER_SNAPSHOT.limit

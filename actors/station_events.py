@@ -1,0 +1,133 @@
+"""What the events of an OCPP 2.x station's transactions come to: starts, readings and ends of charges.
+
+The order of writing makes a crash harmless, as it does in `charges`: what was heard while nobody pays stands in the
+station's stream; a charge gets its number there, with all that was heard before, and is then handed over. An event is
+answered when all that is done, so that one whose answer is lost comes again and finds what it has begun.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.charges import Charges
+from statecharts.bounds import SESSIONS_KEPT
+from statecharts.charging import StationConfirmed
+from statecharts.evse import StatusReported
+from statecharts.promises import Promise
+from statecharts.station import StationCharge, TransactionHeard
+from statecharts.station_reports import (
+    IdTagAnswer,
+    MeterSample,
+    MeterValues,
+    ReportAnswer,
+    TransactionEvent,
+    TransactionEventKind,
+)
+from statecharts.station_session import Session, heard, remote_start_id, status_shown, stop_of
+from statecharts.station_vocabulary import IdTagInfo
+
+if TYPE_CHECKING:
+    from actors.station import StationActor
+
+
+class StationEvents:
+    """The part of a station's actor that deals with TransactionEvents; runs within its turns."""
+
+    def __init__(self, station: StationActor, charges: Charges) -> None:
+        self._station = station
+        self._charges = charges
+
+    async def heard(self, event: TransactionEvent) -> ReportAnswer:
+        """What an event is answered once all that it says is durable; the same again when it is repeated."""
+        charge = self._station.data.charge_called(event.reference)
+        charge = await (self._begin(event) if charge is None else self._go_on(charge, event))
+        await self._show(event, charge)
+        return IdTagAnswer(id_tag_info=await self._verdict(event, charge))
+
+    def hand_on(self, event: TransactionEvent) -> Promise[ReportAnswer] | None:
+        """Hands the readings of a charge to its transaction without a turn of the station, if that is all they are."""
+        charge = self._station.data.charge_called(event.reference)
+        says_more = event.id_tag is not None or event.kind is not TransactionEventKind.UPDATED or not event.samples
+        if charge is None or says_more or self._shows_other(event):
+            return None
+        return self._charges.hand_on(_values(charge, event.samples))
+
+    # -- from session to charge ----------------------------------------------------------------------------------------
+
+    async def _begin(self, event: TransactionEvent) -> StationCharge | None:
+        """The charge that a transaction becomes by this event; None while nobody is known who pays."""
+        before = self._station.data.sessions.get(event.reference)
+        session = heard(before, event)
+        start = session.start(self._asked_for(session), self._place_of(session))
+        if start is None:
+            if session != before:
+                await self._station.record(TransactionHeard(at=self._station.clock.now(), event=event))
+                self._station.context.watermarks.saw(SESSIONS_KEPT, len(self._station.data.sessions))
+            return None
+        charge = await self._charges.begin(session, start)
+        readings = event.samples or ((session.last,) if session.last else ())
+        if readings and session.ended is None:
+            await self._charges.metered(_values(charge, readings))
+        return charge
+
+    def _asked_for(self, session: Session) -> str | None:
+        """The idTag that we asked this station to start for, if this is that start."""
+        wanted = [hold.id_tag for hold in self._station.holds.values()]
+        return next((tag for tag in wanted if remote_start_id(tag) == session.remote_start_id), None)
+
+    def _place_of(self, session: Session) -> int:
+        """Where a transaction is that does not say so: where its start was asked for, else at the only EVSE."""
+        for connector_id, hold in self._station.holds.items():
+            if remote_start_id(hold.id_tag) == session.remote_start_id or hold.id_tag == session.id_tag:
+                return connector_id
+        return 1 if self._station.place.connectors == 1 else 0
+
+    # -- a charge that goes on -----------------------------------------------------------------------------------------
+
+    async def _go_on(self, charge: StationCharge, event: TransactionEvent) -> StationCharge:
+        if event.kind is TransactionEventKind.ENDED:
+            await self._end(charge, event)
+        elif event.samples:
+            await self._charges.metered(_values(charge, event.samples))
+        elif charge.open:
+            await self._charges.tell(charge, StationConfirmed(at=self._station.clock.now()))
+        return self._station.data.charges.get(charge.number, charge)
+
+    async def _end(self, charge: StationCharge, event: TransactionEvent) -> None:
+        stop = stop_of(event, charge.number)
+        known = charge.stop
+        repeated = known and (known.timestamp, known.meter_stop_wh) == (stop.timestamp, stop.meter_stop_wh)
+        if not repeated and not await self._charges.end(charge, stop):
+            await self._charges.keep(stop)
+
+    async def _verdict(self, event: TransactionEvent, charge: StationCharge | None) -> IdTagInfo | None:
+        """What is said of the idTag that an event names: the charge's own verdict, or that of another tag."""
+        if event.id_tag is None:
+            return None
+        own = charge is not None and charge.start.id_tag.casefold() == event.id_tag.casefold()
+        if charge is not None and own and charge.id_tag_info is not None:
+            return charge.id_tag_info
+        return await self._charges.check(event.id_tag)
+
+    # -- what the EVSE shows -------------------------------------------------------------------------------------------
+
+    async def _show(self, event: TransactionEvent, charge: StationCharge | None) -> None:
+        """Takes over what an event says of its EVSE, unless the event is of a charge that is long over."""
+        over = charge is not None and not charge.open and event.kind is not TransactionEventKind.ENDED
+        if over or not self._shows_other(event):
+            return
+        status, connector_id = status_shown(event), event.connector_id
+        assert status is not None and connector_id is not None
+        now = self._station.clock.now()
+        shown = StatusReported(at=now, connector_id=connector_id, status=status, timestamp=event.timestamp)
+        await self._station.take_status(shown)
+
+    def _shows_other(self, event: TransactionEvent) -> bool:
+        """Whether an EVSE of ours now shows something else than before."""
+        status, connector_id = status_shown(event), event.connector_id or 0
+        there = 0 < connector_id <= self._station.place.connectors
+        return there and status is not None and self._station.data.evse(connector_id).state != status
+
+
+def _values(charge: StationCharge, samples: tuple[MeterSample, ...]) -> MeterValues:
+    return MeterValues(connector_id=charge.start.connector_id, transaction_id=charge.number, samples=samples)

@@ -1,0 +1,190 @@
+"""What an OCPP 2.x station calls a transaction, as its events tell it, until it is a charge of ours: pure functions.
+
+OCPP 1.6 begins a charge with one message that says all: who, where, when, from which meter reading. In OCPP 2.x a
+transaction begins when a car comes; who pays may be said later, in any of its events, or never. The first event that
+says it makes a charge of it. Events are queued while a station is offline, come again when their answer was lost, and
+some are missing for ever: whatever comes, a session only learns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from functools import reduce
+
+import msgspec
+
+from statecharts.evse import CHARGES_GO_ON
+from statecharts.metering import newest_register, oldest_register
+from statecharts.station_reports import (
+    ConnectorStatus,
+    MeterSample,
+    StartTransaction,
+    StatusNotification,
+    StopTransaction,
+    TransactionEvent,
+    TransactionEventKind,
+)
+from statecharts.vocabulary import Value
+
+LOCALLY = "Local"
+"""Why a transaction ended whose station gives no reason (OCPP 2.0.1 part 2, 1.61: TransactionType)."""
+
+NOBODY = ""
+"""The idTag of a charge that nobody was ever named for."""
+
+
+def remote_start_id(id_tag: str) -> int:
+    """The remoteStartId of a start for this idTag: 31 bits of its own, so that nothing is to be kept to know it again.
+
+    Never 0, which some firmware takes for none.
+    """
+    digest = hashlib.blake2b(id_tag.casefold().encode(), digest_size=4).digest()
+    return (int.from_bytes(digest, "big") & 0x7FFF_FFFF) or 1
+
+
+class Session(Value, frozen=True, kw_only=True):
+    """A transaction of which we have heard, and that is no charge yet.
+
+    `begun_at` and `begun_seq_no` are of its earliest event; `first` and `last` its oldest and newest readings of the
+    energy register; `ended` is its end.
+    """
+
+    reference: str
+    begun_at: datetime
+    begun_seq_no: int
+    connector_id: int | None = None
+    id_tag: str | None = None
+    remote_start_id: int | None = None
+    reservation_id: int | None = None
+    first: MeterSample | None = None
+    last: MeterSample | None = None
+    ended: TransactionEvent | None = None
+
+    @property
+    def energy_wh(self) -> int | None:
+        """What was metered so far; None while two readings are missing."""
+        readings = _registers(self)
+        oldest, newest = oldest_register(readings), newest_register(readings)
+        return newest[1] - oldest[1] if oldest and newest else None
+
+    def start(self, asked_for: str | None = None, connector_id: int = 0) -> StartTransaction | None:
+        """The start of its charge, as OCPP 1.6 would say it; None while nobody is known who pays.
+
+        `asked_for` is the idTag that its remoteStartId stands for, `connector_id` where it is if it does not say. One
+        that ended is a charge of nobody if energy was taken: for the operator to see.
+        """
+        of_nobody = NOBODY if self.ended is not None and (self.energy_wh or 0) > 0 else None
+        id_tag = self.id_tag or asked_for or of_nobody
+        if id_tag is None:
+            return None
+        first = oldest_register(_registers(self))
+        return StartTransaction(
+            connector_id=connector_id if self.connector_id is None else self.connector_id,
+            id_tag=id_tag,
+            meter_start_wh=first and first[1],
+            timestamp=self.begun_at,
+            reservation_id=self.reservation_id,
+        )
+
+    def stop(self, number: int) -> StopTransaction | None:
+        """The end of its charge, if it came before anybody was known who pays."""
+        if self.ended is None:
+            return None
+        readings = () if self.last is None else (self.last,)
+        return msgspec.structs.replace(stop_of(self.ended, number), samples=(*readings, *self.ended.samples))
+
+
+def heard(before: Session | None, event: TransactionEvent) -> Session:
+    """The session after this event; the same one if it says nothing new."""
+    ended = event if event.kind is TransactionEventKind.ENDED else None
+    oldest, newest = oldest_register(event.samples), newest_register(event.samples)
+    said = Session(
+        reference=event.reference,
+        begun_at=min([event.timestamp, *(sample.timestamp for sample in event.samples if ended)]),
+        begun_seq_no=event.seq_no,
+        connector_id=event.connector_id,
+        id_tag=event.id_tag,
+        remote_start_id=event.remote_start_id,
+        reservation_id=event.reservation_id,
+        first=oldest and oldest[0],
+        last=newest and newest[0],
+        ended=ended,
+    )
+    return said if before is None else _joined(before, said)
+
+
+def session_of(events: Iterable[TransactionEvent]) -> Session | None:
+    """What all these events tell of one transaction."""
+    return reduce(heard, events, None)
+
+
+def _joined(before: Session, said: Session) -> Session:
+    older, newer = (said, before) if said.begun_seq_no < before.begun_seq_no else (before, said)
+    firsts = oldest_register(_present(before.first, said.first))
+    lasts = newest_register(_present(before.last, said.last))
+    return Session(
+        reference=before.reference,
+        begun_at=older.begun_at,
+        begun_seq_no=older.begun_seq_no,
+        connector_id=newer.connector_id if older.connector_id is None else older.connector_id,
+        id_tag=older.id_tag or newer.id_tag,
+        remote_start_id=newer.remote_start_id if older.remote_start_id is None else older.remote_start_id,
+        reservation_id=newer.reservation_id if older.reservation_id is None else older.reservation_id,
+        first=firsts and firsts[0],
+        last=lasts and lasts[0],
+        ended=before.ended or said.ended,
+    )
+
+
+def _registers(session: Session) -> tuple[MeterSample, ...]:
+    return _present(session.first, session.last)
+
+
+def _present(*samples: MeterSample | None) -> tuple[MeterSample, ...]:
+    return tuple(sample for sample in samples if sample is not None)
+
+
+def stop_of(event: TransactionEvent, number: int) -> StopTransaction:
+    """An end as OCPP 1.6 would say it, of the charge with this number of ours."""
+    newest = newest_register(event.samples)
+    return StopTransaction(
+        transaction_id=number,
+        meter_stop_wh=newest and newest[1],
+        timestamp=event.timestamp,
+        reason=event.stopped_reason or LOCALLY,
+        id_tag=event.id_tag,
+        samples=event.samples,
+    )
+
+
+# -- what an EVSE shows ------------------------------------------------------------------------------------------------
+
+_SHOWN = {
+    "Charging": ConnectorStatus.CHARGING,
+    "EVConnected": ConnectorStatus.PREPARING,
+    "SuspendedEV": ConnectorStatus.SUSPENDED_EV,
+    "SuspendedEVSE": ConnectorStatus.SUSPENDED_EVSE,
+    "Idle": ConnectorStatus.FINISHING,
+}
+"""ChargingStateEnumType in the words of OCPP 1.6 section 4.9."""
+
+
+def status_shown(event: TransactionEvent) -> ConnectorStatus | None:
+    """What the EVSE shows by this event; None if it says nothing of it, or of a time that is over."""
+    if event.offline or event.connector_id is None:
+        return None
+    if event.kind is TransactionEventKind.ENDED:
+        return ConnectorStatus.FINISHING
+    return _SHOWN.get(event.charging_state or "")
+
+
+def status_meant(said: StatusNotification, shown: str) -> ConnectorStatus:
+    """What a status means where the EVSE shows `shown`: OCPP 2.x says no more than Occupied of all that goes on there.
+
+    It is read as Preparing, and takes back nothing of what the events of a transaction have told already.
+    """
+    occupied = said.plug_id is not None and said.status is ConnectorStatus.PREPARING
+    told = occupied and shown in (*CHARGES_GO_ON, ConnectorStatus.FINISHING)
+    return ConnectorStatus(shown) if told else said.status
