@@ -8,19 +8,26 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from statecharts.station_reports import MeterSample
 
 ENERGY_REGISTER = "Energy.Active.Import.Register"
+REGISTER_DIGITS = 18
+"""No meter counts further, in Wh; and so many a journal and a database can hold."""
+
 TO_WH = {"Wh": Decimal(1), "kWh": Decimal(1000)}
 
 
 def register_wh(sample: MeterSample) -> int | None:
     """The reading of one sample if it is the whole station outlet's energy import register, else None.
 
-    A sum over all phases has no phase; a value that is no finite number, or signed data, reads as None.
+    A sum over all phases has no phase; a value that is no finite number, or one that no meter has, or signed data,
+    reads as None.
     """
     if sample.measurand != ENERGY_REGISTER or sample.phase is not None or sample.unit not in TO_WH:
         return None
     try:
-        value = Decimal(sample.value) * TO_WH[sample.unit]
-        return int(value.to_integral_value(ROUND_HALF_UP)) if value.is_finite() else None
+        value, unit_wh = Decimal(sample.value), TO_WH[sample.unit]
+        # A few characters may name a number of a million digits.
+        if not value.is_finite() or value.adjusted() + unit_wh.adjusted() >= REGISTER_DIGITS:
+            return None
+        return int((value * unit_wh).to_integral_value(ROUND_HALF_UP))
     except InvalidOperation:
         return None
 

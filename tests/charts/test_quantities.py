@@ -46,6 +46,11 @@ def test_a_register_in_kwh_is_whole_watt_hours_half_rounded_away_from_zero(ten_t
         {"value": "-Infinity"},
         {"value": "much"},
         {"value": ""},
+        {"value": "1E999999"},
+        {"value": "1E1000000"},
+        {"value": "1E18"},
+        {"value": "1E15", "unit": "kWh"},
+        {"value": "9" * 5_000},
     ],
 )
 def test_what_is_no_reading_of_the_whole_import_register_reads_as_none(other: dict[str, str]) -> None:
