@@ -44,6 +44,11 @@ class ConfiguredStations:
         fits = secret_matches(password or b"", entry.password_hash if entry else NOBODY_HASH)
         return entry is not None and password is not None and fits
 
+    def ocpp_version(self, identity: str) -> str | None:
+        """The OCPP version that this station is configured for."""
+        entry = self._entries.get(identity)
+        return entry.ocpp_version if entry else None
+
 
 class Peers:
     """The partners of one role; a `statecharts.ports.PeerDirectory` for the service that this role calls.

@@ -15,7 +15,8 @@ class StationEntry(Value, frozen=True, kw_only=True):
     """A charging station of ours, at the same time a local service of that name.
 
     `password_hash` is of what the station presents. `connectors` counts from 1. `connection_timeout_s` is the station's
-    ConnectionTimeOut: how long a driver has to plug in after a remote start.
+    ConnectionTimeOut: how long a driver has to plug in after a remote start. `ocpp_version` ("2.0.1") is preferred to
+    others that it offers, and spoken if it offers none.
     """
 
     identity: str
@@ -23,6 +24,7 @@ class StationEntry(Value, frozen=True, kw_only=True):
     connectors: int
     location: Location
     connection_timeout_s: float = 120
+    ocpp_version: str | None = None
     service_types: tuple[ServiceType, ...] = (ServiceType.EV_CHARGING,)
 
 

@@ -106,6 +106,9 @@ class StationDirectory(Protocol):
     def authenticate(self, identity: str, password: bytes | None) -> bool:
         """Whether this password opens this station; None is a connection without credentials."""
 
+    def ocpp_version(self, identity: str) -> str | None:
+        """The OCPP version that this station is to speak ("1.6"), None where it is left to the station."""
+
 
 class StationDoor(Protocol):
     """What connections of stations lead into. Nothing here waits: what takes time is promised."""

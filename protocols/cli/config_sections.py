@@ -315,6 +315,9 @@ class Station(Section):
     connection_timeout_s: Seconds = Field(
         default=120, description="its ConnectionTimeOut: time to plug in after a start"
     )
+    ocpp_version: Literal["1.6", "2.0.1", "2.1"] | None = Field(
+        default=None, description="spoken if it offers it among others, or nothing; else its own choice, then 1.6"
+    )
     latitude: Latitude = Field(description='decimal degrees, as text: `"52.3702"`')
     longitude: Longitude = Field(description='decimal degrees, as text: `"4.8952"`')
     service_types: tuple[ServiceType, ...] = Field(
@@ -332,6 +335,7 @@ class Station(Section):
             connectors=self.connectors,
             location=Location(latitude=self.latitude, longitude=self.longitude),
             connection_timeout_s=self.connection_timeout_s,
+            ocpp_version=self.ocpp_version,
             service_types=self.service_types,
         )
 

@@ -26,6 +26,7 @@ from protocols.ocpp.v16 import V16
 from statecharts.promises import Promise
 from statecharts.station_commands import StationCommand
 from statecharts.station_reports import ReportAnswer, StationReport
+from statecharts.vocabulary import Acknowledgement
 
 
 class ConnectionRefused(ConnectionError):
@@ -126,7 +127,15 @@ class StationEnd:
         self._closed = trio.Event()
         # Whoever waits for commands learns of the end at once, not when the last one is answered.
         ended = self._arrived.close
-        self._rpc = RpcPeer(transport, epoch=epoch, handler=self._handle, limits=limits, log=log, ended=ended)
+        self._rpc = RpcPeer(
+            transport,
+            epoch=epoch,
+            handler=self._handle,
+            limits=limits,
+            framing=dialect.framing,
+            log=log,
+            ended=ended,
+        )
 
     def __repr__(self) -> str:
         return f"<StationEnd {self._rpc!r}>"
@@ -134,7 +143,10 @@ class StationEnd:
     async def call(self, report: StationReport) -> ReportAnswer:
         """The answer to a report. Raises `ReportRefused` for a CALLERROR, beside what `CentralSystem` says."""
         action = self._dialect.reports.action_of(report)
-        end = await self._rpc.call(action, self._dialect.reports.write_request(report))
+        payload = self._dialect.reports.write_request(report)
+        if not self._dialect.reports.is_answered(action):
+            return self._tell(action, payload)
+        end = await self._rpc.call(action, payload)
         if isinstance(end, CallResult):
             return self._dialect.reports.read_answer(action, bytes(end.payload), self._note_tolerated)
         if isinstance(end, CallError):
@@ -142,6 +154,12 @@ class StationEnd:
         if isinstance(end, NoAnswer) and end.timed_out:
             raise TimeoutError(end.cause)
         raise ConnectionError(end.cause)
+
+    def _tell(self, action: str, payload: bytes) -> ReportAnswer:
+        failed = self._rpc.send(action, payload)
+        if failed is not None:
+            raise ConnectionError(failed.cause)
+        return Acknowledgement()
 
     async def next_command(self) -> Command:
         try:
@@ -193,13 +211,14 @@ async def open_central_system(
     limits: Limits | None = None,
     ssl_context: ssl.SSLContext | None = None,
     stream: trio.abc.Stream | None = None,
+    dialect: Dialect = V16,
     carried_by: Callable[[StationTransport], StationTransport] = lambda transport: transport,
 ) -> AsyncIterator[StationEnd]:
     """A live connection to the central system at `url` ("ws://host:9000/ocpp"), closed at the end of the block.
 
     `identity` is percent-encoded and appended to the URL (OCPP-J 1.6, 3.1.1); `epoch` as in `RpcPeer`; `stream` takes
     the place of a TCP connection, as in a simulation, where `carried_by` may stand between the WebSocket and the calls
-    on it. Raises OSError when there is no connection to be had,
+    on it; `dialect` is the version it speaks. Raises OSError when there is no connection to be had,
     `ConnectionRefused` with the HTTP status where there is one. Heartbeats are the caller's business.
     """
     limits = limits or Limits()
@@ -211,9 +230,9 @@ async def open_central_system(
     try:
         async with trio.open_nursery() as nursery:
             try:
-                socket = await _shake_hands(nursery, stream, address, _credentials(identity, password), limits)
+                socket = await _shake_hands(nursery, stream, address, _credentials(identity, password), limits, dialect)
                 transport = carried_by(ClientTransport(socket, limits))
-                end = StationEnd(transport, dialect=V16, epoch=epoch, limits=limits, log=log)
+                end = StationEnd(transport, dialect=dialect, epoch=epoch, limits=limits, log=log)
                 nursery.start_soon(end.run)
                 try:
                     yield end
@@ -259,6 +278,7 @@ async def _shake_hands(
     address: SplitResult,
     headers: list[tuple[bytes, bytes]],
     limits: Limits,
+    dialect: Dialect,
 ) -> WebSocketConnection:
     """The WebSocket; a refusal by HTTP is raised in the nursery, where trio-websocket's reader works."""
     with trio.move_on_after(limits.handshake_timeout_s):
@@ -267,7 +287,7 @@ async def _shake_hands(
             stream,
             address.netloc,
             address.path,
-            subprotocols=[V16.subprotocol],
+            subprotocols=[dialect.subprotocol],
             extra_headers=headers,
             max_message_size=limits.frame_bytes_max,
         )

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from ocpp import exceptions as ocpp
 
+from protocols.ocpp.frames import Framing
 from protocols.ocpp.schemas import Payload, Tolerated, payload
 from statecharts.station_commands import CallOutcome, CallVerdict, PlainCommand, StationCommand
 from statecharts.station_reports import PlainAnswer, PlainReport, ReportAnswer, StationReport
@@ -38,6 +39,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     with all that came. `write_answer` takes a `ReportAnswer`, or a `Confirmation` where the request is a command;
     `read_answer` then gives a `CallOutcome`. Where several actions have the same `request`, the first whose `says` is
     true of one is its action. Of the fields `open_words`, words that the schema does not know are taken as they are.
+    One that is not `answered` is a SEND of OCPP 2.1.
     """
 
     action: str
@@ -49,6 +51,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     says: Callable[[Any], bool] = lambda request: True
     open_words: frozenset[str] = frozenset()
     plain: bool = False
+    answered: bool = True
 
 
 # -- the plain tier ----------------------------------------------------------------------------------------------------
@@ -60,6 +63,17 @@ def plain_reports(answers: Mapping[str, Content]) -> tuple[Exchange, ...]:
         _plain(action, PlainReport, partial(_plain_answer, answer), lambda json: PlainAnswer(payload=json))
         for action, answer in answers.items()
     )
+
+
+def plain_refusals(*actions: str) -> tuple[Exchange, ...]:
+    """Exchanges for reports whose answer would have to be made for each: taken as they are, and then not supported."""
+    return tuple(_plain(action, PlainReport, partial(_refuse, action), _never) for action in actions)
+
+
+def plain_sends(*actions: str) -> tuple[Exchange, ...]:
+    """Exchanges for reports that are taken as they are and never answered."""
+    unanswered = (_plain(action, PlainReport, lambda answer: {}, _never) for action in actions)
+    return tuple(msgspec.structs.replace(exchange, answered=False) for exchange in unanswered)
 
 
 def plain_commands(*actions: str) -> tuple[Exchange, ...]:
@@ -82,6 +96,14 @@ def _plain(action: str, request: type[Any], write: Callable[[Any], Content], rea
 
 def _plain_answer(declared: Content, answer: ReportAnswer) -> Content:
     return answer.payload if isinstance(answer, PlainAnswer) else declared
+
+
+def _refuse(action: str, answer: ReportAnswer) -> Content:
+    raise ocpp.NotSupportedError(f"{action} is recorded, and not supported")
+
+
+def _never(payload: Any) -> Any:
+    raise ocpp.ProtocolError("this is never answered")
 
 
 # -- what a station says to a command ----------------------------------------------------------------------------------
@@ -139,22 +161,29 @@ class Conversation(Generic[Request, Given, Answer]):
     def plain_actions(self) -> frozenset[str]:
         return frozenset(action for action, exchange in self._by_action.items() if exchange.plain)
 
+    def is_answered(self, action: str) -> bool:
+        """Whether this action gets an answer; if not, OCPP 2.1 carries it in a SEND."""
+        return self._exchange(action).answered
+
     def action_of(self, request: Request) -> str:
         """The action that says this. Raises msgspec.ValidationError where this version has none."""
         return self._saying(request).action
 
     def write_request(self, request: Request) -> bytes:
         exchange = self._saying(request)
-        return self._payload(exchange, exchange.action).encode(exchange.write_request(request))
+        return self._payload(exchange, self._request_schema(exchange)).encode(exchange.write_request(request))
 
     def read_request(self, action: str, data: bytes, tolerated: Tolerated) -> Request:
         exchange = self._exchange(action)
-        request: Request = exchange.read_request(self._decode(exchange, action, data, tolerated))
+        request: Request = exchange.read_request(
+            self._decode(exchange, self._request_schema(exchange), data, tolerated)
+        )
         return request
 
     def write_answer(self, action: str, answer: Given) -> bytes:
         exchange = self._exchange(action)
-        return self._payload(exchange, f"{action}Response").encode(exchange.write_answer(answer))
+        content = exchange.write_answer(answer)
+        return self._payload(exchange, f"{action}Response").encode(content) if exchange.answered else b"{}"
 
     def read_answer(self, action: str, data: bytes, tolerated: Tolerated) -> Answer:
         exchange = self._exchange(action)
@@ -178,6 +207,10 @@ class Conversation(Generic[Request, Given, Answer]):
         except KeyError:
             raise ocpp.NotImplementedError(f"the action {action!r:.80} is not implemented here") from None
 
+    def _request_schema(self, exchange: Exchange) -> str:
+        """The name of the file with the request's schema, which OCPP 1.6 and SENDs leave without a suffix."""
+        return exchange.action if self._version == "v16" or not exchange.answered else f"{exchange.action}Request"
+
     def _payload(self, exchange: Exchange, schema_name: str) -> Payload:
         return payload(self._version, schema_name, self._open_words[exchange.action])
 
@@ -187,8 +220,9 @@ Commands = Conversation[StationCommand, Confirmation, CallOutcome]
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """An OCPP version: the subprotocol that names it, and its two conversations."""
+    """An OCPP version: the subprotocol that names it, its frames, and its two conversations."""
 
     subprotocol: str
+    framing: Framing
     reports: Reports
     commands: Commands

@@ -28,6 +28,10 @@ Tolerated = Callable[[str], None]
 _PLAIN_TYPES: dict[str, Any] = {"integer": Integer, "number": float, "boolean": bool}
 
 
+_OF_VENDORS = "customData"
+"""Where vendors put what they like (OCPP 2.x), often without the vendorId that the schema wants."""
+
+
 class Payload:
     """The payload of one message, both ways; attributes are named as on the wire."""
 
@@ -100,6 +104,8 @@ class _Compiler:
         return Union[tuple(kinds)]  # noqa: UP007 -- a union of types that are known at run time only
 
     def _type(self, schema: Mapping[str, Any], name: str) -> Any:
+        if self._tolerant and name == _OF_VENDORS:
+            return Any
         if "$ref" in schema:
             return self._definition(schema["$ref"].rsplit("/", 1)[1], name)
         if "enum" in schema:

@@ -25,6 +25,8 @@ from protocols.ocpp.lines import line_over
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
+from protocols.ocpp.v21 import V21
+from protocols.ocpp.v201 import V201
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
@@ -32,9 +34,9 @@ from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.vocabulary import Refused
 
-DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16,)}
+DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16, V201, V21)}
 _SPOKEN_WITHOUT_SAYING = V16.subprotocol
-"""What a station speaks that offers no subprotocol at all."""
+"""What a station speaks that offers no subprotocol at all, and for which no version is configured."""
 
 NOT_IMPLEMENTED = ocpp.NotImplementedError.code
 
@@ -62,7 +64,15 @@ class LiveConnection:
         self._meters = meters
         self._log = structlog.get_logger(station=identity, epoch=epoch)
         handle, count = self._handle, self._count
-        self._rpc = RpcPeer(socket, epoch=epoch, handler=handle, limits=limits, log=self._log, handled=count)
+        self._rpc = RpcPeer(
+            socket,
+            epoch=epoch,
+            handler=handle,
+            limits=limits,
+            framing=dialect.framing,
+            log=self._log,
+            handled=count,
+        )
 
     def __repr__(self) -> str:
         return f"<LiveConnection {self.identity} {self.protocol} {self._rpc!r}>"
@@ -124,6 +134,7 @@ class LiveConnection:
             return self._dialect.commands.read_answer(action, bytes(end.payload), partial(self._note_tolerated, action))
         except ocpp.OCPPError as error:
             # It did answer, but what it meant nobody can tell: only a fact or a deadline decides.
+            self._rpc.refuse_result(end, error)
             return CallOutcome(verdict=CallVerdict.UNKNOWN, cause=f"unreadable answer: {error.description}")
 
     def _call_error(self, action: str, end: CallError) -> CallOutcome:
@@ -165,7 +176,7 @@ class StationServer:
         self._meters = meters
         self.tolerated: Counter[str] = Counter()
         self._listeners, self._tls, self._door, self._epochs, self._limits = listeners, tls, door, epochs, limits
-        self._admission = Admission(directory, limits)
+        self._admission, self._directory = Admission(directory, limits), directory
         # Insertion-ordered, as a set is not: a simulation with the same seed must close in the same order.
         self._live: dict[LiveConnection, None] = {}
         self._somebody = trio.Event()
@@ -238,7 +249,7 @@ class StationServer:
             self._log.warning("ocpp.no_room", address=address, turned_away=untold)
         with self._turnstile.turning_away() as may_be_told, trio.move_on_after(self._limits.close_timeout_s):
             if may_be_told and self._tls is None:
-                await socket.open(lambda _: TRY_AGAIN_LATER, ())
+                await socket.open(lambda _: TRY_AGAIN_LATER)
             else:
                 await socket.abort()
 
@@ -257,7 +268,7 @@ class StationServer:
     async def _serve_station(self, identity: str, socket: ServerWebSocket) -> None:
         connection = LiveConnection(
             identity,
-            DIALECTS[socket.subprotocol or _SPOKEN_WITHOUT_SAYING],
+            DIALECTS[socket.subprotocol or self._configured(identity) or _SPOKEN_WITHOUT_SAYING],
             socket,
             door=self._door,
             epoch=self._epochs(),
@@ -284,11 +295,21 @@ class StationServer:
 
         async with self._turnstile.handshake(address):
             with trio.move_on_after(self._limits.handshake_timeout_s):
-                if await socket.open(decide, tuple(DIALECTS)):
+                if await socket.open(decide, lambda offered: self._chosen(identity_in(asked[0].path), offered)):
                     return identity_in(asked[0].path)
         if not asked:
             self._log.info("ocpp.no_upgrade", address=address)
         return None
+
+    def _chosen(self, identity: str | None, offered: Sequence[str]) -> str | None:
+        """The version that the station is configured for, if it offers it; else the first of its own that we speak."""
+        known = [name for name in offered if name in DIALECTS]
+        configured = self._configured(identity or "")
+        return configured if configured in known else next(iter(known), None)
+
+    def _configured(self, identity: str) -> str | None:
+        version = self._directory.ocpp_version(identity)
+        return version and f"ocpp{version}"
 
     def _refusal(self, request: Request, address: str) -> Refusal | None:
         draining = self._accepting.cancel_called

@@ -34,6 +34,9 @@ _THEIR_FAULT = frozenset(
 Decide = Callable[[Request], tuple[HTTPStatus, str, dict[str, str]] | None]
 """Looks at an upgrade request: None lets it in; else status, text and further headers of the refusal."""
 
+Choose = Callable[[Sequence[str]], str | None]
+"""Picks one of the subprotocols that a client offers, once it was let in; None if none will do."""
+
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that may outlive its caller."""
 
@@ -84,14 +87,14 @@ class ServerWebSocket:
 
     # -- opening handshake ---------------------------------------------------------------------------------------------
 
-    async def open(self, decide: Decide, subprotocols: Sequence[str]) -> bool:
+    async def open(self, decide: Decide, choose: Choose = lambda offered: None) -> bool:
         """Reads the upgrade request and answers it; whether there is a WebSocket now. The caller sets a deadline.
 
         Raises OSError where there is no TLS to be had.
         """
         await self._line.handshake()
         head, end, glued_frames = (await self._read_head()).partition(_END_OF_HEAD)
-        protocol = ServerProtocol(select_subprotocol=lambda _, offered: self._select(offered, subprotocols))
+        protocol = ServerProtocol(select_subprotocol=lambda _, offered: self._select(offered, choose))
         protocol, response = self._response(protocol, head + end, decide)
         protocol.send_response(response)
         self._write_quietly(b"".join(protocol.data_to_send()))
@@ -133,10 +136,11 @@ class ServerWebSocket:
             response.headers[name] = value
         return response
 
-    def _select(self, offered: Sequence[Subprotocol], known: Sequence[str]) -> Subprotocol | None:
-        """The first one we know; None goes on without the header, as OCPP-J 1.6, 3.1.2, has it."""
+    def _select(self, offered: Sequence[Subprotocol], choose: Choose) -> Subprotocol | None:
+        """The chosen one; None goes on without the header, as OCPP-J 1.6, 3.1.2, has it."""
         self.offered = offered
-        return next((name for name in offered if name in known), None)
+        chosen = choose(offered)
+        return None if chosen is None else Subprotocol(chosen)
 
     # -- messages ------------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,9 @@ class Central:
     def authenticate(self, identity: str, password: bytes | None) -> bool:
         return self.knows(identity)
 
+    def ocpp_version(self, identity: str) -> str | None:
+        return None
+
     def connected(self, identity: str, connection: StationConnection) -> Promise[None]:
         self.connections.append(connection)
         self.online.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocols.ocpp.dialect import Commands, Dialect, Reports
+from protocols.ocpp.frames import FRAMING_16
 from protocols.ocpp.v16 import (
     core_commands,
     core_reports,
@@ -18,6 +19,7 @@ _READING_WORDS = frozenset({"context", "format", "measurand", "phase", "location
 
 V16 = Dialect(
     subprotocol="ocpp1.6",
+    framing=FRAMING_16,
     reports=Reports(
         "v16",
         (*core_reports.EXCHANGES, *firmware.REPORTS, *security.REPORTS),

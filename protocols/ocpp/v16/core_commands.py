@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from protocols.ocpp.dialect import Content
-from protocols.ocpp.v16.exchanges import command
-from protocols.ocpp.v16.fields import given, present
+from protocols.ocpp.exchanges import command
+from protocols.ocpp.fields import given, present
 from protocols.ocpp.v16.smart_charging import read_charging_profile, write_charging_profile
 from statecharts.station_commands import (
     CentralDataTransfer,

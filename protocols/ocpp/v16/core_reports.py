@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.ocpp.dialect import Content, Exchange
-from protocols.ocpp.v16.exchanges import notification
-from protocols.ocpp.v16.fields import (
+from protocols.ocpp.exchanges import notification
+from protocols.ocpp.fields import (
     given,
     present,
-    read_id_tag_info,
-    read_meter_values,
     read_optional_time,
     read_time,
     write_clock,
-    write_id_tag_info,
-    write_meter_values,
     write_optional_time,
     write_time,
 )
+from protocols.ocpp.v16.fields import read_id_tag_info, read_meter_values, write_id_tag_info, write_meter_values
 from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,

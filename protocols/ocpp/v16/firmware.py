@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from protocols.ocpp.dialect import Content
-from protocols.ocpp.v16.exchanges import command, notification
-from protocols.ocpp.v16.fields import (
+from protocols.ocpp.exchanges import command, notification
+from protocols.ocpp.fields import (
     given,
     present,
     read_optional_time,

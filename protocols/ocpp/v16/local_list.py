@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from protocols.ocpp.dialect import Content
-from protocols.ocpp.v16.exchanges import command
-from protocols.ocpp.v16.fields import given, present, read_id_tag_info, write_id_tag_info
+from protocols.ocpp.exchanges import command
+from protocols.ocpp.fields import given, present
+from protocols.ocpp.v16.fields import read_id_tag_info, write_id_tag_info
 from statecharts.station_commands import GetLocalListVersion, LocalListEntry, SendLocalList
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from protocols.ocpp.dialect import Content, Exchange
-from protocols.ocpp.v16.exchanges import command, notification
-from protocols.ocpp.v16.fields import given, present, read_time, translation, write_time
+from protocols.ocpp.exchanges import command, notification
+from protocols.ocpp.fields import given, present, read_time, translation, write_time
 from statecharts.station_commands import (
     CertificateHash,
     CertificateSigned,

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from protocols.ocpp.dialect import Content
-from protocols.ocpp.v16.exchanges import command
-from protocols.ocpp.v16.fields import given, present, read_optional_time, translation, write_optional_time
+from protocols.ocpp.exchanges import command
+from protocols.ocpp.fields import given, present, read_optional_time, translation, write_optional_time
 from statecharts.station_commands import ClearChargingProfile, GetCompositeSchedule, SetChargingProfile
 from statecharts.station_vocabulary import ChargingPeriod, ChargingProfile, ChargingSchedule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.ocpp.dialect import Content
-from protocols.ocpp.v16.exchanges import command
-from protocols.ocpp.v16.fields import given, present, translation
+from protocols.ocpp.exchanges import command
+from protocols.ocpp.fields import given, present, translation
 from statecharts.station_commands import TriggerMessage
 
 PLAIN_TRIGGERS = frozenset(

@@ -51,11 +51,12 @@ ANSWERS: dict[type[Any], ReportAnswer] = {
 
 
 class Directory:
-    """One station, with a password unless it needs none; and what it was asked."""
+    """One station, with a password unless it needs none, and the OCPP version it is to speak; and what it was asked."""
 
     def __init__(self, identity: str = "CS01", password: bytes | None = PASSWORD) -> None:
         self.identity, self.password = identity, password
         self.tried: list[bytes | None] = []
+        self.version: str | None = None
 
     def knows(self, identity: str) -> bool:
         return identity == self.identity
@@ -63,6 +64,9 @@ class Directory:
     def authenticate(self, identity: str, password: bytes | None) -> bool:
         self.tried.append(password)
         return self.knows(identity) and password == self.password
+
+    def ocpp_version(self, identity: str) -> str | None:
+        return self.version
 
 
 class Door:

@@ -216,17 +216,30 @@ async def test_a_client_that_never_finishes_its_request_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offered", "chosen"), [(("ocpp1.6",), "ocpp1.6"), (("ocpp2.1", "ocpp1.6"), "ocpp1.6"), ((), None)]
+    ("configured", "offered", "chosen", "spoken"),
+    [
+        (None, ("ocpp1.6",), "ocpp1.6", "ocpp1.6"),
+        (None, ("ocpp2.0.1",), "ocpp2.0.1", "ocpp2.0.1"),
+        (None, ("ocpp2.1", "ocpp2.0.1", "ocpp1.6"), "ocpp2.1", "ocpp2.1"),
+        (None, ("ocpp1.6", "ocpp2.1"), "ocpp1.6", "ocpp1.6"),
+        (None, ("ocpp9.9", "ocpp2.0.1"), "ocpp2.0.1", "ocpp2.0.1"),
+        (None, (), None, "ocpp1.6"),
+        ("2.0.1", (), None, "ocpp2.0.1"),
+        ("2.0.1", ("ocpp2.1", "ocpp2.0.1"), "ocpp2.0.1", "ocpp2.0.1"),
+        ("2.0.1", ("ocpp1.6",), "ocpp1.6", "ocpp1.6"),
+    ],
 )
-async def test_ocpp_1_6_is_chosen_and_assumed_where_nothing_is_offered(
-    offered: tuple[str, ...], chosen: str | None
+async def test_the_version_is_the_configured_one_if_offered_else_the_stations_first_else_1_6(
+    configured: str | None, offered: tuple[str, ...], chosen: str | None, spoken: str
 ) -> None:
     async with central_system() as world:
+        world.directory.version = configured
         station = await raw_station(world)
         event = await station.open(subprotocols=offered)
         assert isinstance(event, AcceptConnection)
         assert event.subprotocol == chosen
         await station.heartbeat()
+        assert (await world.online()).protocol == spoken
 
 
 async def test_offers_without_a_known_one_complete_the_handshake_and_are_closed() -> None:

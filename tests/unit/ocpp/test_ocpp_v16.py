@@ -19,9 +19,9 @@ from ocpp.messages import MessageType, get_validator
 from ocpp.v16 import call, datatypes, enums
 from ocpp_v16_messages import COMMAND_REQUESTS, EXCHANGES, FIELDS_ONLY, STATUS_WORDS
 
+from protocols.ocpp.fields import read_time, write_clock, write_time
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.v16.core_reports import STOP_REASONS
-from protocols.ocpp.v16.fields import read_time, write_clock, write_time
 from statecharts import station_commands as commands
 from statecharts import station_reports as reports
 from statecharts.station_commands import CallVerdict

@@ -47,6 +47,9 @@ class OpenDirectory:
     def authenticate(self, identity: str, password: bytes | None) -> bool:
         return self.knows(identity)
 
+    def ocpp_version(self, identity: str) -> str | None:
+        return None
+
 
 class Hall(trio.abc.Listener[trio.abc.Stream]):
     """A listener without a network, and the door behind it; answers are those of the central system in memory."""

@@ -1,4 +1,4 @@
-"""The two shapes that nearly all exchanges of OCPP 1.6 have: a report that is acknowledged, and a command."""
+"""The two shapes that nearly all exchanges have: a report that is acknowledged, and a command."""
 
 from __future__ import annotations
 
