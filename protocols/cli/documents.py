@@ -8,6 +8,8 @@ from pathlib import Path
 from protocols.cli.config import document
 from protocols.ocpp.support import support_page
 from protocols.ocpp.v16 import V16
+from protocols.ocpp.v21 import V21
+from protocols.ocpp.v201 import V201
 from statecharts import (
     evse,
     peer,
@@ -32,7 +34,7 @@ CHARTS = (
     simulated_station.CHART,
 )
 
-VERSIONS = (V16,)
+VERSIONS = (V16, V201, V21)
 """What stations may speak, oldest first."""
 
 _CONFIGURATION = """# Configuration

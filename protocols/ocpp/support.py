@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from ocpp import exceptions as ocpp
 
 from protocols.ocpp.dialect import Dialect, Exchange
 from statecharts import station_commands as commands
@@ -37,6 +38,7 @@ DOES: dict[type[Any], str] = {
     reports.StartTransaction: "a charge, durable before it is answered; a repeat gets the same number",
     reports.StopTransaction: "ends the charge that it means; of none that we know, kept as an orphan",
     reports.MeterValues: "readings of a charge or of an idle connector; of no charge that we know, an orphan",
+    reports.TransactionEvent: "a charge from the event on that says who pays; its readings and its end",
     reports.SignCertificate: f"{LOGGED}; rejected",
     reports.StationDataTransfer: f"{LOGGED}; answered that the vendor is unknown",
     commands.RemoteStartTransaction: "for a partner or an operator; the true outcome is the charge that begins",
@@ -69,6 +71,14 @@ def _row(exchange: Exchange, otherwise: str) -> str:
     words = "plain" if exchange.plain else f"`{exchange.request.__name__}`"
     does = DOES.get(exchange.request, otherwise)
     if exchange.plain and exchange.request is reports.PlainReport:
-        answer = msgspec.json.encode(exchange.write_answer(Acknowledgement())).decode()
-        does = f"{otherwise}; answered `{answer}`"
+        does = f"{otherwise}; {_answered(exchange)}"
     return f"| `{exchange.action}` | {words} | {does} |\n"
+
+
+def _answered(exchange: Exchange) -> str:
+    if not exchange.answered:
+        return "a SEND, which nobody answers"
+    try:
+        return f"answered `{msgspec.json.encode(exchange.write_answer(Acknowledgement())).decode()}`"
+    except ocpp.NotSupportedError:
+        return "answered by the error NotSupported"
