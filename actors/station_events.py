@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from actors.charges import Charges
 from statecharts.bounds import SESSIONS_KEPT
 from statecharts.charging import StationConfirmed
@@ -29,6 +31,8 @@ from statecharts.station_vocabulary import IdTagInfo
 if TYPE_CHECKING:
     from actors.station import StationActor
 
+log = structlog.get_logger(__name__)
+
 
 class StationEvents:
     """The part of a station's actor that deals with TransactionEvents; runs within its turns."""
@@ -39,6 +43,8 @@ class StationEvents:
 
     async def heard(self, event: TransactionEvent) -> ReportAnswer:
         """What an event is answered once all that it says is durable; the same again when it is repeated."""
+        if not event.reference:
+            return await self._keep(event)
         charge = self._station.data.charge_called(event.reference)
         charge = await (self._begin(event) if charge is None else self._go_on(charge, event))
         await self._show(event, charge)
@@ -51,6 +57,12 @@ class StationEvents:
         if charge is None or says_more or self._shows_other(event):
             return None
         return self._charges.hand_on(_values(charge, event.samples))
+
+    async def _keep(self, event: TransactionEvent) -> ReportAnswer:
+        """Keeps an event that names no transaction for the operator: nobody can tell which are of one charge."""
+        log.warning("station.nameless_transaction", station=self._station.identity, seq_no=event.seq_no)
+        await self._station.record(orphans=(self._station.orphan(event),))
+        return IdTagAnswer(id_tag_info=await self._verdict(event, None))
 
     # -- from session to charge ----------------------------------------------------------------------------------------
 

@@ -170,8 +170,8 @@ class Station(Value, frozen=True, kw_only=True):
         return any(self.open_on(connector_id) is None for connector_id in others if connector_id > 0)
 
     def charge_called(self, reference: str) -> StationCharge | None:
-        """The charge that its station itself calls so (OCPP 2.x)."""
-        return next((c for c in self.charges.values() if c.reference == reference), None)
+        """The charge that its station itself calls so (OCPP 2.x); the newest are looked at first."""
+        return next((c for c in reversed(self.charges.values()) if reference and c.reference == reference), None)
 
     def in_its_words(self, command: StationCommand) -> StationCommand:
         """A command about a charge as its station understands it: with its own name for that charge (OCPP 2.x)."""

@@ -230,6 +230,15 @@ async def test_late_readings_and_ends_of_a_charge_that_is_over_change_no_figure(
     assert transaction.corrections == 2
 
 
+async def test_an_event_that_names_no_transaction_is_kept_for_the_operator(
+    autojump_clock: object, line: StationLine
+) -> None:
+    await line.start(CARD, connector_id=2)
+    assert await Told(line, "").say(STARTED, 1_000, id_tag=CARD) == "Accepted"
+    assert [orphan.kind for orphan in await orphans(line)] == ["TransactionEvent"]
+    assert len(await book(line)) == 1
+
+
 async def test_two_evses_charge_side_by_side(autojump_clock: object, line: StationLine) -> None:
     left, right = Told(line, "left", 1), Told(line, "right", 2)
     for told in (left, right):
