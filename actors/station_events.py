@@ -18,6 +18,7 @@ from statecharts.evse import StatusReported
 from statecharts.promises import Promise
 from statecharts.station import StationCharge, TransactionHeard
 from statecharts.station_reports import (
+    ConnectorStatus,
     IdTagAnswer,
     MeterSample,
     MeterValues,
@@ -54,7 +55,7 @@ class StationEvents:
         """Hands the readings of a charge to its transaction without a turn of the station, if that is all they are."""
         charge = self._station.data.charge_called(event.reference)
         says_more = event.id_tag is not None or event.kind is not TransactionEventKind.UPDATED or not event.samples
-        if charge is None or says_more or self._shows_other(event):
+        if charge is None or says_more or self._shown_by(event, self._evse_of(event, charge)) is not None:
             return None
         return self._charges.hand_on(_values(charge, event.samples))
 
@@ -124,21 +125,29 @@ class StationEvents:
     # -- what the EVSE shows -------------------------------------------------------------------------------------------
 
     async def _show(self, event: TransactionEvent, charge: StationCharge | None) -> None:
-        """Takes over what an event says of its EVSE, unless the event is of a charge that is long over."""
-        over = charge is not None and not charge.open and event.kind is not TransactionEventKind.ENDED
-        if over or not self._shows_other(event):
+        """Takes over what an event says of its EVSE, unless its charge is over, or another one goes on there."""
+        connector_id = self._evse_of(event, charge)
+        status = self._shown_by(event, connector_id)
+        going_on = self._station.data.open_on(connector_id)
+        ended = event.kind is TransactionEventKind.ENDED
+        outdated = going_on is not None if ended else charge is not None and not charge.open
+        if status is None or outdated:
             return
-        status, connector_id = status_shown(event), event.connector_id
-        assert status is not None and connector_id is not None
         now = self._station.clock.now()
         shown = StatusReported(at=now, connector_id=connector_id, status=status, timestamp=event.timestamp)
         await self._station.take_status(shown)
 
-    def _shows_other(self, event: TransactionEvent) -> bool:
-        """Whether an EVSE of ours now shows something else than before."""
-        status, connector_id = status_shown(event), event.connector_id or 0
-        there = 0 < connector_id <= self._station.place.connectors
-        return there and status is not None and self._station.data.evse(connector_id).state != status
+    def _evse_of(self, event: TransactionEvent, charge: StationCharge | None) -> int:
+        """Where an event is from; a station need name its EVSE in the first event of a transaction only."""
+        session = self._station.data.sessions.get(event.reference)
+        there = charge.start.connector_id if charge else session.connector_id if session else None
+        return event.connector_id or there or 0
+
+    def _shown_by(self, event: TransactionEvent, connector_id: int) -> ConnectorStatus | None:
+        """What an EVSE of ours shows by this event, if that is something else than before."""
+        if not 0 < connector_id <= self._station.place.connectors:
+            return None
+        return status_shown(event, self._station.data.evse(connector_id).state)
 
 
 def _values(charge: StationCharge, samples: tuple[MeterSample, ...]) -> MeterValues:

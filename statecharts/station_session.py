@@ -171,13 +171,15 @@ _SHOWN = {
 """ChargingStateEnumType in the words of OCPP 1.6 section 4.9."""
 
 
-def status_shown(event: TransactionEvent) -> ConnectorStatus | None:
-    """What the EVSE shows by this event; None if it says nothing of it, or of a time that is over."""
-    if event.offline or event.connector_id is None:
-        return None
+def status_shown(event: TransactionEvent, shown: str) -> ConnectorStatus | None:
+    """What an EVSE that shows `shown` shows after this event; None if that is the same, or a time that is over.
+
+    An end counts whenever it comes, but only where a car is still shown: the EVSE may be free by now.
+    """
     if event.kind is TransactionEventKind.ENDED:
-        return ConnectorStatus.FINISHING
-    return _SHOWN.get(event.charging_state or "")
+        return ConnectorStatus.FINISHING if shown in (*CHARGES_GO_ON, ConnectorStatus.PREPARING) else None
+    status = None if event.offline else _SHOWN.get(event.charging_state or "")
+    return None if status == shown else status
 
 
 def status_meant(said: StatusNotification, shown: str) -> ConnectorStatus:

@@ -183,12 +183,29 @@ def test_remote_starts_of_different_tags_have_different_numbers() -> None:
         (event(1, charging_state="Idle"), "Finishing"),
         (event(1, charging_state="AcmeState"), None),
         (event(1, charging_state="Charging", offline=True), None),
-        (event(1, charging_state="Charging", connector_id=None), None),
-        (event(2, ENDED), "Finishing"),
+        (event(1, charging_state="Charging", connector_id=None), "Charging"),
+        (event(2, ENDED), None),
     ],
 )
 def test_the_events_of_a_transaction_tell_what_its_evse_shows(said: TransactionEvent, shown: str | None) -> None:
-    assert status_shown(said) == shown
+    assert status_shown(said, "Available") == shown
+    assert shown is None or status_shown(said, shown) is None
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Charging", "Finishing"),
+        ("SuspendedEV", "Finishing"),
+        ("Preparing", "Finishing"),
+        ("Finishing", None),
+        ("Available", None),
+        ("Faulted", None),
+    ],
+)
+def test_an_end_leaves_a_car_that_is_still_shown(before: str, after: str | None, offline: bool) -> None:
+    assert status_shown(event(2, ENDED, offline=offline), before) == after
 
 
 def occupied(plug_id: int | None) -> StatusNotification:

@@ -200,7 +200,7 @@ async def test_an_end_without_anybody_and_without_energy_is_nothing(autojump_clo
     await told.say(ENDED, 1_000, stopped_reason="EVDisconnected")
     assert await book(line) == {}
     assert await locals_of(line.house) == []
-    assert await free(line) == (2,)
+    assert await free(line) == (1, 2)
 
 
 async def test_energy_that_nobody_pays_for_is_a_local_charge_that_is_flagged(
@@ -341,6 +341,37 @@ async def test_an_evse_shows_what_its_transaction_tells(autojump_clock: object, 
     assert await shown(line) == "Finishing"
     await line.status(1, ConnectorStatus.AVAILABLE)
     assert await free(line) == (1, 2)
+
+
+async def test_an_evse_is_named_in_the_first_event_only(autojump_clock: object, line: StationLine) -> None:
+    told = Told(line)
+    await told.say(STARTED, 1_000, charging_state="EVConnected")
+    await told.say(UPDATED, 1_000, id_tag=CARD, connector_id=None, charging_state="Charging")
+    assert await shown(line) == "Charging"
+    await told.say(ENDED, 1_500, connector_id=None, offline=True)
+    assert await shown(line) == "Finishing"
+
+
+async def test_an_end_that_is_repeated_once_the_car_has_left_leaves_the_evse_free(
+    autojump_clock: object, line: StationLine
+) -> None:
+    told = Told(line)
+    await told.say(STARTED, 1_000, id_tag=CARD, charging_state="Charging")
+    await told.say(ENDED, 1_500)
+    await line.status(1, ConnectorStatus.AVAILABLE)
+    await told.repeat(told.said[-1])
+    assert await shown(line) == "Available"
+
+
+async def test_a_late_end_takes_nothing_from_the_charge_that_goes_on(autojump_clock: object, line: StationLine) -> None:
+    first, second = Told(line, "first"), Told(line, "second")
+    await first.say(STARTED, 1_000, id_tag=CARD)
+    ended = first.event(ENDED, 1_500)
+    await trio.sleep(60)
+    await second.say(STARTED, 1_500, id_tag=CARD, charging_state="Charging")
+    await first.repeat(ended)
+    assert await shown(line) == "Charging"
+    assert len(await going_on(line)) == 1
 
 
 # -- roaming -----------------------------------------------------------------------------------------------------------
