@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -239,6 +240,35 @@ def test_answers_about_variables_are_those_of_each(dialect: Dialect) -> None:
     fields = {"configurationKey": [{"key": "A.B", "readonly": False, "value": "7"}], "unknownKey": ["A.C"]}
     got = read("GetVariables", write("GetVariables", ("", fields)), surprised)
     assert [each["attributeStatus"] for each in got.data["getVariableResult"]] == ["Accepted", "UnknownVariable"]
+
+
+# -- what is broken ----------------------------------------------------------------------------------------------------
+
+_ODD = st.sampled_from((None, "", "x", -1, 2**70, 1e300, True, [], {}, [None], [{}]))
+
+
+def broken(content: Any, data: st.DataObject) -> Any:
+    """A message with one of its parts, however deep, put out of shape or left out."""
+    if not isinstance(content, dict | list) or not content or data.draw(st.booleans()):
+        return data.draw(_ODD)
+    if isinstance(content, list):
+        return [broken(content[0], data), *content[1:]]
+    name = data.draw(st.sampled_from(sorted(content)))
+    rest = {key: value for key, value in content.items() if key != name}
+    return rest if data.draw(st.booleans()) else {**rest, name: broken(content[name], data)}
+
+
+@EVERY_DIALECT
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_broken_message_is_taken_or_refused_by_an_error_of_ocpp(dialect: Dialect, data: st.DataObject) -> None:
+    told = data.draw(st.booleans())
+    conversation: Any = dialect.reports if told else dialect.commands
+    messages = REPORTS if told else COMMANDS
+    action = data.draw(st.sampled_from(sorted(messages)))
+    content = broken(msgspec.json.decode(conversation.write_request(data.draw(messages[action]))), data)
+    with suppress(ocpp.OCPPError):
+        conversation.read_request(action, msgspec.json.encode(content), lambda what: None)
 
 
 # -- what is tolerated -------------------------------------------------------------------------------------------------
