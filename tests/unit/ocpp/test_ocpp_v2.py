@@ -42,7 +42,7 @@ from statecharts.vocabulary import Acknowledgement
 
 DIALECTS = {"v201": V201, "v21": V21}
 EVERY_DIALECT = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 """A round trip goes wrong with the first message or with none."""
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -259,7 +259,7 @@ def broken(content: Any, data: st.DataObject) -> Any:
 
 
 @EVERY_DIALECT
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_broken_message_is_taken_or_refused_by_an_error_of_ocpp(dialect: Dialect, data: st.DataObject) -> None:
     told = data.draw(st.booleans())
