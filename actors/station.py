@@ -35,7 +35,7 @@ from statecharts.events import Event
 from statecharts.evse import StatusReported
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StationCharge, StopKept
+from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StopKept
 from statecharts.station_commands import (
     CallOutcome,
     CallVerdict,
@@ -60,7 +60,7 @@ from statecharts.station_reports import (
     StopTransaction,
     TransactionEvent,
 )
-from statecharts.station_session import status_meant
+from statecharts.station_session import status_reported
 from statecharts.vocabulary import Acknowledgement, refused
 
 FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
@@ -348,21 +348,18 @@ class StationActor(Actor):
             raise
 
     async def _keep_status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
-        event = StatusReported(
-            at=now,
-            connector_id=said.connector_id,
-            status=status_meant(said, self.data.evse(said.connector_id).state),
-            error_code=said.error_code,
-            timestamp=said.timestamp,
-        )
+        before = self.data.evse(said.connector_id)
+        charge = self.data.open_on(said.connector_id)
+        event = status_reported(said, before, now, charging=charge is not None)
         if 0 <= said.connector_id <= self.place.connectors:
             await self.take_status(event)
         else:
             # Not kept: a station that counts on for ever would fill its stream and our memory.
             log.warning("station.unknown_connector", station=self.identity, connector=said.connector_id)
-        charge = self.data.open_on(said.connector_id)
-        if charge is not None:
-            await self._look_after(charge, event.status, now)
+        if charge is not None and event.status is ConnectorStatus.AVAILABLE:
+            await self.charges.tell(charge, StationDoubted(at=now, reason="the connector is available"))
+        elif charge is not None and said.status in evse.CHARGES_GO_ON:
+            await self.charges.tell(charge, StationConfirmed(at=now))
         return Acknowledgement()
 
     async def take_status(self, event: StatusReported) -> None:
@@ -373,12 +370,6 @@ class StationActor(Actor):
         if evse.surprising(before, event):
             log.warning("station.surprise", station=self.identity, from_status=before.state, to_status=event.status)
         await self.record(event)
-
-    async def _look_after(self, charge: StationCharge, status: ConnectorStatus, now: datetime) -> None:
-        if status is ConnectorStatus.AVAILABLE:
-            await self.charges.tell(charge, StationDoubted(at=now, reason="the connector is available"))
-        elif status in evse.CHARGES_GO_ON:
-            await self.charges.tell(charge, StationConfirmed(at=now))
 
     async def _look_after_doubted(self) -> None:
         """Asks the station about charges that are in doubt; what a connector last showed ends a doubt of mere silence.

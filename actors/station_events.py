@@ -14,7 +14,6 @@ import structlog
 from actors.charges import Charges
 from statecharts.bounds import SESSIONS_KEPT
 from statecharts.charging import StationConfirmed
-from statecharts.evse import StatusReported
 from statecharts.promises import Promise
 from statecharts.station import StationCharge, TransactionHeard
 from statecharts.station_reports import (
@@ -26,7 +25,7 @@ from statecharts.station_reports import (
     TransactionEvent,
     TransactionEventKind,
 )
-from statecharts.station_session import Session, heard, remote_start_id, status_shown, stop_of
+from statecharts.station_session import Session, heard, remote_start_id, shown_by, status_shown, stop_of
 from statecharts.station_vocabulary import IdTagInfo
 
 if TYPE_CHECKING:
@@ -133,9 +132,7 @@ class StationEvents:
         outdated = going_on is not None if ended else charge is not None and not charge.open
         if status is None or outdated:
             return
-        now = self._station.clock.now()
-        shown = StatusReported(at=now, connector_id=connector_id, status=status, timestamp=event.timestamp)
-        await self._station.take_status(shown)
+        await self._station.take_status(shown_by(event, connector_id, status, self._station.clock.now()))
 
     def _evse_of(self, event: TransactionEvent, charge: StationCharge | None) -> int:
         """Where an event is from; a station need name its EVSE in the first event of a transaction only."""

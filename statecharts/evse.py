@@ -1,11 +1,13 @@
 """One connector of a station, after the status table of OCPP 1.6 section 4.9.
 
 What a station says its connector is, it is: every reported status is taken. The table only tells apart the changes that
-the specification knows from those that it does not, which are flagged and counted.
+the specification knows from those that it does not, which are flagged and counted. Of OCPP 2.x it is an EVSE, which
+shows one status for all its plugs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -48,40 +50,67 @@ EXPECTED: dict[ConnectorStatus, tuple[ConnectorStatus, ...]] = {
 """OCPP 1.6 section 4.9: which status may follow which."""
 
 
+OF_SEVERAL = (B, G, A, J, H)
+"""What an EVSE shows of what its plugs show: the first of these that one of them does.
+
+It charges one car at a time: where a cable is in a car, or a plug is kept for somebody, the others are nobody's; and
+one plug that works is enough.
+"""
+
+
+def of_plugs(statuses: Collection[ConnectorStatus]) -> ConnectorStatus:
+    """The one status of an EVSE whose plugs show these, of which there is at least one."""
+    return min(statuses, key=OF_SEVERAL.index)
+
+
 class StatusReported(Fact, frozen=True, kw_only=True):
-    """A StatusNotification; `timestamp` is the station's own, where it gave one."""
+    """What a connector shows, by a StatusNotification or an event of a transaction; `timestamp` is the station's own.
+
+    Of OCPP 2.x `plug_id` is the plug that was spoken of, if one was, and `plug_status` what that one shows.
+    """
 
     connector_id: int
     status: ConnectorStatus
     error_code: str = "NoError"
     timestamp: datetime | None = None
+    plug_id: int | None = None
+    plug_status: ConnectorStatus | None = None
 
 
 class Evse(Value, frozen=True, kw_only=True):
-    """A connector; `surprises` counts changes that the specification does not know."""
+    """A connector; `surprises` counts changes that the specification does not know, `plugs` are those of OCPP 2.x."""
 
     state: str = UNKNOWN
     connector_id: int = 0
     error_code: str = "NoError"
     since: datetime | None = None
     surprises: int = 0
+    plugs: dict[int, ConnectorStatus] = msgspec.field(default_factory=dict)
 
 
 def _says(status: ConnectorStatus) -> Any:
     return lambda _, event: event.status is status
 
 
-def _changes_error(data: Evse, event: StatusReported) -> bool:
-    return data.state == event.status and data.error_code != event.error_code
+def _says_more(data: Evse, event: StatusReported) -> bool:
+    return data.state == event.status and (data.error_code != event.error_code or _plugs(data, event) != data.plugs)
 
 
-def _reported(_: Evse, event: StatusReported) -> dict[str, Any]:
+def _plugs(before: Evse, event: StatusReported) -> dict[int, ConnectorStatus]:
+    if event.plug_id is None or event.plug_status is None:
+        return before.plugs
+    return {**before.plugs, event.plug_id: event.plug_status}
+
+
+def _reported(before: Evse, event: StatusReported) -> dict[str, Any]:
     since = event.timestamp or event.wall_at
-    return {"connector_id": event.connector_id, "error_code": event.error_code, "since": since}
+    shown = {"connector_id": event.connector_id, "error_code": event.error_code, "since": since}
+    return {**shown, "plugs": _plugs(before, event)}
 
 
 def _rows() -> Any:
-    yield from (move(StatusReported, s, s, when=_changes_error, note="other error") for s in ConnectorStatus)
+    note = "other error, or another plug"
+    yield from (move(StatusReported, s, s, when=_says_more, note=note) for s in ConnectorStatus)
     yield from (repeat(StatusReported, s, when=_says(s), note="the same") for s in ConnectorStatus)
     yield from (move(StatusReported, UNKNOWN, s, when=_says(s), note="first word") for s in ConnectorStatus)
     for source, targets in EXPECTED.items():

@@ -38,6 +38,12 @@ OCPP_IDENTITY = Limit(
     unit="characters",
     reason="a station's identity in its URL; OCPP 2.0.1 allows 48 characters, more than 1.6 does",
 )
+PLUGS = Limit(
+    name="ocpp_plugs",
+    limit=16,
+    unit="plugs",
+    reason="plugs of one EVSE of OCPP 2.x whose states are told apart; it has two or three",
+)
 OCPP_MESSAGE_ID = Limit(
     name="ocpp_message_id",
     limit=128,

@@ -174,7 +174,7 @@ class TransactionEvent(Message, frozen=True, kw_only=True):
 
     `seq_no` counts its events from 0; `offline` ones were kept while there was no connection. `trigger` is a word of
     TriggerReasonEnumType, `charging_state` of ChargingStateEnumType, `stopped_reason` of ReasonEnumType. `connector_id`
-    is the EVSE's id; `remote_start_id` that of the RemoteStartTransaction that this answers.
+    is the EVSE's id, `plug_id` its connector's; `remote_start_id` that of the RemoteStartTransaction that this answers.
     """
 
     kind: TransactionEventKind
@@ -184,6 +184,7 @@ class TransactionEvent(Message, frozen=True, kw_only=True):
     trigger: str
     offline: bool = False
     connector_id: int | None = None
+    plug_id: int | None = None
     id_tag: str | None = None
     remote_start_id: int | None = None
     charging_state: str | None = None

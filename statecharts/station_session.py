@@ -15,7 +15,8 @@ from functools import reduce
 
 import msgspec
 
-from statecharts.evse import CHARGES_GO_ON
+from statecharts.evse import CHARGES_GO_ON, Evse, StatusReported, of_plugs
+from statecharts.limits import PLUGS
 from statecharts.metering import newest_register, oldest_register
 from statecharts.station_reports import (
     ConnectorStatus,
@@ -182,11 +183,53 @@ def status_shown(event: TransactionEvent, shown: str) -> ConnectorStatus | None:
     return None if status == shown else status
 
 
-def status_meant(said: StatusNotification, shown: str) -> ConnectorStatus:
-    """What a status means where the EVSE shows `shown`: OCPP 2.x says no more than Occupied of all that goes on there.
+def shown_by(event: TransactionEvent, connector_id: int, status: ConnectorStatus, at: datetime) -> StatusReported:
+    """That an EVSE shows this by an event of a transaction there, which has a car at its plug until it ends."""
+    plug = None if event.kind is TransactionEventKind.ENDED else _plug(event.plug_id)
+    return StatusReported(
+        at=at,
+        connector_id=connector_id,
+        status=status,
+        timestamp=event.timestamp,
+        plug_id=plug,
+        plug_status=ConnectorStatus.PREPARING if plug else None,
+    )
 
-    It is read as Preparing, and takes back nothing of what the events of a transaction have told already.
+
+def _plug(plug_id: int | None) -> int | None:
+    return plug_id if plug_id in range(1, PLUGS.limit + 1) else None
+
+
+def status_reported(said: StatusNotification, evse: Evse, at: datetime, *, charging: bool) -> StatusReported:
+    """What a status says of an EVSE that was as `evse`; `charging` if a charge goes on there."""
+    plug = _plug(said.plug_id)
+    status = status_meant(said, evse, charging=charging)
+    other = evse.error_code if status == evse.state else "NoError"
+    return StatusReported(
+        at=at,
+        connector_id=said.connector_id,
+        status=status,
+        error_code=said.error_code if status is said.status else other,
+        timestamp=said.timestamp,
+        plug_id=plug,
+        plug_status=said.status if plug else None,
+    )
+
+
+def status_meant(said: StatusNotification, evse: Evse, *, charging: bool) -> ConnectorStatus:
+    """The status that an EVSE has by what is said of it, or of one of its plugs (OCPP 2.x; `evse.of_plugs`).
+
+    OCPP 2.x says no more than Occupied of all that goes on there. That is read as Preparing, and takes back nothing of
+    what the events of a transaction have told already. Nor does, while a charge goes on, what is said of a plug that
+    no car was at: it is at another one.
     """
-    occupied = said.plug_id is not None and said.status is ConnectorStatus.PREPARING
-    told = occupied and shown in (*CHARGES_GO_ON, ConnectorStatus.FINISHING)
-    return ConnectorStatus(shown) if told else said.status
+    if said.plug_id is None:
+        return said.status
+    others = {plug: status for plug, status in evse.plugs.items() if plug != said.plug_id}
+    status = of_plugs([*others.values(), said.status])
+    if status is ConnectorStatus.PREPARING:
+        told = evse.state in (*CHARGES_GO_ON, ConnectorStatus.FINISHING)
+    else:
+        no_car_was_here = bool(others) and evse.plugs.get(said.plug_id) is not ConnectorStatus.PREPARING
+        told = charging and no_car_was_here and evse.state in CHARGES_GO_ON
+    return ConnectorStatus(evse.state) if told else status

@@ -23,6 +23,9 @@ Every action of every OCPP version that a station may speak, made by `make chart
 is strict. What we take may have fields nobody knows, `null` for what is left out, and in many places words of a
 vendor's own: all that is logged and counted.
 
+A *connector* is in OCPP 2.x an EVSE, named by its id. Of the plugs it has, it shows the first of these that one of them
+does: Occupied, Reserved, Available, Faulted, Unavailable; Occupied in the words of its transaction's chargingState.
+
 Operators read a station's log at `GET /api/v1/operator/stations/{identity}/log`, and send commands by
 `POST /api/v1/operator/stations/{identity}/commands` ([the API](api.md)).
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statecharts.evse import CHARGES_GO_ON
+from statecharts.evse import CHARGES_GO_ON, Evse, of_plugs, step
+from statecharts.limits import PLUGS
 from statecharts.station_reports import (
     ConnectorStatus,
     MeterSample,
@@ -24,7 +27,9 @@ from statecharts.station_session import (
     heard,
     remote_start_id,
     session_of,
+    shown_by,
     status_meant,
+    status_reported,
     status_shown,
     stop_of,
 )
@@ -52,11 +57,11 @@ def transactions(draw: st.DrawFn) -> tuple[TransactionEvent, ...]:
     steps = draw(st.lists(st.none() | st.integers(0, 900), min_size=count, max_size=count))
     token_in = draw(st.none() | st.integers(0, count - 1))
     wh, events = draw(st.integers(0, 5_000)), []
-    for seq_no, step in enumerate(steps):
-        wh += step or 0
+    for seq_no, taken in enumerate(steps):
+        wh += taken or 0
         kind = STARTED if seq_no == 0 else ENDED if seq_no == count - 1 else UPDATED
         said = {"id_tag": "CARD" if seq_no == token_in else None, "connector_id": 1 if seq_no == 0 else None}
-        events.append(event(seq_no, kind, None if step is None else wh, **said))
+        events.append(event(seq_no, kind, None if taken is None else wh, **said))
     return tuple(events)
 
 
@@ -208,17 +213,96 @@ def test_an_end_leaves_a_car_that_is_still_shown(before: str, after: str | None,
     assert status_shown(event(2, ENDED, offline=offline), before) == after
 
 
-def occupied(plug_id: int | None) -> StatusNotification:
-    status = ConnectorStatus.PREPARING
+A, B, C, F, G, H, J = (
+    ConnectorStatus.AVAILABLE,
+    ConnectorStatus.PREPARING,
+    ConnectorStatus.CHARGING,
+    ConnectorStatus.FINISHING,
+    ConnectorStatus.RESERVED,
+    ConnectorStatus.UNAVAILABLE,
+    ConnectorStatus.FAULTED,
+)
+OF_A_PLUG = (A, B, G, H, J)
+"""What OCPP 2.x can say of a plug; Occupied is read as Preparing."""
+
+
+def plug(plug_id: int | None, status: ConnectorStatus) -> StatusNotification:
     return StatusNotification(connector_id=1, status=status, error_code="NoError", plug_id=plug_id)
 
 
-@pytest.mark.parametrize("shown", [*CHARGES_GO_ON, ConnectorStatus.FINISHING])
+def meant(said: StatusNotification, shown: str, *, charging: bool = False, **plugs: ConnectorStatus) -> ConnectorStatus:
+    """What is meant where the EVSE shows `shown`, and plug 1 and 2 what is given as `p1` and `p2`."""
+    known = {int(name[1:]): status for name, status in plugs.items()}
+    return status_meant(said, Evse(state=shown, plugs=known), charging=charging)
+
+
+def evse_after(*reported: StatusNotification, before: Evse | None = None, charging: bool = False) -> Evse:
+    def told(evse: Evse, said: StatusNotification) -> Evse:
+        return step(evse, status_reported(said, evse, T0, charging=charging))
+
+    return reduce(told, reported, before or Evse())
+
+
+@pytest.mark.parametrize("shown", [*CHARGES_GO_ON, F])
 def test_occupied_takes_back_nothing_that_a_transaction_has_told(shown: ConnectorStatus) -> None:
-    assert status_meant(occupied(1), shown) is shown
-    assert status_meant(occupied(None), shown) is ConnectorStatus.PREPARING
+    assert meant(plug(1, B), shown) is shown
+    assert meant(plug(None, B), shown) is B
 
 
 @pytest.mark.parametrize("shown", ["Unknown", "Available", "Reserved", "Unavailable", "Faulted"])
 def test_occupied_is_a_car_that_came_where_nothing_went_on(shown: str) -> None:
-    assert status_meant(occupied(1), shown) is ConnectorStatus.PREPARING
+    assert meant(plug(1, B), shown) is B
+
+
+@pytest.mark.parametrize(
+    ("statuses", "shown"),
+    [((A,), A), ((A, B), B), ((G, A), G), ((H, A), A), ((J, A), A), ((J, H), J), ((H, H), H), ((B, J), B), ((B, G), B)],
+)
+def test_an_evse_shows_one_status_for_all_its_plugs(statuses: tuple[ConnectorStatus, ...], shown: str) -> None:
+    for several in permutations(statuses):
+        assert evse_after(*(plug(n, status) for n, status in enumerate(several, 1))).state == shown
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(OF_A_PLUG)), min_size=1, max_size=8))
+def test_an_evse_shows_what_its_plugs_last_showed_whatever_they_showed_before(
+    said: list[tuple[int, ConnectorStatus]],
+) -> None:
+    evse = evse_after(*(plug(number, status) for number, status in said))
+    assert evse.plugs == dict(said)
+    assert evse.state == of_plugs(dict(said).values())
+
+
+def test_what_is_said_of_the_evse_itself_is_what_it_shows() -> None:
+    evse = evse_after(plug(1, B), plug(2, A), plug(None, A))
+    assert evse.state == A
+
+
+@pytest.mark.parametrize("plug_id", [0, -1, PLUGS.limit + 1, 10**6])
+def test_a_plug_that_no_evse_has_is_not_remembered(plug_id: int) -> None:
+    assert evse_after(plug(plug_id, B)) == Evse(state=B, connector_id=1, since=T0)
+
+
+@pytest.mark.parametrize("status", [A, G, H, J])
+def test_a_plug_where_no_car_is_tells_nothing_of_the_charge_at_another(status: ConnectorStatus) -> None:
+    assert meant(plug(2, status), C, charging=True, p1=A, p2=A) is C, "that of plug 1 has not been heard"
+    assert meant(plug(2, status), C, charging=True, p1=B) is C
+    assert meant(plug(2, status), C, charging=True, p1=A, p2=B) is of_plugs((A, status)), "its car has gone"
+    assert meant(plug(1, status), C, charging=True, p1=A) is status, "there is no other plug"
+    assert meant(plug(2, status), C, p1=A, p2=A) is of_plugs((A, status)), "no charge goes on"
+
+
+def test_an_event_of_a_transaction_tells_at_which_plug_the_car_is() -> None:
+    said = event(1, charging_state="Charging", plug_id=2)
+    charging = step(evse_after(plug(1, A), plug(2, A)), shown_by(said, 1, C, T0))
+    assert (charging.state, charging.plugs) == (C, {1: A, 2: B})
+    ended = step(charging, shown_by(event(2, ENDED, plug_id=2), 1, F, T0))
+    assert (ended.state, ended.plugs) == (F, {1: A, 2: B})
+    assert evse_after(plug(2, A), before=ended).state == A
+
+
+def test_a_fault_of_one_plug_is_no_error_of_an_evse_that_works() -> None:
+    faulted = msgspec.structs.replace(plug(1, J), error_code="OtherError")
+    assert evse_after(plug(2, A), faulted).error_code == "NoError"
+    both = evse_after(plug(2, H), faulted)
+    assert (both.state, both.error_code) == (J, "OtherError")
+    assert evse_after(plug(2, H), before=both).error_code == "OtherError"

@@ -95,6 +95,10 @@ def read_evse(evse: Any) -> int | None:
     return None if given(evse) is None else evse.id
 
 
+def read_plug(evse: Any) -> int | None:
+    return None if given(evse) is None else given(evse.connectorId)
+
+
 # -- meter values ------------------------------------------------------------------------------------------------------
 
 _ENERGY = "Energy."

@@ -36,7 +36,7 @@ SHAPES = {
     "source 1": "4fccf5f60c34cfaa",
     "destination 3": "1469f3d1d14ba8d7",
     "local 3": "edec21e83ef05a43",
-    "station 3": "77ee60b083c3c6f4",
+    "station 3": "13019cbfd552b8e5",
 }
 LIVES = {
     "source": (SOURCE, disordered(source_flows(), source_events())),

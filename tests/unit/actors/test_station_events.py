@@ -319,9 +319,12 @@ async def shown(line: StationLine) -> str:
     return (await data(line)).evse(1).state
 
 
+async def plug(line: StationLine, status: ConnectorStatus, plug_id: int = 1) -> None:
+    await line.say(StatusNotification(connector_id=1, status=status, error_code="NoError", plug_id=plug_id))
+
+
 async def occupied(line: StationLine) -> None:
-    status = ConnectorStatus.PREPARING
-    await line.say(StatusNotification(connector_id=1, status=status, error_code="NoError", plug_id=1))
+    await plug(line, ConnectorStatus.PREPARING)
 
 
 async def test_an_evse_shows_what_its_transaction_tells(autojump_clock: object, line: StationLine) -> None:
@@ -341,6 +344,33 @@ async def test_an_evse_shows_what_its_transaction_tells(autojump_clock: object, 
     assert await shown(line) == "Finishing"
     await line.status(1, ConnectorStatus.AVAILABLE)
     assert await free(line) == (1, 2)
+
+
+async def test_a_charge_at_one_plug_is_in_no_doubt_for_what_is_said_of_the_other(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery
+) -> None:
+    for number in (1, 2):
+        await plug(line, ConnectorStatus.AVAILABLE, number)
+    told = Told(line)
+    await told.say(STARTED, 1_000, id_tag=CARD, charging_state="Charging", plug_id=2)
+    await plug(line, ConnectorStatus.UNAVAILABLE, 1)
+    assert (await shown(line), (await only(line))[1].doubted_until) == ("Charging", None)
+    told.line = again = await restarted(line, nursery)
+    await told.say(ENDED, 1_500)
+    await plug(again, ConnectorStatus.AVAILABLE, 2)
+    assert (await shown(again), (await data(again)).evse(1).plugs) == ("Available", {1: "Unavailable", 2: "Available"})
+
+
+async def test_a_car_that_leaves_its_plug_while_its_charge_goes_on_puts_the_charge_in_doubt(
+    autojump_clock: object, line: StationLine
+) -> None:
+    told = Told(line)
+    await plug(line, ConnectorStatus.AVAILABLE, 2)
+    await told.say(STARTED, 1_000, id_tag=CARD, charging_state="Charging", plug_id=1)
+    await occupied(line)
+    assert (await only(line))[1].doubted_until is None
+    await plug(line, ConnectorStatus.AVAILABLE, 1)
+    assert (await only(line))[1].doubted_until is not None
 
 
 async def test_an_evse_is_named_in_the_first_event_only(autojump_clock: object, line: StationLine) -> None:

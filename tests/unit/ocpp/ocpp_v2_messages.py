@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from statecharts import station_commands as commands
@@ -70,6 +71,11 @@ COMPONENT: dict[str, Any] = {"component": {"name": "EVSE", "evse": {"id": 1}}, "
 PART: dict[str, Any] = {"request_id": INTEGERS, "more": st.booleans()}
 NUMBERED: dict[str, Any] = {**PART, "seq_no": INTEGERS, "generated_at": MOMENTS}
 
+
+def _plug_of_an_evse(event: reports.TransactionEvent) -> reports.TransactionEvent:
+    return event if event.connector_id else msgspec.structs.replace(event, plug_id=None)
+
+
 _STATUSES = st.sampled_from(("Available", "Preparing", "Reserved", "Unavailable")).map(reports.ConnectorStatus)
 REPORTS: dict[str, st.SearchStrategy[Any]] = {
     "BootNotification": st.builds(
@@ -117,13 +123,14 @@ REPORTS: dict[str, st.SearchStrategy[Any]] = {
         trigger=st.sampled_from(("CablePluggedIn", "Authorized", "RemoteStart", "MeterValuePeriodic")),
         offline=st.booleans(),
         connector_id=st.none() | EVSES,
+        plug_id=st.none() | st.integers(0, 4),
         id_tag=st.none() | TAGS,
         remote_start_id=st.none() | INTEGERS,
         charging_state=st.none() | st.sampled_from(("Charging", "EVConnected", "Idle")),
         stopped_reason=st.none() | st.sampled_from(("Local", "EVDisconnected", "PowerLoss")),
         reservation_id=st.none() | INTEGERS,
         samples=SAMPLES,
-    ),
+    ).map(_plug_of_an_evse),
     "MeterValues": st.builds(reports.MeterValues, connector_id=st.integers(0, 255), samples=SAMPLES.filter(bool)),
     "ReservationStatusUpdate": st.builds(
         reports.ReservationStatus, reservation_id=INTEGERS, status=st.sampled_from(("Expired", "Removed"))
