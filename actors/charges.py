@@ -20,16 +20,8 @@ from actors.numbers import NUMBER_SCOPE
 from actors.records import Alias, IdleMeter
 from actors.station_messages import CatchUp, Keep
 from actors.system import is_broken
-from statecharts.charging import (
-    Charging,
-    ConnectorTaken,
-    MeterRead,
-    Opening,
-    TransactionStarted,
-    TransactionStopped,
-    may_end_nameless,
-    same_stop,
-)
+from statecharts.charge_changes import may_end_nameless, same_stop
+from statecharts.charging import Charging, ConnectorTaken, MeterRead, Opening, TransactionStarted, TransactionStopped
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register

@@ -12,15 +12,8 @@ from typing import Any
 import msgspec
 
 from statecharts.bounds import REQUESTS_KEPT
-from statecharts.charging import (
+from statecharts.charge_changes import (
     CHARGE_CHANGES,
-    Charging,
-    ChargingDeadlines,
-    ConnectorTaken,
-    MeterRead,
-    StopAsked,
-    TransactionStarted,
-    TransactionStopped,
     flagged,
     metered,
     named,
@@ -31,6 +24,15 @@ from statecharts.charging import (
     started_late,
     stopped,
     stopped_late,
+)
+from statecharts.charging import (
+    Charging,
+    ChargingDeadlines,
+    ConnectorTaken,
+    MeterRead,
+    StopAsked,
+    TransactionStarted,
+    TransactionStopped,
 )
 from statecharts.chart import Change
 from statecharts.events import Command, DeadlineReached, Event, Fact, StationAnswered

@@ -9,14 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from statecharts.charging import (
-    ConnectorTaken,
-    MeterRead,
-    StationConfirmed,
-    StationDoubted,
-    StopAsked,
-    TransactionStarted,
-    TransactionStopped,
+from statecharts.charge_changes import (
     call_failed,
     doubt_is_over,
     look_after,
@@ -28,6 +21,15 @@ from statecharts.charging import (
     same_stop,
     taken_by_other,
     will_start,
+)
+from statecharts.charging import (
+    ConnectorTaken,
+    MeterRead,
+    StationConfirmed,
+    StationDoubted,
+    StopAsked,
+    TransactionStarted,
+    TransactionStopped,
 )
 from statecharts.chart import Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.destination_events import (

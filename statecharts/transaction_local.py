@@ -12,17 +12,8 @@ from typing import Any
 
 import msgspec
 
-from statecharts.charging import (
+from statecharts.charge_changes import (
     CHARGE_CHANGES,
-    Charging,
-    ConnectorTaken,
-    MeterRead,
-    Opening,
-    StationConfirmed,
-    StationDoubted,
-    StopAsked,
-    TransactionStarted,
-    TransactionStopped,
     call_failed,
     doubt_is_over,
     flagged,
@@ -43,6 +34,17 @@ from statecharts.charging import (
     stopped_late,
     taken_by_other,
     will_start,
+)
+from statecharts.charging import (
+    Charging,
+    ConnectorTaken,
+    MeterRead,
+    Opening,
+    StationConfirmed,
+    StationDoubted,
+    StopAsked,
+    TransactionStarted,
+    TransactionStopped,
 )
 from statecharts.chart import Change, Chart, Contract, State, move, refuse, repeat, stay
 from statecharts.events import Command, CommandStation, DeadlineReached, Effect, Event, StationAnswered

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from protocols.ocpp.rpc import RpcPeer
-from statecharts import charging, destination_events, source_events, transaction_local
+from statecharts import charge_changes, charging, destination_events, source_events, transaction_local
 from statecharts.chart import ContractBroken
 from tests.models import test_model_destination, test_model_local, test_model_rpc, test_model_source
 from tests.models.efforts import program_of
@@ -44,7 +44,7 @@ def doubt_that_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A station that boots again and again puts off the end of its charge for ever."""
 
     def doubted(data: Any, event: Any) -> Any:
-        return charging.doubted(msgspec.structs.replace(data, doubted_until=None), event)
+        return charge_changes.doubted(msgspec.structs.replace(data, doubted_until=None), event)
 
     patch.setitem(transaction_local.CHANGES, charging.StationDoubted, doubted)
 
