@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -74,6 +75,11 @@ class Ledger:
         if only_open:
             query = query.where(tables.UNDER_WAY)
         return _first(await self._views(query.order_by(*_NEWEST_FIRST).limit(1)))
+
+    async def unbegun(self, station: str, *, states: Collection[str], since: datetime) -> tuple[TransactionView, ...]:
+        """The transactions at a station since then that are in one of these states: the newest, newest first."""
+        mine = _VIEWS.state.in_(sorted(states)), _VIEWS.created_at >= micros(since), _VIEWS.local_service == station
+        return await self._views(_all_views().where(*mine).order_by(*_NEWEST_FIRST).limit(NAMESAKES_SHOWN.limit))
 
     async def changes_since(
         self,

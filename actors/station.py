@@ -20,13 +20,24 @@ import trio
 from actors.actor import Actor
 from actors.charges import Charges
 from actors.context import Context, Place
+from actors.doubts import Doubts
 from actors.durable import Form, Memory, fact_of, read_fact
-from actors.enquiry import Enquiry
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
 from actors.station_events import StationEvents
 from actors.station_log import answer_to, log_entry
-from actors.station_messages import CatchUp, Gone, Hold, Keep, LookAfter, Online, Release, Report, StationLook
+from actors.station_messages import (
+    CatchUp,
+    Gone,
+    Hold,
+    Keep,
+    LookAfter,
+    Online,
+    Release,
+    Report,
+    StationLook,
+    StatusTold,
+)
 from statecharts import evse, station
 from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.charging import StationConfirmed, StationDoubted
@@ -107,7 +118,7 @@ class StationActor(Actor):
         self.last_seen_at: datetime | None = None
         self.holds: dict[int, Hold] = {}
         self.charges = Charges(self, context)
-        self.enquiry = Enquiry(self.command)
+        self.doubts = Doubts(self, self.charges)
         self.events = StationEvents(self, self.charges)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
@@ -154,8 +165,8 @@ class StationActor(Actor):
                 return self._hold(message)
             case Release(transaction=transaction):
                 await self.charges.let_go(transaction)
-            case LookAfter():
-                await self._look_after_doubted()
+            case LookAfter() | StatusTold():
+                await self.doubts.heard(message)
             case CatchUp():
                 await self.charges.catch_up(message)
             case Look():
@@ -331,10 +342,7 @@ class StationActor(Actor):
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
         status = RegistrationStatus.ACCEPTED
         await self.record(Booted(at=now, boot=boot, status=status))
-        self.enquiry.booted()
-        for charge in [charge for charge in self.data.charges.values() if charge.open]:
-            await self.charges.tell(charge, StationDoubted(at=now, reason="the station booted"))
-            self.context.system.tell(self.key, LookAfter())
+        await self.doubts.booted()
         interval_s = self.context.settings.heartbeat_interval_s
         return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=interval_s)
 
@@ -370,21 +378,3 @@ class StationActor(Actor):
         if evse.surprising(before, event):
             log.warning("station.surprise", station=self.identity, from_status=before.state, to_status=event.status)
         await self.record(event)
-
-    async def _look_after_doubted(self) -> None:
-        """Asks the station about charges that are in doubt; what a connector last showed ends a doubt of mere silence.
-
-        A station need not meter, and reports a status only when it changes: so that status still holds.
-        """
-        if self.connection is None:
-            return
-        asked = []
-        for charge in [charge for charge in self.data.charges.values() if charge.open]:
-            doubted = await self.charges.doubted(charge)
-            if doubted is None:
-                continue
-            asked.append(charge.start.connector_id)
-            if doubted.only_silent and self.data.evse(charge.start.connector_id).state in evse.CHARGES_GO_ON:
-                await self.charges.tell(charge, StationConfirmed(at=self.clock.now()))
-        if asked:
-            self.context.system.spawn(self.enquiry.ask, asked)

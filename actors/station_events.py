@@ -7,6 +7,7 @@ answered when all that is done, so that one whose answer is lost comes again and
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from actors.charges import Charges
 from statecharts.bounds import SESSIONS_KEPT
 from statecharts.charging import StationConfirmed
+from statecharts.destination_events import S as DestinationState
 from statecharts.promises import Promise
 from statecharts.station import StationCharge, TransactionHeard
 from statecharts.station_reports import (
@@ -27,9 +29,16 @@ from statecharts.station_reports import (
 )
 from statecharts.station_session import Session, heard, remote_start_id, shown_by, status_shown, stop_of
 from statecharts.station_vocabulary import IdTagInfo
+from statecharts.transaction_local import S as LocalState
 
 if TYPE_CHECKING:
     from actors.station import StationActor
+
+STARTS_REMEMBERED = timedelta(days=7)
+"""A station that does what it was asked longer ago than this is not believed to have been asked."""
+
+NOT_BEGUN = (DestinationState.READY, DestinationState.START_TX_REQUESTED, DestinationState.EXPIRED, LocalState.EXPIRED)
+"""The states of transactions whose start a station may still report."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +79,8 @@ class StationEvents:
         """The charge that a transaction becomes by this event; None while nobody is known who pays."""
         before = self._station.data.sessions.get(event.reference)
         session = heard(before, event)
-        start = session.start(self._asked_for(session), self._place_of(session))
+        asked_for = self._asked_for(session) or await self._asked_before(session)
+        start = session.start(asked_for, self._place_of(session))
         if start is None:
             if session != before:
                 await self._station.record(TransactionHeard(at=self._station.clock.now(), event=event))
@@ -85,6 +95,16 @@ class StationEvents:
     def _asked_for(self, session: Session) -> str | None:
         """The idTag that we asked this station to start for, if this is that start."""
         wanted = [hold.id_tag for hold in self._station.holds.values()]
+        return next((tag for tag in wanted if remote_start_id(tag) == session.remote_start_id), None)
+
+    async def _asked_before(self, session: Session) -> str | None:
+        """The same of a start that was given up: the station was away, or waited for the cable, and does it now."""
+        if session.id_tag is not None or session.remote_start_id is None:
+            return None
+        context = self._station.context
+        since = context.clock.now() - STARTS_REMEMBERED
+        views = await context.ledger.unbegun(self._station.identity, states=NOT_BEGUN, since=since)
+        wanted = [view.authorization_identifier or view.user_identifier for view in views]
         return next((tag for tag in wanted if remote_start_id(tag) == session.remote_start_id), None)
 
     def _place_of(self, session: Session) -> int:

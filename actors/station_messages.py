@@ -7,6 +7,7 @@ from datetime import datetime
 
 from statecharts.ports import StationConnection
 from statecharts.station import Station
+from statecharts.station_commands import CallOutcome
 from statecharts.station_reports import MeterValues, RegistrationStatus, StationReport
 
 
@@ -49,6 +50,14 @@ class Release:
 @dataclass(frozen=True, slots=True)
 class LookAfter:
     """Charges that nothing was heard of for long go on, if the station is there and shows them as going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold:
+    """What the station says of the charge of this number, asked whether it goes on (OCPP 2.x)."""
+
+    number: int
+    outcome: CallOutcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,11 @@ def doubt_is_over(data: Charging, event: Event) -> bool:
     return data.doubted_until is not None and event.at >= data.doubted_until
 
 
+def in_doubt(data: Charging, _: Event) -> bool:
+    """Whether the charge may be over without a word."""
+    return data.doubted_until is not None
+
+
 def same_charge(data: Charging, event: TransactionStarted) -> bool:
     """Whether this start is known already."""
     return data.charge.number == event.number and data.charge.start_timestamp is not None
@@ -187,6 +192,9 @@ def confirmed(data: Charging, event: StationConfirmed) -> dict[str, Any]:
 
 
 # -- guards and effects of both charts ---------------------------------------------------------------------------------
+
+DENIED = "the station knows the charge as over, and had reported no end"
+"""Why a charge ended that its station denied."""
 
 CALL_FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
 """Outcomes of a command that certainly did nothing; UNKNOWN is not among them."""

@@ -139,6 +139,10 @@ class StationConfirmed(Fact, frozen=True, kw_only=True):
     """The station shows that the charge goes on."""
 
 
+class StationDenied(Fact, frozen=True, kw_only=True):
+    """The station says that the charge is over, and that it has nothing more to say of it (OCPP 2.x)."""
+
+
 class ConnectorTaken(Fact, frozen=True, kw_only=True):
     """Another charge began on this connector."""
 

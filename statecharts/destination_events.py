@@ -14,6 +14,7 @@ import msgspec
 from statecharts.bounds import REQUESTS_KEPT
 from statecharts.charge_changes import (
     CHARGE_CHANGES,
+    DENIED,
     flagged,
     metered,
     named,
@@ -30,6 +31,7 @@ from statecharts.charging import (
     ChargingDeadlines,
     ConnectorTaken,
     MeterRead,
+    StationDenied,
     StopAsked,
     TransactionStarted,
     TransactionStopped,
@@ -283,6 +285,10 @@ def _connector_taken(data: T, event: ConnectorTaken) -> dict[str, Any]:
     return {"requests": told(data, "start", False), "cause": cause, "connector_id": None, "changed_at": event.at}
 
 
+def _denied(data: T, event: StationDenied) -> dict[str, Any]:
+    return _finish(data, reconciled(data, event, DENIED))
+
+
 def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     news = {"changed_at": event.at}
     if data.state == S.TX_FINISHED:
@@ -348,6 +354,7 @@ CHANGES: dict[type[Event], Change] = {
     MeterRead: _metered,
     TransactionStopped: _stopped,
     ConnectorTaken: _connector_taken,
+    StationDenied: _denied,
     DeadlineReached: _timed_out,
     DeliveryEnded: _delivered,
 }

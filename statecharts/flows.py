@@ -39,6 +39,7 @@ from statecharts.charging import (
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
+    StationDenied,
     StationDoubted,
     StopAsked,
     TransactionStarted,
@@ -232,17 +233,20 @@ def _go_on(story: _Story) -> None:
 
 
 def _end_somehow(story: _Story) -> None:
-    way = story.choose("stop", "taken", "lost", "silent")
+    way = story.choose("stop", "taken", "lost", "silent", "denied")
     if way == "stop":
         _end(story)
     elif way == "taken":
         story.tell(ConnectorTaken, number=OTHER_NUMBER)
     else:
-        if way == "lost":
-            story.tell(StationDoubted, reason="offline")
-        else:
+        if way == "silent":
             story.tell(DeadlineReached, after_s=AT_STATION.silence_s)
-        story.tell(DeadlineReached, after_s=AT_STATION.reconcile_s)
+        else:
+            story.tell(StationDoubted, reason="offline")
+        if way == "denied":
+            story.tell(StationDenied)
+        else:
+            story.tell(DeadlineReached, after_s=AT_STATION.reconcile_s)
 
 
 # -- Destination -------------------------------------------------------------------------------------------------------

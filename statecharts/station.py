@@ -151,8 +151,8 @@ class Station(Value, frozen=True, kw_only=True):
 
         It ended that one before, or that began before it and has no stop, and is of the idTag if it names one. If
         it names none, it means nothing while another connector shows a charge whose start never came: it may be the end
-        of that one. Whoever asks looks at the transaction as well (`charge_changes.may_end_nameless`): a station that has
-        used the number of a charge would name it. OCPP 1.6 errata 3.18: it is treated like one with a valid number.
+        of that one. Whoever asks looks at the transaction as well (`charge_changes.may_end_nameless`): a station that
+        has used the number of a charge would name it. OCPP 1.6 errata 3.18: it is treated like one with a valid number.
         """
         if stop.transaction_id > 0:
             return self.charges.get(stop.transaction_id)

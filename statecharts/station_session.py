@@ -18,6 +18,7 @@ import msgspec
 from statecharts.evse import CHARGES_GO_ON, Evse, StatusReported, of_plugs
 from statecharts.limits import PLUGS
 from statecharts.metering import newest_register, oldest_register
+from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.station_reports import (
     ConnectorStatus,
     MeterSample,
@@ -158,6 +159,17 @@ def stop_of(event: TransactionEvent, number: int) -> StopTransaction:
         id_tag=event.id_tag,
         samples=event.samples,
     )
+
+
+def goes_on(outcome: CallOutcome) -> bool | None:
+    """Whether a transaction goes on, by the answer to GetTransactionStatus; None where that decides nothing.
+
+    One that has ended, of which messages are still queued, is not over: they tell its end (OCPP 2.0.1 part 2, E14).
+    """
+    if outcome.verdict is not CallVerdict.ACCEPTED:
+        return None
+    ongoing, queued = outcome.data.get("ongoingIndicator"), outcome.data.get("messagesInQueue")
+    return True if ongoing is True else False if ongoing is False and queued is False else None
 
 
 # -- what an EVSE shows ------------------------------------------------------------------------------------------------

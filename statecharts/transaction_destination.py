@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from statecharts.charge_changes import (
     call_failed,
     doubt_is_over,
+    in_doubt,
     look_after,
     meter_never_falls,
     own_stop,
@@ -26,6 +27,7 @@ from statecharts.charging import (
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
+    StationDenied,
     StationDoubted,
     StopAsked,
     TransactionStarted,
@@ -217,8 +219,10 @@ STATION_ROWS = (
 ENDING_ROWS = (
     stay(StationDoubted, UNDER_WAY, note="reconcile deadline armed"),
     repeat(StationDoubted, ALL),
-    stay(StationConfirmed, UNDER_WAY, when=lambda d, _: d.doubted_until is not None, note="doubt is over"),
+    stay(StationConfirmed, UNDER_WAY, when=in_doubt, note="doubt is over"),
     repeat(StationConfirmed, ALL),
+    move(StationDenied, UNDER_WAY, S.TX_FINISHED, when=in_doubt, then=_finish, note="reconciled"),
+    repeat(StationDenied, ALL),
     move(DeadlineReached, UNDER_WAY, S.TX_FINISHED, when=doubt_is_over, then=_finish, note="reconciled"),
     stay(DeadlineReached, S.TX_RUNNING, then=look_after, note="silent: reconcile deadline armed, station looked at"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, then=_notify, note="no stop"),

@@ -14,9 +14,11 @@ import msgspec
 
 from statecharts.charge_changes import (
     CHARGE_CHANGES,
+    DENIED,
     call_failed,
     doubt_is_over,
     flagged,
+    in_doubt,
     look_after,
     meter_never_falls,
     metered,
@@ -41,6 +43,7 @@ from statecharts.charging import (
     MeterRead,
     Opening,
     StationConfirmed,
+    StationDenied,
     StationDoubted,
     StopAsked,
     TransactionStarted,
@@ -150,6 +153,10 @@ def _connector_taken(data: T, event: ConnectorTaken) -> dict[str, Any]:
     return reconciled(data, event, cause) if data.state == S.SETTLED else {"cause": cause, "changed_at": event.at}
 
 
+def _denied(data: T, event: StationDenied) -> dict[str, Any]:
+    return reconciled(data, event, DENIED)
+
+
 def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     if data.state == S.SETTLED:
         return reconciled(data, event, "the station reported no end")
@@ -205,8 +212,10 @@ ROWS = (
     repeat(ConnectorTaken, ALL),
     stay(StationDoubted, UNDER_WAY, note="reconcile deadline armed"),
     repeat(StationDoubted, ALL),
-    stay(StationConfirmed, UNDER_WAY, when=lambda d, _: d.doubted_until is not None, note="doubt is over"),
+    stay(StationConfirmed, UNDER_WAY, when=in_doubt, note="doubt is over"),
     repeat(StationConfirmed, ALL),
+    move(StationDenied, UNDER_WAY, S.SETTLED, when=in_doubt, then=release, note="reconciled"),
+    repeat(StationDenied, ALL),
     move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, then=release, note="reconciled"),
     stay(DeadlineReached, S.TX_RUNNING, then=look_after, note="silent: reconcile deadline armed, station looked at"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, note="no stop"),
@@ -221,6 +230,7 @@ CHANGES: dict[type[Event], Change] = {
     MeterRead: _metered,
     TransactionStopped: _stopped,
     ConnectorTaken: _connector_taken,
+    StationDenied: _denied,
     DeadlineReached: _timed_out,
 }
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from statecharts.charging import ConnectorTaken, StationConfirmed, StationDoubted
+from statecharts.charge_changes import DENIED
+from statecharts.charging import ConnectorTaken, StationConfirmed, StationDenied, StationDoubted
 from statecharts.chart import Outcome
 from statecharts.destination_events import S
 from statecharts.station_vocabulary import IdTagStatus
@@ -68,13 +69,15 @@ def test_a_long_silence_is_a_doubt():
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)
-@pytest.mark.parametrize("way", ["deadline", "taken"])
+@pytest.mark.parametrize("way", ["deadline", "taken", "denied"])
 def test_reconciliation_ends_with_the_last_known_meter_marked_as_estimated(state, way):
     scene = destination(state)
     meter(scene, 6000)
     doubt(scene)
     if way == "taken":
         decision = scene.tell(ConnectorTaken, number=99)
+    elif way == "denied":
+        decision = scene.tell(StationDenied)
     else:
         scene.now = scene.data.doubted_until
         decision = scene.time_out()
@@ -83,6 +86,13 @@ def test_reconciliation_ends_with_the_last_known_meter_marked_as_estimated(state
     assert (charge.reason, charge.estimated, charge.meter_stop_wh) == ("Reconciled", True, 6000)
     assert record(decision).transaction_data.energy_wh == 5000
     assert "estimated" in scene.data.flags
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_a_charge_that_nobody_doubts_is_not_over_for_being_denied(state):
+    scene = destination(state)
+    scene.tell(StationDenied)
+    assert scene.state == state
 
 
 def test_our_own_start_is_no_other_transaction_on_the_connector():
@@ -211,6 +221,7 @@ def test_the_end_delivered_is_settled_and_acknowledged_then():
     [
         (lambda scene: scene.tell(ConnectorTaken, number=99), "another charge began on this connector"),
         (lambda scene: scene.time_out(), "the station reported no end"),
+        (lambda scene: scene.tell(StationDenied), DENIED),
     ],
 )
 def test_a_charge_that_nobody_stopped_says_why_it_is_over(end, cause):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from statecharts.charging import ConnectorTaken, StationConfirmed, StopAsked, TransactionStarted
+from statecharts.charge_changes import DENIED
+from statecharts.charging import ConnectorTaken, StationConfirmed, StationDenied, StopAsked, TransactionStarted
 from statecharts.chart import Outcome
 from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.station_vocabulary import IdTagStatus
@@ -113,6 +114,21 @@ def test_a_long_silence_is_a_doubt():
     assert (scene.state, scene.data.flags) == (S.TX_RUNNING, ("silent",))
     scene.time_out()
     assert scene.state == S.SETTLED
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_a_charge_in_doubt_that_its_station_knows_as_over_is_reconciled(state):
+    scene = local(state)
+    meter(scene, 6000)
+    scene.tell(StationDenied)
+    assert scene.state == state, "it was not in doubt"
+    doubt(scene)
+    scene.tell(StationDenied)
+    charge = scene.data.charge
+    assert (scene.state, charge.reason, charge.energy_wh, charge.estimated) == (S.SETTLED, "Reconciled", 5000, True)
+    assert scene.data.cause == DENIED
+    scene.tell(StationDenied)
+    assert scene.data.charge == charge
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)

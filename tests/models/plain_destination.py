@@ -156,6 +156,9 @@ class PlainDestination:
         if self.running and self.doubt_until:
             self._heard(now)
 
+    def denied(self, now: datetime) -> Out:
+        return self._reconcile(now) if self.running and self.doubt_until else []
+
     def delivered(self, status: str) -> None:
         if self.state == "TxFinished" and status == "done":
             self.state = "Settled"

@@ -115,6 +115,10 @@ class PlainLocal:
         if self.running and self.doubt_until:
             self._heard(now)
 
+    def denied(self) -> None:
+        if self.running and self.doubt_until:
+            self._reconcile()
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def timed_out(self, now: datetime) -> None:

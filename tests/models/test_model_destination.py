@@ -12,6 +12,7 @@ from statecharts.charging import (
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
+    StationDenied,
     StationDoubted,
     StopAsked,
     TransactionStarted,
@@ -86,6 +87,8 @@ class DestinationLife(Life):
                 return self.model.taken(number, event.at)
             case StationDoubted():
                 return self.model.doubted(event.at)
+            case StationDenied():
+                return self.model.denied(event.at)
             case StationConfirmed():
                 return self.model.confirmed(event.at)
         raise AssertionError(f"the model knows no {event}")
@@ -148,6 +151,10 @@ class DestinationLife(Life):
     @rule()
     def doubted(self) -> None:
         self.hear(StationDoubted, reason="booted")
+
+    @rule()
+    def denied(self) -> None:
+        self.hear(StationDenied)
 
     @rule()
     def confirmed(self) -> None:

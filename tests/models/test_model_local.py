@@ -12,6 +12,7 @@ from statecharts.charging import (
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
+    StationDenied,
     StationDoubted,
     StopAsked,
     TransactionStarted,
@@ -69,6 +70,8 @@ class LocalLife(Life):
                 self.model.taken(number)
             case StationDoubted():
                 self.model.doubted(event.at)
+            case StationDenied():
+                self.model.denied()
             case StationConfirmed():
                 self.model.confirmed(event.at)
             case _:
@@ -125,6 +128,10 @@ class LocalLife(Life):
     @rule()
     def doubted(self) -> None:
         self.hear(StationDoubted, reason="booted")
+
+    @rule()
+    def denied(self) -> None:
+        self.hear(StationDenied)
 
     @rule()
     def confirmed(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from actors.station_events import STARTS_REMEMBERED
 from statecharts.bounds import SESSIONS_KEPT
 from statecharts.station import Station
 from statecharts.station_commands import RemoteStopTransaction
@@ -421,6 +422,42 @@ async def test_a_roaming_charge_is_known_by_what_it_was_asked_for_with(
     await trio.sleep(1)
     (end,) = roaming.back.of(EndTransaction)
     assert end.transaction_data.energy_wh == 8_000
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["same life", "after a restart"])
+async def test_a_start_that_was_given_up_and_comes_after_all_is_known_by_its_remote_start_id(
+    restart: bool, autojump_clock: object, roaming: Roaming, nursery: trio.Nursery
+) -> None:
+    charge = await roaming.start_asked()
+    await roaming.local.until(charge.destination, "Expired", within_s=3_600)
+    told = Told(await restarted(roaming.station, nursery) if restart else roaming.station)
+    assert await told.say(STARTED, 1_000, trigger="RemoteStart", remote_start_id=remote_start_id(charge.name)) is None
+    assert (await roaming.local.data(charge.destination)).state == "TxRunning"
+    await told.say(ENDED, 9_000)
+    await trio.sleep(1)
+    (end,) = roaming.back.of(EndTransaction)
+    assert end.transaction_data.energy_wh == 8_000
+
+
+async def test_a_start_of_our_own_that_was_given_up_is_known_by_its_remote_start_id(
+    autojump_clock: object, line: StationLine
+) -> None:
+    started = await line.house.operator.start_local("CS01", 1, CARD)
+    await line.house.until(f"local/{started.transaction_id}", "Expired")
+    told = Told(line)
+    await told.say(STARTED, 1_000, remote_start_id=remote_start_id(CARD))
+    assert (await only(line))[0].start.id_tag == CARD
+
+
+async def test_a_remote_start_id_of_long_ago_or_of_another_station_is_nobodys(
+    autojump_clock: object, line: StationLine
+) -> None:
+    started = await line.house.operator.start_local("CS01", 1, CARD)
+    await line.house.until(f"local/{started.transaction_id}", "Expired")
+    await trio.sleep(STARTS_REMEMBERED.total_seconds())
+    await Told(line).say(STARTED, 1_000, remote_start_id=remote_start_id(CARD))
+    await Told(line, "other").say(STARTED, 1_000, remote_start_id=7)
+    assert await book(line) == {}
 
 
 async def test_a_roaming_charge_whose_cable_came_first_starts_with_the_car(
