@@ -7,7 +7,6 @@ wait in the connection's own queue, so that a transaction that is being told of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,7 +14,6 @@ from typing import Any
 
 import msgspec
 import structlog
-import trio
 
 from actors.actor import Actor
 from actors.charges import Charges
@@ -24,6 +22,7 @@ from actors.doubts import Doubts
 from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
+from actors.station_calls import Calls
 from actors.station_events import StationEvents
 from actors.station_log import answer_to, log_entry
 from actors.station_messages import (
@@ -49,9 +48,6 @@ from statecharts.promises import Promise
 from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StopKept
 from statecharts.station_commands import (
     CallOutcome,
-    CallVerdict,
-    RemoteStartTransaction,
-    RemoteStopTransaction,
     StationCommand,
 )
 from statecharts.station_reports import (
@@ -118,6 +114,7 @@ class StationActor(Actor):
         self.last_seen_at: datetime | None = None
         self.holds: dict[int, Hold] = {}
         self.charges = Charges(self, context)
+        self.calls = Calls(self)
         self.doubts = Doubts(self, self.charges)
         self.events = StationEvents(self, self.charges)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
@@ -245,23 +242,7 @@ class StationActor(Actor):
 
         One that still waits its turn at `until` is never sent: no start may come after it was told to have failed.
         """
-        connection = self.connection
-        if connection is None:
-            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause="the station is not connected")
-        registered = self.data.registration.state
-        remote = isinstance(command, RemoteStartTransaction | RemoteStopTransaction)
-        rejected = registered == RegistrationStatus.REJECTED
-        if rejected or (remote and registered != RegistrationStatus.ACCEPTED):
-            # OCPP 1.6 section 4.2: nothing to a rejected station, no RemoteStart or RemoteStop before it was accepted.
-            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
-        outcome = CallOutcome(verdict=CallVerdict.UNKNOWN, cause="no answer in time")
-        within_s = math.inf if until is None else (until - self.clock.now()).total_seconds()
-        with trio.move_on_after(max(0.0, within_s)):
-            outcome = await connection.call(self.data.in_its_words(command))
-        log.info(
-            "station.command", station=self.identity, command=type(command).__name__, verdict=outcome.verdict.value
-        )
-        return outcome
+        return await self.calls.send(command, until)
 
     def at_once(
         self, connection: StationConnection, report: StationReport
@@ -337,6 +318,7 @@ class StationActor(Actor):
                 return await self.events.heard(report)
             case _:
                 await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
+                self.calls.heard(report)
                 return answer_to(report)
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:

@@ -67,6 +67,12 @@ SESSIONS_KEPT = Bound(
     unit="transactions",
     reason="transactions of OCPP 2.x that nobody pays for yet; the book forgets the oldest, the journal none",
 )
+REPORT_SETTINGS = Bound(
+    name="station_report_settings",
+    limit=10_000,
+    unit="settings",
+    reason="what a station of OCPP 2.x reports of itself, joined into one answer, some 2 MB; honest ones have hundreds",
+)
 REQUESTS_KEPT = Bound(
     name="transaction_requests_kept",
     limit=64,

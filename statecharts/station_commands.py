@@ -102,16 +102,26 @@ class ChangeAvailability(Message, frozen=True, kw_only=True):
 
 
 class ChangeConfiguration(Message, frozen=True, kw_only=True):
-    """`key` is a configuration key of OCPP 1.6, of OCPP 2.x `Component[.Instance][@evse].Variable[.Instance]`."""
+    """`key` is a configuration key of OCPP 1.6; of OCPP 2.x it names a variable (`station_settings`)."""
 
     key: str
     value: str
 
 
 class GetConfiguration(Message, frozen=True, kw_only=True):
-    """Keys as in `ChangeConfiguration`. No keys asks for all of them."""
+    """Keys as in `ChangeConfiguration`. No keys asks for all of them, in OCPP 2.x by `GetBaseReport`."""
 
     keys: tuple[str, ...] = ()
+
+
+class GetBaseReport(Message, frozen=True, kw_only=True):
+    """OCPP 2.x only: all settings, in parts that come as `NotifyReport`s of this `request_id`.
+
+    `base` is FullInventory, ConfigurationInventory (what can be changed) or SummaryInventory (what is wrong).
+    """
+
+    request_id: int
+    base: str = "FullInventory"
 
 
 class TriggerMessage(Message, frozen=True, kw_only=True):
@@ -257,6 +267,7 @@ StationCommand = (
     | ChangeAvailability
     | ChangeConfiguration
     | GetConfiguration
+    | GetBaseReport
     | TriggerMessage
     | CentralDataTransfer
     | ClearCache

@@ -47,6 +47,7 @@ DOES: dict[type[Any], str] = {
     commands.RemoteStartTransaction: "for a partner or an operator; the true outcome is the charge that begins",
     commands.RemoteStopTransaction: "for a partner or an operator; the true outcome is the end of the charge",
     commands.TriggerMessage: "sent where a charge is in doubt, for its connector's state and readings; for an operator",
+    commands.GetConfiguration: f"{SENT}; of OCPP 2.x without keys the whole report (GetBaseReport) as one answer",
     commands.GetTransactionStatus: "sent where a charge is in doubt: it goes on, or ends with the last known meter",
 }
 """What becomes of words that more is done with than to log or to send them."""

@@ -34,7 +34,6 @@ COMMANDS = (
         "ClearVariableMonitoring",
         "CostUpdated",
         "CustomerInformation",
-        "GetBaseReport",
         "GetChargingProfiles",
         "GetDisplayMessages",
         "GetMonitoringReport",

@@ -1,49 +1,30 @@
-"""OCPP 2.x block B: a station's settings, which are variables of its components, under one key of text each.
-
-The key is `Component[.Instance][@evse].Variable[.Instance]`. A third name is the variable's instance; a component's
-instance is followed by an @, with the EVSE's id or without: `ConnectedEV@1.Available`, `SampledDataCtrlr.TxInterval`,
-`OCPPCommCtrlr.MessageTimeout.Default`, `LocalEnergyStorage.North@.Capacity`.
-"""
+"""OCPP 2.x block B: a station's settings, which are variables of its components, under one key of text each."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from protocols.ocpp.dialect import ACCEPTING_WORDS, Confirmation, Content, Exchange
-from protocols.ocpp.fields import given, present
-from protocols.ocpp.v2.fields import plain, read_evse, write_evse
-from statecharts.station_commands import CallOutcome, CallVerdict, ChangeConfiguration, GetConfiguration
-
-_NAME = r"[^.@]+"
-_KEY = re.compile(
-    rf"(?P<component>{_NAME})((\.(?P<instance>{_NAME}))?@(?P<evse>\d{{0,9}}))?"
-    rf"\.(?P<variable>{_NAME})(\.(?P<variable_instance>{_NAME}))?"
-)
+from protocols.ocpp.exchanges import command
+from protocols.ocpp.v2.fields import plain
+from statecharts.station_commands import CallOutcome, CallVerdict, ChangeConfiguration, GetBaseReport, GetConfiguration
+from statecharts.station_settings import key_of, named_by
 
 
 def write_key(key: str) -> Content:
     """The component and the variable that a key names. Raises msgspec.ValidationError for what is no key."""
-    found = _KEY.fullmatch(key)
-    if found is None:
-        raise msgspec.ValidationError(f"{key!r:.80} is no Component[.Instance][@evse].Variable[.Instance]")
-    evse = write_evse(int(found["evse"])) if found["evse"] else None
-    return {
-        "component": present(name=found["component"], instance=found["instance"], evse=evse),
-        "variable": present(name=found["variable"], instance=found["variable_instance"]),
-    }
+    try:
+        component, variable = named_by(key)
+    except ValueError as wrong:
+        raise msgspec.ValidationError(str(wrong)) from None
+    return {"component": component, "variable": variable}
 
 
 def read_key(data: Any) -> str:
     """The key of a component and a variable."""
-    component, variable = data.component, data.variable
-    instance, evse = given(component.instance), read_evse(component.evse)
-    where = f"@{'' if evse is None else evse}" if instance or evse is not None else ""
-    names = (variable.name, given(variable.instance))
-    of = ".".join(name for name in (component.name, instance) if name)
-    return f"{of}{where}." + ".".join(name for name in names if name)
+    return key_of(plain(data.component), plain(data.variable))
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
@@ -107,6 +88,12 @@ def _outcome(payload: Any, statuses: list[str]) -> CallOutcome:
 
 
 COMMANDS = (
+    command(
+        "GetBaseReport",
+        GetBaseReport,
+        lambda order: {"requestId": order.request_id, "reportBase": order.base},
+        lambda payload: GetBaseReport(request_id=payload.requestId, base=payload.reportBase),
+    ),
     Exchange(
         action="SetVariables",
         request=ChangeConfiguration,

@@ -18,7 +18,9 @@ from statecharts.station_commands import CertificateHash, LocalListEntry, Statio
 from statecharts.station_vocabulary import ChargingProfile
 
 IdTag = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\A[\x20-\x7e]+\Z")]
-Key = Annotated[str, Meta(min_length=1, max_length=50)]
+Key = Annotated[str, Meta(min_length=1, max_length=220)]
+"""OCPP 1.6 has keys of up to 50 characters; of OCPP 2.x it is made of up to four names of 50."""
+
 ConnectorId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 ConnectorOrStation = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 TransactionId = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
@@ -109,11 +111,16 @@ class ChangeAvailability(Command, frozen=True, tag=True):
 
 class ChangeConfiguration(Command, frozen=True, tag=True):
     key: Key
-    value: Annotated[str, Meta(max_length=500)]
+    value: Annotated[str, Meta(max_length=1000)]
 
 
 class GetConfiguration(Command, frozen=True, tag=True):
     keys: Annotated[tuple[Key, ...], Meta(max_length=100)] = ()
+
+
+class GetBaseReport(Command, frozen=True, tag=True):
+    request_id: Number
+    base: Literal["FullInventory", "ConfigurationInventory", "SummaryInventory"] = "FullInventory"
 
 
 class TriggerMessage(Command, frozen=True, tag=True):
@@ -209,6 +216,7 @@ ANY_COMMAND: Any = (
     | ChangeAvailability
     | ChangeConfiguration
     | GetConfiguration
+    | GetBaseReport
     | TriggerMessage
     | CentralDataTransfer
     | ClearCache

@@ -230,6 +230,11 @@ COMMANDS: dict[str, st.SearchStrategy[Any]] = {
         what=st.sampled_from(("BootNotification", "StatusNotification", "TransactionEvent", "MeterValues")),
         connector_id=st.none() | EVSES,
     ),
+    "GetBaseReport": st.builds(
+        commands.GetBaseReport,
+        request_id=INTEGERS,
+        base=st.sampled_from(("FullInventory", "ConfigurationInventory", "SummaryInventory")),
+    ),
     "Reset": st.builds(commands.Reset, kind=st.sampled_from(("Hard", "Soft")), connector_id=st.none() | EVSES),
     "ChangeAvailability": st.builds(
         commands.ChangeAvailability,

@@ -156,6 +156,7 @@ COMMANDS: tuple[commands.StationCommand, ...] = (
     commands.RemoteStartTransaction(id_tag="RFID1", connector_id=1, charging_profile=PROFILE),
     commands.RemoteStopTransaction(transaction_id=-1),
     commands.GetTransactionStatus(transaction_id=7),
+    commands.GetBaseReport(request_id=7, base="SummaryInventory"),
     commands.UnlockConnector(connector_id=2),
     commands.ReserveNow(reservation_id=1, connector_id=0, expiry_date=LATER, id_tag="RFID1", parent_id_tag="GROUP"),
     commands.CancelReservation(reservation_id=1),

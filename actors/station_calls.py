@@ -1,0 +1,120 @@
+"""What is asked of one station, by whoever asks: sent at most once, and waited for until its outcome is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from statecharts.bounds import REPORT_SETTINGS
+from statecharts.ports import StationConnection
+from statecharts.station_commands import (
+    CallOutcome,
+    CallVerdict,
+    GetBaseReport,
+    GetConfiguration,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+    StationCommand,
+)
+from statecharts.station_reports import NotifyReport, RegistrationStatus, StationReport
+from statecharts.station_settings import Gathered
+
+if TYPE_CHECKING:
+    from actors.station import StationActor
+
+REPORT_WITHIN_S = 60.0
+"""How long a station may take to report all its settings: some hundred messages."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A report that somebody waits for, until it is complete, or more than may be."""
+
+    request_id: int
+    gathered: Gathered = field(default_factory=lambda: Gathered(REPORT_SETTINGS.limit))
+    over: trio.Event = field(default_factory=trio.Event)
+
+
+class Calls:
+    """The part of a station's actor that sends commands; not within its turns, but for `heard`."""
+
+    def __init__(self, station: StationActor) -> None:
+        self._station = station
+        self._request_id = 0
+        self._awaited: _Awaited | None = None
+
+    async def send(self, command: StationCommand, until: datetime | None = None) -> CallOutcome:
+        """Sends a command and waits for what became of it; see `StationActor.command`."""
+        connection = self._station.connection
+        if connection is None:
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause="the station is not connected")
+        registered = self._station.data.registration.state
+        remote = isinstance(command, RemoteStartTransaction | RemoteStopTransaction)
+        rejected = registered == RegistrationStatus.REJECTED
+        if rejected or (remote and registered != RegistrationStatus.ACCEPTED):
+            # OCPP 1.6 section 4.2: nothing to a rejected station, no RemoteStart or RemoteStop before it was accepted.
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
+        if isinstance(command, GetConfiguration) and not command.keys and connection.protocol.startswith("ocpp2"):
+            return await self._report(connection)
+        return await self._sent(connection, command, until)
+
+    async def _sent(
+        self, connection: StationConnection, command: StationCommand, until: datetime | None = None
+    ) -> CallOutcome:
+        outcome = CallOutcome(verdict=CallVerdict.UNKNOWN, cause="no answer in time")
+        within_s = math.inf if until is None else (until - self._station.clock.now()).total_seconds()
+        with trio.move_on_after(max(0.0, within_s)):
+            outcome = await connection.call(self._station.data.in_its_words(command))
+        name, verdict = type(command).__name__, outcome.verdict.value
+        log.info("station.command", station=self._station.identity, command=name, verdict=verdict)
+        return outcome
+
+    # -- all settings of a station of OCPP 2.x -------------------------------------------------------------------------
+
+    async def _report(self, connection: StationConnection) -> CallOutcome:
+        """All settings, which OCPP 2.x reports in parts: as one answer, in the shape that OCPP 1.6 gives it."""
+        if self._awaited is not None:
+            cause = "a report of the station's settings is under way already"
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=cause)
+        # Its first part may come before the answer does.
+        awaited = self._awaited = _Awaited(self._next_request_id())
+        try:
+            outcome = await self._sent(connection, GetBaseReport(request_id=awaited.request_id))
+            if outcome.verdict is not CallVerdict.ACCEPTED:
+                return outcome
+            with trio.move_on_after(REPORT_WITHIN_S):
+                await awaited.over.wait()
+            return _joined(awaited.gathered)
+        finally:
+            self._awaited = None
+
+    def _next_request_id(self) -> int:
+        """A number that no earlier report had, in another life of the node either: what comes late is not mixed up."""
+        self._request_id = max(self._request_id + 1, int(self._station.context.clock.wall().timestamp()) % 2**31)
+        return self._request_id
+
+    def heard(self, report: StationReport) -> None:
+        """Takes over a part of what is being waited for; anything else is no concern of this."""
+        awaited = self._awaited
+        if awaited is None or not isinstance(report, NotifyReport) or awaited.request_id != report.request_id:
+            return
+        taken = awaited.gathered.add(report)
+        self._station.context.watermarks.saw(REPORT_SETTINGS, awaited.gathered.count)
+        if awaited.gathered.complete or not taken:
+            awaited.over.set()
+
+
+def _joined(gathered: Gathered) -> CallOutcome:
+    """The settings as one answer; unknown where the report did not come to its end."""
+    data = {"configurationKey": [setting.shown() for setting in gathered.settings], "unknownKey": []}
+    if gathered.complete:
+        return CallOutcome(verdict=CallVerdict.ACCEPTED, data=data)
+    cause = f"the station reported {gathered.count} settings, and not its last part"
+    return CallOutcome(verdict=CallVerdict.UNKNOWN, cause=cause, data=data)
