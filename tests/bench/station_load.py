@@ -41,6 +41,7 @@ class Station:
     identity: str
     password: str
     tls: ssl.SSLContext | None = None
+    subprotocol: str = "ocpp1.6"
     sock: Any = None
     calls: int = 0
     transaction_id: int = 0
@@ -53,7 +54,7 @@ class Station:
         """TCP, TLS where there is any, the upgrade, and a BootNotification that is accepted."""
         yield from self._dial(port)
         yield from self._upgrade(port)
-        answer = yield from self.call("BootNotification", b'{"chargePointVendor":"Bench","chargePointModel":"One"}')
+        answer = yield from self.call("BootNotification", _BOOTS[self.subprotocol])
         if answer["status"] != "Accepted":
             raise LoadError(f"{self.identity}: boot answered {answer}")
 
@@ -79,7 +80,7 @@ class Station:
         request = (
             f"GET /ocpp/{self.identity} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Protocol: ocpp1.6\r\nAuthorization: Basic {credentials}\r\n\r\n"
+            f"Sec-WebSocket-Protocol: {self.subprotocol}\r\nAuthorization: Basic {credentials}\r\n\r\n"
         )
         self.sock.send(request.encode())
         while (end := self.buffer.find(b"\r\n\r\n")) < 0:
@@ -189,6 +190,32 @@ def meter_values(station: Station) -> Generator[int, None, Any]:
         raise LoadError(f"{station.identity}: MeterValues was answered {answer}")
 
 
+def begin_transaction(station: Station) -> Generator[int, None, Any]:
+    """The same charge in OCPP 2.0.1: the first event of its transaction."""
+    answer = yield from station.call("TransactionEvent", _event(station, "Started", _TOKEN, _SAMPLED_2[-1]))
+    if answer["idTokenInfo"]["status"] != "Accepted":
+        raise LoadError(f"{station.identity}: TransactionEvent was answered {answer}")
+
+
+def transaction_event(station: Station) -> Generator[int, None, Any]:
+    """Eleven sampled values of the running charge as OCPP 2.0.1 tells them, 1.7 kB, never the same twice."""
+    answer = yield from station.call("TransactionEvent", _event(station, "Updated", b"", *_SAMPLED_2))
+    if answer != {}:
+        raise LoadError(f"{station.identity}: TransactionEvent was answered {answer}")
+
+
+def _event(station: Station, kind: str, token: bytes, *sampled: bytes) -> bytes:
+    """An event of the station's only transaction; `transaction_id` counts its events."""
+    station.meter_wh += 7
+    station.transaction_id += 1
+    at, values = _time(station.meter_wh).encode(), b",".join(sampled) % station.meter_wh
+    return (
+        b'{"eventType":"%b","timestamp":"%b","triggerReason":"MeterValuePeriodic","seqNo":%d,%b'
+        b'"transactionInfo":{"transactionId":"5a1c8e7e-bench-%b","chargingState":"Charging"},'
+        b'"evse":{"id":1,"connectorId":1},"meterValue":[{"timestamp":"%b","sampledValue":[%b]}]}'
+    ) % (kind.encode(), at, station.transaction_id, token, station.identity.encode(), at, values)
+
+
 ID_TAG = "04A1B2C3D4"
 """The card of the user whom every operator of `tests.live.operators` knows."""
 
@@ -204,6 +231,27 @@ _VALUES = [
      "location": "Outlet", "unit": "A"},
 ]  # fmt: skip
 _SAMPLED = json.dumps(_VALUES).encode()
+
+_TOKEN = b'"idToken":{"idToken":"%b","type":"ISO14443"},' % ID_TAG.encode()
+_SAMPLED_2 = tuple(
+    json.dumps(
+        {
+            "value": 0 if value["value"] == "%d" else float(value["value"]),
+            **{name: said for name, said in value.items() if name not in ("value", "format", "unit")},
+            "unitOfMeasure": {"unit": value["unit"]},
+        },
+        separators=(",", ":"),
+    )
+    .replace('"value":0,', '"value":%d,')
+    .encode()
+    for value in (*_VALUES[1:-1], _VALUES[0])
+)
+"""The same values as OCPP 2.0.1 writes them, the register last."""
+
+_BOOTS = {
+    "ocpp1.6": b'{"chargePointVendor":"Bench","chargePointModel":"One"}',
+    "ocpp2.0.1": b'{"chargingStation":{"vendorName":"Bench","model":"One"},"reason":"PowerUp"}',
+}
 
 
 def _base64(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """What stations cost: CPU per message beside the `ocpp` package, memory per station, and how fast they come back.
 
 Messages per CPU-second of the server's process, 64 stations in a closed loop, rounds of each server in turn. Ours is a
-real node: passwords, a SQLite file with synchronous=FULL, its log; its MeterValues are on the disk before they are
-answered. The package keeps nothing.
+real node: passwords, a SQLite file with synchronous=FULL, its log; MeterValues and TransactionEvents are on the disk
+before they are answered. The package keeps nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ import trustme
 from protocols.cli.open_files import BESIDE_CONNECTIONS, open_files
 from tests.bench.measures import Figure, cpu_s, percentile, resident_kib, scratch
 from tests.bench.nodes import Node, as_shipped, running
-from tests.bench.station_load import Fleet, Station, heartbeat, meter_values, start_transaction
+from tests.bench.station_load import (
+    Fleet,
+    Station,
+    begin_transaction,
+    heartbeat,
+    meter_values,
+    start_transaction,
+    transaction_event,
+)
 from tests.live.operators import ROOT, Operator
 
 Does = Callable[[Station], Generator[int, None, Any]]
@@ -35,6 +43,7 @@ ROUNDS = 5
 ROUND_S = 3.0
 WARM_S = 1.0
 SETTLE_S = 3.0
+OCPP_16, OCPP_201 = "ocpp1.6", "ocpp2.0.1"
 HEARTBEATS = 12
 """What each station says before its memory is looked at: more than the node remembers answers of."""
 
@@ -44,6 +53,7 @@ def figures() -> list[Figure]:
         place = folder
         return [
             *messages(place / "messages"),
+            *events(place / "events"),
             *connections(place / "connections"),
             *connections_by_certificate(place / "certificates"),
         ]
@@ -54,8 +64,8 @@ def operator(folder: Path, stations: int, **settings: dict[str, Any]) -> Operato
     return Operator("IE-001", folder, roles=("destination",), stations=identities, settings=as_shipped(**settings))
 
 
-def fleet_of(owner: Operator, port: int, tls: ssl.SSLContext | None = None) -> Fleet:
-    return Fleet(port, [Station(*known, tls) for known in owner.station_passwords.items()])
+def fleet_of(owner: Operator, port: int, tls: ssl.SSLContext | None = None, subprotocol: str = OCPP_16) -> Fleet:
+    return Fleet(port, [Station(*known, tls, subprotocol) for known in owner.station_passwords.items()])
 
 
 # -- messages per CPU-second -------------------------------------------------------------------------------------------
@@ -82,36 +92,51 @@ class Contender:
 
 
 def messages(folder: Path, rounds: int = ROUNDS) -> Iterator[Figure]:
+    """Heartbeats and MeterValues of OCPP 1.6."""
     owner = operator(folder, ACTIVE)
+    with charging(owner, OCPP_16, start_transaction) as contenders:
+        for load, does, goal in (("heartbeat", heartbeat, ">= 5"), ("metervalues", meter_values, ">= 12")):
+            _rounds(contenders, load, does, rounds)
+            yield from _compared(load, goal, *contenders)
+    _check_kept(owner, contenders[0].answered["metervalues"])
+
+
+def events(folder: Path, rounds: int = ROUNDS) -> Iterator[Figure]:
+    """TransactionEvents of OCPP 2.0.1."""
+    owner = operator(folder, ACTIVE)
+    with charging(owner, OCPP_201, begin_transaction) as contenders:
+        _rounds(contenders, "transactionevent", transaction_event, rounds)
+        yield from _compared("transactionevent", ">= 12", *contenders)
+    _check_kept(owner, contenders[0].answered["transactionevent"])
+
+
+@contextmanager
+def charging(owner: Operator, subprotocol: str, begins: Does) -> Iterator[tuple[Contender, Contender, Contender]]:
+    """A node, and the package in both its settings, each with stations that charge."""
     node = Node(owner)
-    with running(node), opponent() as theirs, opponent("--synchronous-validation") as tuned:
+    spoken = "--ocpp", subprotocol
+    with running(node), opponent(*spoken) as theirs, opponent(*spoken, "--synchronous-validation") as tuned:
         contenders = (
-            Contender("node", node.pid, fleet_of(owner, owner.ocpp_port)),
-            *(Contender(name, pid, fleet_of(owner, port)) for name, pid, port in (theirs, tuned)),
+            Contender("node", node.pid, fleet_of(owner, owner.ocpp_port, subprotocol=subprotocol)),
+            Contender("ocpp", theirs[0], fleet_of(owner, theirs[1], subprotocol=subprotocol)),
+            Contender("ocpp_synchronous_validation", tuned[0], fleet_of(owner, tuned[1], subprotocol=subprotocol)),
         )
         with ExitStack() as stack:
             for contender in contenders:
                 stack.callback(contender.fleet.close)
                 contender.fleet.connect()
-                contender.fleet.each(start_transaction)
-            for load, does, goal in (("heartbeat", heartbeat, ">= 5"), ("metervalues", meter_values, ">= 12")):
-                _rounds(contenders, load, does, rounds)
-                yield from _compared(load, goal, *contenders)
-    _check_kept(owner, contenders[0].answered["metervalues"])
+                contender.fleet.each(begins)
+            yield contenders
 
 
 @contextmanager
-def opponent(*arguments: str) -> Iterator[tuple[str, int, int]]:
-    """The `ocpp` package's server in a process of its own: what to call it, its process, its port."""
+def opponent(*arguments: str) -> Iterator[tuple[int, int]]:
+    """The `ocpp` package's server in a process of its own: its process, its port."""
     command = [sys.executable, "-m", "tests.bench.opponent", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield (
-                "_".join(("ocpp", *arguments)).replace("--", "").replace("-", "_"),
-                process.pid,
-                int(process.stdout.readline()),
-            )
+            yield process.pid, int(process.stdout.readline())
         finally:
             process.kill()
 
@@ -135,11 +160,11 @@ def _compared(load: str, goal: str, ours: Contender, theirs: Contender, tuned: C
 
 
 def _check_kept(owner: Operator, answered: int) -> None:
-    """Raises RuntimeError unless every answered MeterValues is in the journal."""
+    """Raises RuntimeError unless every reading that was answered is in the journal."""
     with closing(sqlite3.connect(f"file:{owner.folder}/data/journal.db?mode=ro", uri=True)) as database:
         (kept,) = database.execute("SELECT count(*) FROM journal WHERE type = 'MeterRead'").fetchone()
     if kept < answered:
-        raise RuntimeError(f"{answered} MeterValues were answered, and {kept} are in the journal")
+        raise RuntimeError(f"{answered} readings were answered, and {kept} are in the journal")
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
