@@ -123,14 +123,18 @@ def named(charge: Charge, event: MeterRead) -> Charge:
 
 
 def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
-    """The newest reading; the register never falls, and an older reading that comes late changes nothing."""
+    """The newest reading; the register never falls, and an older reading that comes late changes nothing.
+
+    It shows that the charge goes on if it names it, or if energy has flowed: an idle connector has readings as well.
+    """
     charge = named(data.charge, event)
-    alive = {"heard_at": event.at, "doubted_until": None, "flags": undoubted(data), "changed_at": event.at}
     known = max((m for m in (charge.meter_last_wh, charge.meter_start_wh) if m is not None), default=None)
-    if event.meter_wh is None or (known is not None and event.meter_wh < known):
-        return {**alive, "charge": charge}
-    newest = msgspec.structs.replace(charge, meter_last_wh=event.meter_wh, meter_last_at=event.timestamp)
-    return {**alive, "charge": metered_first(newest, event.samples)}
+    grown = event.meter_wh is not None and (known is None or event.meter_wh > known)
+    goes_on = confirmed(data, event) if grown or event.number is not None else {}
+    if event.meter_wh is not None and (known is None or event.meter_wh >= known):
+        newest = msgspec.structs.replace(charge, meter_last_wh=event.meter_wh, meter_last_at=event.timestamp)
+        charge = metered_first(newest, event.samples)
+    return {**goes_on, "charge": charge, "changed_at": event.at}
 
 
 def metered_first(charge: Charge, samples: Iterable[MeterSample]) -> Charge:
@@ -176,18 +180,17 @@ def reconciled(data: Charging, event: Event, reason: str) -> dict[str, Any]:
     return {"charge": charge, "finished_at": event.at, "flags": flags, "cause": reason, "changed_at": event.at}
 
 
-def doubted(data: Charging, event: StationDoubted) -> dict[str, Any]:
+def doubted(data: Charging, event: Event) -> dict[str, Any]:
     until = data.doubted_until or after_s(event.at, data.deadlines.reconcile_s)
     return {"doubted_until": until, "flags": flagged(data, DOUBTED), "changed_at": event.at}
 
 
 def silent(data: Charging, event: Event) -> dict[str, Any]:
     """A long silence is a doubt like others."""
-    until = data.doubted_until or after_s(event.at, data.deadlines.reconcile_s)
-    return {"doubted_until": until, "flags": flagged(data, "silent"), "changed_at": event.at}
+    return {**doubted(data, event), "flags": flagged(data, "silent")}
 
 
-def confirmed(data: Charging, event: StationConfirmed) -> dict[str, Any]:
+def confirmed(data: Charging, event: Event) -> dict[str, Any]:
     return {"doubted_until": None, "flags": undoubted(data), "heard_at": event.at, "changed_at": event.at}
 
 

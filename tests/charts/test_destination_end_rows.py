@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from statecharts.charge_changes import DENIED
-from statecharts.charging import ConnectorTaken, StationConfirmed, StationDenied, StationDoubted
+from statecharts.charging import ConnectorTaken, MeterRead, StationConfirmed, StationDenied, StationDoubted
 from statecharts.chart import Outcome
 from statecharts.destination_events import S
 from statecharts.station_vocabulary import IdTagStatus
@@ -48,6 +48,19 @@ def test_a_word_that_the_charge_goes_on_ends_the_doubt(state):
     assert scene.data.doubted_until is None
     doubt(scene)
     meter(scene, 5000)
+    assert scene.data.doubted_until is None
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_a_reading_of_a_connector_ends_no_doubt_unless_it_names_the_charge_or_energy_has_flowed(state):
+    scene = destination(state)
+    meter(scene, 5000)
+    doubt(scene)
+    meter(scene, 5000)
+    meter(scene, 4000)
+    meter(scene, None)
+    assert scene.data.doubted_until is not None
+    scene.tell(MeterRead, timestamp=scene.now, meter_wh=5000, number=scene.data.charge.number)
     assert scene.data.doubted_until is None
 
 

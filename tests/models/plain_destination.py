@@ -123,12 +123,15 @@ class PlainDestination:
         self.misused.add(number)
         return "Invalid", []
 
-    def metered(self, wh: int, now: datetime) -> Out:
+    def metered(self, number: int | None, wh: int, now: datetime) -> Out:
+        """A reading that names no charge shows that it goes on only if energy has flowed."""
         if self.over:
             self.corrections += 1
             return []
+        grown = wh > max([*self.readings, *([] if self.start_wh is None else [self.start_wh])], default=-1)
         self.readings.append(wh)
-        self._heard(now)
+        if grown or number is not None:
+            self._heard(now)
         return []
 
     def stopped(self, number: int, wh: int, said_at: datetime, now: datetime) -> Out:

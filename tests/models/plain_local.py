@@ -85,12 +85,15 @@ class PlainLocal:
             self.number, self.start_wh, self.corrections = number, wh, self.corrections + 1
         return "Invalid"
 
-    def metered(self, wh: int, now: datetime) -> None:
+    def metered(self, number: int | None, wh: int, now: datetime) -> None:
+        """A reading that names no charge shows that it goes on only if energy has flowed."""
         if self.state == "Settled":
             self.corrections += 1
         elif self.state != "New":
+            grown = wh > max([*self.readings, *([] if self.start_wh is None else [self.start_wh])], default=-1)
             self.readings.append(wh)
-            self._heard(now)
+            if grown or number is not None:
+                self._heard(now)
 
     def stopped(self, number: int, wh: int, said_at: datetime) -> None:
         if self.state == "Settled":

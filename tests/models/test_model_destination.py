@@ -79,8 +79,8 @@ class DestinationLife(Life):
             case TransactionStarted(number=number, connector_id=connector, meter_start_wh=wh, timestamp=said_at):
                 self.answer, out = self.model.started(number, connector, wh, said_at, event.at)
                 return out
-            case MeterRead(meter_wh=wh):
-                return self.model.metered(wh, event.at)
+            case MeterRead(number=number, meter_wh=wh):
+                return self.model.metered(number, wh, event.at)
             case TransactionStopped(number=number, meter_stop_wh=wh, timestamp=said_at):
                 return self.model.stopped(number, wh, said_at, event.at)
             case ConnectorTaken(number=number):
@@ -136,9 +136,9 @@ class DestinationLife(Life):
         where = {"number": number, "connector_id": connector, "id_tag": ISSUED.id}
         self.hear(TransactionStarted, **where, timestamp=self.node.now, meter_start_wh=wh)
 
-    @rule(wh=METERS)
-    def metered(self, wh: int) -> None:
-        self.hear(MeterRead, timestamp=self.node.now, meter_wh=wh)
+    @rule(number=st.sampled_from((None, 7)), wh=METERS)
+    def metered(self, number: int | None, wh: int) -> None:
+        self.hear(MeterRead, timestamp=self.node.now, number=number, meter_wh=wh)
 
     @rule(number=NUMBERS, wh=METERS)
     def stopped(self, number: int, wh: int) -> None:

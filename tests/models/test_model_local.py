@@ -62,8 +62,8 @@ class LocalLife(Life):
                 return self.model.answered(purpose, str(outcome.verdict), event.at)
             case TransactionStarted(number=number, meter_start_wh=wh, id_tag_accepted=accepted):
                 self.answer = self.model.started(number, wh, accepted, event.at)
-            case MeterRead(meter_wh=wh):
-                self.model.metered(wh, event.at)
+            case MeterRead(number=number, meter_wh=wh):
+                self.model.metered(number, wh, event.at)
             case TransactionStopped(number=number, meter_stop_wh=wh, timestamp=said_at):
                 self.model.stopped(number, wh, said_at)
             case ConnectorTaken(number=number):
@@ -113,9 +113,9 @@ class LocalLife(Life):
         where = {"number": number, "connector_id": 1, "id_tag": OPENING.id_tag, "opening": OPENING}
         self.hear(TransactionStarted, **where, id_tag_accepted=accepted, timestamp=self.node.now, meter_start_wh=wh)
 
-    @rule(wh=METERS)
-    def metered(self, wh: int) -> None:
-        self.hear(MeterRead, timestamp=self.node.now, meter_wh=wh)
+    @rule(number=st.sampled_from((None, 7)), wh=METERS)
+    def metered(self, number: int | None, wh: int) -> None:
+        self.hear(MeterRead, timestamp=self.node.now, number=number, meter_wh=wh)
 
     @rule(number=st.sampled_from((7, 7, 7, 8, -1)), wh=METERS)
     def stopped(self, number: int, wh: int) -> None:
