@@ -13,8 +13,8 @@ import trio
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
 from actors.context import Context, Place
+from actors.holding import holding
 from actors.looks import Look, is_known
-from actors.station import holding
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from statecharts.bounds import OPEN_AUTHORIZATIONS, REQUESTS_KEPT

@@ -10,12 +10,10 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime
 
-from statecharts.credentials import hash_secret, secret_matches, token_digest
+from statecharts.credentials import secret_matches, token_digest
 from statecharts.directory import PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.ports import Principal, UserCheck
-
-NOBODY_HASH = hash_secret(b"", b"nobody has this secret")
-"""What a secret is compared with when its owner is unknown. It opens nothing, even for the empty secret."""
+from statecharts.station_credentials import NOBODY_HASH, StationCredentials
 
 
 class ConfiguredStations:
@@ -35,14 +33,10 @@ class ConfiguredStations:
     def entry(self, identity: str) -> StationEntry | None:
         return self._entries.get(identity)
 
-    def knows(self, identity: str) -> bool:
-        return identity in self._entries
-
-    def authenticate(self, identity: str, password: bytes | None) -> bool:
-        """Whether this password opens this station; None, a connection without credentials, opens none."""
+    def credentials(self, identity: str) -> StationCredentials | None:
+        """What this station has to show, None where there is no such station."""
         entry = self._entries.get(identity)
-        fits = secret_matches(password or b"", entry.password_hash if entry else NOBODY_HASH)
-        return entry is not None and password is not None and fits
+        return entry.credentials if entry else None
 
     def ocpp_version(self, identity: str) -> str | None:
         """The OCPP version that this station is configured for."""

@@ -14,12 +14,13 @@ from actors.actor import current_correlation_id
 from actors.changes import feed
 from actors.context import Context, Place
 from actors.cursors import cursor_of, page_of, place_of
+from actors.holding import holding
 from actors.looks import Look
 from actors.peer import Replay
 from actors.quarantine import Case, Quarantine
 from actors.records import Delivery, DeliveryStatus, LogEntry, Orphan
 from actors.rows import micros
-from actors.station import StationActor, holding
+from actors.station import StationActor
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from actors.transaction import KINDS

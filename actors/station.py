@@ -7,8 +7,6 @@ wait in the connection's own queue, so that a transaction that is being told of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +48,7 @@ from statecharts.station_commands import (
     CallOutcome,
     StationCommand,
 )
+from statecharts.station_credentials import TurnedAway
 from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
@@ -76,20 +75,6 @@ FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
 NEWEST_WINS = 1000, "a newer connection of this station took over"
 
 log = structlog.get_logger(__name__)
-
-
-@asynccontextmanager
-async def holding(context: Context, station: str, hold: Hold) -> AsyncIterator[int]:
-    """The connector that is held while its start is being asked for; let go again if the asker is refused, or leaves.
-
-    Raises `Refused` (409) if none is free.
-    """
-    try:
-        yield await context.system.ask(station, hold)
-    except BaseException:
-        # Whoever leaves does not know what became of the start: the station looks before it lets go.
-        context.system.tell(station, Release(hold.transaction))
-        raise
 
 
 FORM = Form("station 3", Station, Station())
@@ -151,9 +136,8 @@ class StationActor(Actor):
             case Report(connection=connection, report=report):
                 await self._is_here(connection)
                 return await self._reported(report)
-            case Keep(values=values):
-                await self.charges.keep(values)
-                return Acknowledgement()
+            case Keep() | TurnedAway():
+                return await self._keep(message)
             case Online(connection=connection):
                 await self._came(connection)
             case Gone(connection=connection):
@@ -320,6 +304,14 @@ class StationActor(Actor):
                 await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
                 self.calls.heard(report)
                 return answer_to(report)
+
+    async def _keep(self, told: Keep | TurnedAway) -> Acknowledgement:
+        """What was told about this station, and not by it on its connection."""
+        if isinstance(told, Keep):
+            await self.charges.keep(told.values)
+        else:
+            await self.record(log=(log_entry(self.identity, told, self.context.clock.wall()),))
+        return Acknowledgement()
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
         status = RegistrationStatus.ACCEPTED

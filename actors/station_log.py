@@ -1,4 +1,4 @@
-"""What a station reports beside charging: how it stands in the station's log, and what the station is answered."""
+"""What a station reports beside charging, and what is seen of it: its log, and what it is answered."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from actors.records import LogEntry
+from statecharts.station_credentials import TurnedAway
 from statecharts.station_reports import (
     DataTransferAnswer,
     PlainReport,
@@ -19,8 +20,8 @@ from statecharts.station_reports import (
 from statecharts.vocabulary import Acknowledgement
 
 
-def log_entry(station: str, report: StationReport, at: datetime) -> LogEntry:
-    """The entry for a report that came at this time; a plain one is of the kind of its action."""
+def log_entry(station: str, report: StationReport | TurnedAway, at: datetime) -> LogEntry:
+    """The entry for what came at this time; a plain report is of the kind of its action."""
     kind = report.action if isinstance(report, PlainReport) else type(report).__name__
     return LogEntry(station=station, kind=kind, at=at, body=msgspec.json.encode(report))
 

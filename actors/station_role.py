@@ -7,6 +7,7 @@ from actors.station import StationActor
 from actors.station_messages import Gone, Online, Report
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
+from statecharts.station_credentials import TurnedAway
 from statecharts.station_reports import ReportAnswer, StationReport
 
 
@@ -27,6 +28,9 @@ class StationRole:
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self._context.system.tell(f"station/{identity}", Gone(connection))
+
+    def turned_away(self, identity: str, event: TurnedAway) -> None:
+        self._context.system.tell(f"station/{identity}", event)
 
     def _station(self, identity: str) -> StationActor:
         station = self._context.system.actor(f"station/{identity}")

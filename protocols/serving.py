@@ -188,7 +188,7 @@ class Servers:
 
     async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
         config = self._config.ocpp
-        tls = self._tls.context(config, client_authorities=config.client_authorities)
+        tls = self._tls.of_stations(config)
         limits = Limits(
             connections_max=config.connections_max,
             connections_per_address_max=config.connections_per_address_max,
@@ -199,10 +199,13 @@ class Servers:
         )
         for bound, limit in limits.configured():
             limits.watermarks.limit(bound, limit)
+        listeners = await self._front.listen("ocpp", config, config.port)
+        plain = () if config.plain_port is None else await self._front.listen("ocpp.plain", config, config.plain_port)
         serve = partial(
             serve_stations,
-            await self._front.listen("ocpp", config, config.port),
+            listeners,
             tls=tls,
+            plain=plain,
             directory=self._directories.stations,
             door=door,
             epochs=self._new_epoch,
@@ -211,8 +214,8 @@ class Servers:
         )
         server: StationServer = await nursery.start(serve)
         nursery.start_soon(self._close_stations, server)
-        scheme = "wss" if tls else "ws"
-        return [f"{scheme}://{config.host}:{port}/ocpp" for port in dict.fromkeys(server.ports)]
+        open_at = [("wss" if tls else "ws", server.ports), ("ws", server.plain_ports)]
+        return [f"{scheme}://{config.host}:{port}/ocpp" for scheme, ports in open_at for port in dict.fromkeys(ports)]
 
     async def _close_stations(self, server: StationServer) -> None:
         """The last of all: a request that is in flight may still need its station."""

@@ -219,6 +219,13 @@ OCPP_FAILING_ADDRESSES = Bound(
     reason="addresses that were turned away lately, each with the station it claimed to be; the one longest quiet is "
     "forgotten first",
 )
+OCPP_ALARMS = Bound(
+    name="ocpp_alarms",
+    limit=1_024,
+    unit="stations",
+    reason="stations in whose name somebody was turned away lately, so that each gets one entry a minute in its log; "
+    "the one longest quiet is forgotten first",
+)
 
 # -- partners ----------------------------------------------------------------------------------------------------------
 

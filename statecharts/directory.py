@@ -8,19 +8,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from statecharts.ports import Principal
+from statecharts.station_credentials import StationCredentials
 from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
 
 
 class StationEntry(Value, frozen=True, kw_only=True):
     """A charging station of ours, at the same time a local service of that name.
 
-    `password_hash` is of what the station presents. `connectors` counts from 1. `connection_timeout_s` is the station's
+    `credentials` are what it has to show. `connectors` counts from 1. `connection_timeout_s` is the station's
     ConnectionTimeOut: how long a driver has to plug in after a remote start. `ocpp_version` ("2.0.1") is preferred to
     others that it offers, and spoken if it offers none.
     """
 
     identity: str
-    password_hash: str
+    credentials: StationCredentials
     connectors: int
     location: Location
     connection_timeout_s: float = 120

@@ -13,6 +13,7 @@ import msgspec
 
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, StationCommand
+from statecharts.station_credentials import StationCredentials, TurnedAway
 from statecharts.station_reports import ReportAnswer, StationReport
 from statecharts.vocabulary import (
     DestinationRequest,
@@ -99,12 +100,10 @@ class StationConnection(Protocol):
 
 
 class StationDirectory(Protocol):
-    """Which stations there are and what their passwords are."""
+    """Which stations there are and what opens them."""
 
-    def knows(self, identity: str) -> bool: ...
-
-    def authenticate(self, identity: str, password: bytes | None) -> bool:
-        """Whether this password opens this station; None is a connection without credentials."""
+    def credentials(self, identity: str) -> StationCredentials | None:
+        """What this station has to show, None where there is no such station."""
 
     def ocpp_version(self, identity: str) -> str | None:
         """The OCPP version that this station is to speak ("1.6"), None where it is left to the station."""
@@ -126,6 +125,9 @@ class StationDoor(Protocol):
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         """This connection ended; nothing happens if a newer one has taken its place."""
+
+    def turned_away(self, identity: str, event: TurnedAway) -> None:
+        """Somebody who claimed to be this station of ours was not let in; told at most once a minute and station."""
 
 
 class CentralSystem(Protocol):

@@ -25,17 +25,15 @@ from protocols.cli.config_sections import (
     DestinationDeadlineTable,
     Http,
     Log,
-    Ocpp,
     Operator,
-    Parking,
     Peer,
     Retention,
     Role,
     Salts,
     SourceDeadlineTable,
-    Station,
     User,
 )
+from protocols.cli.config_stations import Ocpp, Parking, Station
 from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
@@ -116,7 +114,7 @@ class Config(BaseModel):
     # -- as plain data, for the actors ---------------------------------------------------------------------------------
 
     def station_entries(self, salts: Salts) -> tuple[StationEntry, ...]:
-        return tuple(station.entry(salts) for station in self.stations)
+        return tuple(station.entry(salts, self.ocpp) for station in self.stations)
 
     def parking_entries(self) -> tuple[ParkingEntry, ...]:
         return tuple(parking.entry() for parking in self.parking)

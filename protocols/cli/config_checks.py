@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from protocols.cli.config_problems import Places, Problem, nearest
 from protocols.cli.config_reach import is_exposed, reach_problems, reach_warnings
 from protocols.cli.config_sections import EVERY_USER, Bearer, Credential, Role
+from statecharts.station_credentials import SecurityProfile
 
 if TYPE_CHECKING:
     from protocols.cli.config import Config
@@ -98,10 +99,12 @@ def _presented(config: Config, places: Places) -> list[tuple[str, Credential]]:
 
 
 def _credentials(config: Config, places: Places) -> Iterator[Problem]:
-    """Whoever comes to us has one secret, as it is or hashed."""
+    """Whoever comes to us has one secret, as it is or hashed; but stations whose profile asks for none."""
+    profiles = {key: station.profile(config.ocpp) for key, station in places.rows(config, "stations")}
     for row, credential in _presented(config, places):
         key = f"{row}.{credential.key}"
-        if credential.plain is None and credential.hashed is None:
+        needed = profiles.get(row) not in (SecurityProfile.NONE, SecurityProfile.TLS_CERTIFICATE)
+        if needed and credential.plain is None and credential.hashed is None:
             yield Problem(key, f"is required, or {credential.hashed_key} instead")
         elif credential.plain is not None and credential.hashed is not None:
             yield Problem(key, f"cannot stand beside {credential.hashed_key}: give one of them")

@@ -12,6 +12,7 @@ from protocols.cli.config_problems import Places, Problem
 from protocols.cli.config_sections import Listener
 from protocols.cli.config_tls import tls_problems
 from protocols.cli.config_types import is_loopback, split_url
+from statecharts.station_credentials import SecurityProfile
 
 if TYPE_CHECKING:
     from protocols.cli.config import Config
@@ -34,7 +35,16 @@ def reach_warnings(config: Config) -> list[Problem]:
         for name, listener in _listeners(config)
         if not is_loopback(listener.host) and listener.tls_certificate is None
     ]
-    return [*unverified, *_database(config)]
+    return [*unverified, *_database(config), *_open_stations(config)]
+
+
+def _open_stations(config: Config) -> Iterator[Problem]:
+    """What is lowered on purpose, and shall be remembered."""
+    if config.ocpp.plain_port is not None and not is_loopback(config.ocpp.host):
+        yield Problem("ocpp.plain_port", "can be reached from other machines without TLS")
+    for number, station in enumerate(config.stations):
+        if station.profile(config.ocpp) is SecurityProfile.NONE:
+            yield Problem(f"stations.{number}.security_profile", "lets anybody in who knows the station's identity")
 
 
 def is_exposed(config: Config) -> bool:
@@ -73,7 +83,9 @@ def _addresses(config: Config, places: Places) -> Iterator[Problem]:
 def _ports(config: Config) -> Iterator[Problem]:
     """Port 0 is any free port, and may be asked for more than once."""
     taken = {config.http.port: "http.port"}
-    for key, port in (("http.peers_port", config.http.peers_port), ("ocpp.port", config.ocpp.port)):
+    http, ocpp = config.http, config.ocpp
+    others = (("http.peers_port", http.peers_port), ("ocpp.port", ocpp.port), ("ocpp.plain_port", ocpp.plain_port))
+    for key, port in others:
         if port and taken.setdefault(port, key) != key:
             yield Problem(key, f"must differ from {taken[port]} (got {port})")
 

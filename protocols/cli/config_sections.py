@@ -12,10 +12,7 @@ from protocols.cli.config_types import (
     Count,
     Fingerprint,
     HashedSecret,
-    Identity,
     IdTag,
-    Latitude,
-    Longitude,
     Origin,
     PmsIdentifier,
     Port,
@@ -31,9 +28,8 @@ from protocols.cli.config_types import (
 )
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS
 from statecharts.credentials import hash_secret, token_digest
-from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
+from statecharts.directory import PeerEntry, TokenEntry, UserEntry
 from statecharts.ports import Principal
-from statecharts.vocabulary import Location, ServiceStatus, ServiceType
 
 Salts = Callable[[], bytes]
 """Gives a fresh random salt of 8 to 64 bytes."""
@@ -102,28 +98,6 @@ class Http(Listener):
     answers_kept_s: Seconds = Field(
         default=86_400, description="how long the same request under the same Idempotency-Key gets its first answer"
     )
-
-
-class Ocpp(Listener):
-    """The listener for charging stations."""
-
-    port: Port = Field(default=9000, description="port listened at; 0 takes a free one")
-    client_authorities: FilePath | None = Field(
-        default=None, description="PEM file of the authorities of stations' certificates; each must then show one"
-    )
-    heartbeat_interval_s: int = Field(
-        default=300, ge=1, le=86_400, description="how often stations are asked to send Heartbeat"
-    )
-    connections_max: Count = Field(default=10_000, description="open connections; further ones are answered 503")
-    connections_per_address_max: Count = Field(
-        default=5_000, description="open connections from one address, or one IPv6 /64; further ones are answered 503"
-    )
-    handshakes_max: Count = Field(
-        default=256,
-        description="connections that come in at a time, a quarter of them from one address; the others wait",
-    )
-    call_timeout_s: Seconds = Field(default=30, description="how long a station may take to answer a command")
-    ping_interval_s: Seconds = Field(default=60, description="silence after which a station's connection is pinged")
 
 
 class Delivery(Section):
@@ -301,55 +275,3 @@ class App(Bearer):
     def entry(self) -> TokenEntry:
         users = None if EVERY_USER in self.users else frozenset(self.users)
         return TokenEntry(digest=self.digest, principal=Principal(name=self.name, users=users))
-
-
-class Station(Section):
-    """A charging station of ours."""
-
-    identity: Identity = Field(description="its OCPP identity, which is its localServiceIdentifier too")
-    password: Secret | None = Field(
-        default=None, description="password that it presents, 16 bytes or more; this or its hash is required"
-    )
-    password_hash: HashedSecret | None = Field(default=None, description="instead of it: its salted HMAC-SHA-256")
-    connectors: int = Field(ge=1, le=255, description="how many connectors it has, numbered from 1")
-    connection_timeout_s: Seconds = Field(
-        default=120, description="its ConnectionTimeOut: time to plug in after a start"
-    )
-    ocpp_version: Literal["1.6", "2.0.1", "2.1"] | None = Field(
-        default=None, description="spoken if it offers it among others, or nothing; else its own choice, then 1.6"
-    )
-    latitude: Latitude = Field(description='decimal degrees, as text: `"52.3702"`')
-    longitude: Longitude = Field(description='decimal degrees, as text: `"4.8952"`')
-    service_types: tuple[ServiceType, ...] = Field(
-        default=(ServiceType.EV_CHARGING,), min_length=1, description="its services"
-    )
-
-    @property
-    def credential(self) -> Credential:
-        return Credential("password", self.password, "password_hash", self.password_hash)
-
-    def entry(self, salts: Salts) -> StationEntry:
-        return StationEntry(
-            identity=self.identity,
-            password_hash=self.credential.hash(salts),
-            connectors=self.connectors,
-            location=Location(latitude=self.latitude, longitude=self.longitude),
-            connection_timeout_s=self.connection_timeout_s,
-            ocpp_version=self.ocpp_version,
-            service_types=self.service_types,
-        )
-
-
-class Parking(Section):
-    """A local service without a station."""
-
-    identifier: Identity = Field(description="its localServiceIdentifier")
-    latitude: Latitude = Field(description="decimal degrees, as text")
-    longitude: Longitude = Field(description="decimal degrees, as text")
-    status: ServiceStatus = Field(
-        default=ServiceStatus.UNKNOWN, description="shown as it stands here: nobody measures it"
-    )
-
-    def entry(self) -> ParkingEntry:
-        location = Location(latitude=self.latitude, longitude=self.longitude)
-        return ParkingEntry(identifier=self.identifier, location=location, status=self.status)

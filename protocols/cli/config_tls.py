@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from protocols.cli.config_problems import Places, Problem
 from protocols.cli.config_sections import Peer
+from statecharts.station_credentials import SecurityProfile
 
 if TYPE_CHECKING:
     from protocols.cli.config import Config
@@ -23,6 +24,7 @@ def tls_problems(config: Config, places: Places) -> list[Problem]:
         *pair_problems("http", "tls_certificate", config.http.tls_certificate, "tls_key", config.http.tls_key),
         *pair_problems("ocpp", "tls_certificate", config.ocpp.tls_certificate, "tls_key", config.ocpp.tls_key),
         *_client_authorities(config),
+        *_station_profiles(config, places),
         *(problem for key, peer in peers for problem in _peer(key, peer, config)),
     ]
 
@@ -39,6 +41,23 @@ def _client_authorities(config: Config) -> Iterator[Problem]:
             yield Problem("http.tls_certificate", "is required where peers show certificates")
     if ocpp.client_authorities is not None and ocpp.tls_certificate is None:
         yield Problem("ocpp.tls_certificate", "is required where stations show certificates")
+
+
+def _station_profiles(config: Config, places: Places) -> Iterator[Problem]:
+    """A station whose profile the listener cannot ask for would be kept out for ever."""
+    ocpp = config.ocpp
+    rows = [("ocpp", ocpp.security_profile)]
+    rows += [(key, station.security_profile) for key, station in places.rows(config, "stations")]
+    for row, profile in rows:
+        key = f"{row}.security_profile"
+        if profile is None:
+            continue
+        if profile >= SecurityProfile.TLS_BASIC and ocpp.tls_certificate is None:
+            yield Problem(key, "needs ocpp.tls_certificate; where a proxy has the TLS, it is 1 here")
+        elif profile is SecurityProfile.TLS_CERTIFICATE and ocpp.client_authorities is None:
+            yield Problem(key, "needs ocpp.client_authorities: nobody is asked for a certificate")
+    if ocpp.plain_port is not None and ocpp.tls_certificate is None:
+        yield Problem("ocpp.plain_port", "is needed beside TLS only: ocpp.port has none")
 
 
 def _peer(key: str, peer: Peer, config: Config) -> Iterator[Problem]:

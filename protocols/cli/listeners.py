@@ -9,10 +9,14 @@ import structlog
 import trio
 
 from protocols.cli.config_sections import Listener, Peer
+from protocols.cli.config_stations import Ocpp
 from protocols.cli.starter import CannotRun
 
 HTTP1 = ("http/1.1",)
 HTTP2 = ("h2", "http/1.1")
+
+STATIONS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384"
+"""TLS 1.2 for stations (security whitepaper ed. 3, A00.FR.318); TLS 1.3 has its own. AES-CBC and SHA-1 are out."""
 
 log = structlog.get_logger("tls")
 
@@ -30,6 +34,19 @@ class ServerTls:
 
     def __init__(self) -> None:
         self._contexts: list[tuple[ssl.SSLContext, Path, Path | None]] = []
+
+    def of_stations(self, listener: Ocpp) -> ssl.SSLContext | None:
+        """TLS for charging stations: those that show a certificate show one of `client_authorities`.
+
+        Whether they must is a matter of each one's profile. To what others are offered come the two cipher suites that
+        the security whitepaper asks of a central system beside those with forward secrecy.
+        """
+        context = self.context(listener, client_authorities=listener.client_authorities)
+        if context is not None:
+            context.set_ciphers(STATIONS_CIPHERS)
+            if listener.client_authorities is not None:
+                context.verify_mode = ssl.CERT_OPTIONAL
+        return context
 
     def context(
         self, listener: Listener, *, client_authorities: Path | None = None, protocols: tuple[str, ...] = ()

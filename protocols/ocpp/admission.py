@@ -1,4 +1,4 @@
-"""Who may connect: the identity in the path, its Basic credentials, and a limit on failures per address.
+"""Who may connect: the identity in the path, what its security profile asks for, a limit on failures per address.
 
 Failures count for the station they were about: whole fleets share the address of a mobile network, and one station with
 a wrong password must not keep its neighbours out.
@@ -10,17 +10,21 @@ import base64
 import binascii
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 import trio
 from websockets.http11 import Request
 
+from protocols.ocpp.alarms import Alarms
 from protocols.ocpp.limits import Limits
 from statecharts.bounds import OCPP_FAILING_ADDRESSES
 from statecharts.limits import OCPP_IDENTITY
 from statecharts.ports import StationDirectory
+from statecharts.station_credentials import Shown, StationCertificate, TurnedAway, Wrong, judged
 
 _PATH = re.compile(r"/+(?:ocpp|websockets)/+([^/?#]+)/*(?:\?.*)?")
 _IDENTITY = re.compile(rf"(?!\.+$)[^/\\\x00-\x1f\x7f]{{1,{OCPP_IDENTITY.limit}}}")
@@ -59,10 +63,13 @@ def password_in(authorization: str | None, identity: str) -> bytes | None:
 
 
 def forms_of(password: bytes) -> tuple[bytes, ...]:
-    """What a station may mean by this password: a key travels as its bytes (J-1.6, 6.2.2) or as hex text."""
+    """What a station may mean by this password: a key travels as its bytes (J-1.6, 6.2.2) or as hex text.
+
+    Never fewer than there can be, so that all of them take equal time.
+    """
     if _HEX.fullmatch(password):
         return password, password.lower(), password.upper(), bytes.fromhex(password.decode())
-    return password, password.hex().encode(), password.hex().upper().encode()
+    return password, password, password.hex().encode(), password.hex().upper().encode()
 
 
 _Claim = tuple[str, str]
@@ -74,37 +81,68 @@ class _Failures(msgspec.Struct):
     until: float
 
 
-class Admission:
-    """The doorkeeper of one listener."""
+class Knock(NamedTuple):
+    """An upgrade request, and over what it came."""
 
-    def __init__(self, directory: StationDirectory, limits: Limits) -> None:
+    request: Request
+    address: str
+    tls: bool = False
+    certificate: StationCertificate | None = None
+
+    @property
+    def identity(self) -> str:
+        """The station that it claims to be; "" if it names none."""
+        return identity_in(self.request.path) or ""
+
+    @property
+    def shown(self) -> Shown:
+        password = password_in(_authorization(self.request), self.identity)
+        return Shown(
+            tls=self.tls,
+            passwords=() if password is None else forms_of(password),
+            certificate=self.certificate,
+        )
+
+
+_REFUSALS: dict[Wrong, Refusal] = {
+    Wrong.PASSWORD: (
+        HTTPStatus.UNAUTHORIZED,
+        "wrong or missing password",
+        {"WWW-Authenticate": 'Basic realm="ocpp"'},
+    ),
+    Wrong.PLAIN: (HTTPStatus.FORBIDDEN, "this charging station must use TLS", {}),
+    Wrong.NO_CERTIFICATE: (HTTPStatus.FORBIDDEN, "this charging station must show its certificate", {}),
+    Wrong.CERTIFICATE: (HTTPStatus.FORBIDDEN, "this certificate is not of this charging station", {}),
+}
+
+
+class Admission:
+    """The doorkeeper of one listener. `turned_away` hears who was refused in the name of which station of ours."""
+
+    def __init__(
+        self, directory: StationDirectory, limits: Limits, turned_away: Callable[[str, TurnedAway], None]
+    ) -> None:
         self._directory, self._limits = directory, limits
         self._failures: OrderedDict[_Claim, _Failures] = OrderedDict()
+        self._alarms = Alarms(limits, turned_away)
 
-    def refusal(self, request: Request, address: str) -> Refusal | None:
-        """Why this upgrade request from this address is turned down; None if its station may come in."""
-        identity = identity_in(request.path) or ""
-        identity = identity if self._directory.knows(identity) else ""
-        wait_s = self._seconds_to_wait((address, identity))
+    def refusal(self, knock: Knock) -> Refusal | None:
+        """Why this upgrade request is turned down; None if its station may come in."""
+        credentials = self._directory.credentials(knock.identity)
+        claim = knock.address, knock.identity if credentials else ""
+        wait_s = self._seconds_to_wait(claim)
         if wait_s > 0:
             return HTTPStatus.TOO_MANY_REQUESTS, "too many failures, wait", {"Retry-After": str(int(wait_s) + 1)}
-        refusal = self._check(request, identity)
-        if refusal:
-            self._count((address, identity))
-        return refusal
-
-    def _check(self, request: Request, identity: str) -> Refusal | None:
-        if not identity:
+        if credentials is None:
+            self._count(claim)
             # OCPP-J 1.6, 3.1.1: an unknown station is told so, and backs off.
             return HTTPStatus.NOT_FOUND, "no such charging station", {}
-        if not self._opens(identity, password_in(_authorization(request), identity)):
-            return HTTPStatus.UNAUTHORIZED, "wrong or missing password", {"WWW-Authenticate": 'Basic realm="ocpp"'}
-        return None
-
-    def _opens(self, identity: str, password: bytes | None) -> bool:
-        if password is None:
-            return self._directory.authenticate(identity, None)
-        return any(self._directory.authenticate(identity, form) for form in forms_of(password))
+        wrong = judged(knock.identity, credentials, knock.shown).wrong
+        if wrong is None:
+            return None
+        self._count(claim)
+        self._alarms.sound(knock.identity, wrong, knock.address)
+        return _REFUSALS[wrong]
 
     def _seconds_to_wait(self, claim: _Claim) -> float:
         failures = self._failures.get(claim)

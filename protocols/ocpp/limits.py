@@ -43,6 +43,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     addresses_max: int = OCPP_FAILING_ADDRESSES.limit
     address_failures_max: int = OCPP_FAILURES.limit
     address_window_s: float = 60.0
+    alarm_pause_s: float = 60.0
     handshake_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
     send_timeout_s: float = 30.0

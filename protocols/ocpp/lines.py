@@ -10,9 +10,12 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import trio
+
+from statecharts.station_credentials import StationCertificate
 
 GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """All that trio raises when a connection is no more."""
@@ -20,6 +23,13 @@ GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 class Line(Protocol):
     """Where the bytes of one connection pass. Reading never raises for what the network does; writing raises `GONE`."""
+
+    @property
+    def is_tls(self) -> bool: ...
+
+    @property
+    def certificate(self) -> StationCertificate | None:
+        """What the client has shown in the handshake, verified; None if it showed none."""
 
     async def handshake(self) -> None:
         """TLS, where there is any. Raises OSError where it does not fit."""
@@ -45,6 +55,9 @@ class Line(Protocol):
 
 class SocketLine:
     """A TCP connection; `sock` is non-blocking, and ours from here on."""
+
+    is_tls = False
+    certificate: StationCertificate | None = None
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -93,6 +106,8 @@ class SocketLine:
 class TlsLine(SocketLine):
     """A TCP connection with TLS on it, by `context`."""
 
+    is_tls = True
+
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         super().__init__(sock)
         self._tls = self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
@@ -100,7 +115,9 @@ class TlsLine(SocketLine):
     async def handshake(self) -> None:
         while True:
             try:
-                return self._tls.do_handshake()
+                self._tls.do_handshake()
+                self.certificate = certificate_in(self._tls.getpeercert())
+                return
             except ssl.SSLWantReadError:
                 await trio.lowlevel.wait_readable(self._tls)
             except ssl.SSLWantWriteError:
@@ -132,6 +149,9 @@ class TlsLine(SocketLine):
 
 class StreamLine:
     """Any stream of trio's."""
+
+    is_tls = False
+    certificate: StationCertificate | None = None
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
@@ -165,6 +185,25 @@ class StreamLine:
         await trio.aclose_forcefully(self._stream)
 
 
+def certificate_in(verified: Any) -> StationCertificate | None:
+    """What `ssl` tells of a certificate that it has verified; None if there was none, or if it names nobody."""
+    if not verified:
+        return None
+    names = _named(verified, "subject", "commonName")
+    if len(names) != 1:
+        return None
+    return StationCertificate(
+        common_name=names[0],
+        organization=next(iter(_named(verified, "subject", "organizationName")), None),
+        issuer=next(iter(_named(verified, "issuer", "commonName")), ""),
+        expires_at=datetime.fromtimestamp(ssl.cert_time_to_seconds(verified["notAfter"]), UTC),
+    )
+
+
+def _named(verified: Any, whose: str, what: str) -> list[str]:
+    return [value for rdn in verified[whose] for name, value in rdn if name == what]
+
+
 def line_over(stream: trio.abc.Stream, tls: ssl.SSLContext | None) -> Line:
     """The line of a connection that was accepted; a TCP stream is emptied of its socket."""
     if not isinstance(stream, trio.SocketStream):
@@ -173,3 +212,11 @@ def line_over(stream: trio.abc.Stream, tls: ssl.SSLContext | None) -> Line:
     sock = socket.socket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
     sock.setblocking(False)
     return TlsLine(sock, tls) if tls else SocketLine(sock)
+
+
+def address_of(stream: trio.abc.Stream) -> str:
+    """The IP address at the other end; streams without one, as in memory, share a name."""
+    try:
+        return str(stream.socket.getpeername()[0]) if isinstance(stream, trio.SocketStream) else "-"
+    except OSError:
+        return "-"

@@ -17,11 +17,11 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from protocols.http.places import Burst
-from protocols.ocpp.admission import Admission, Refusal, identity_in
+from protocols.ocpp.admission import Admission, Knock, Refusal, identity_in
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.lines import line_over
+from protocols.ocpp.lines import address_of, line_over
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
@@ -167,6 +167,7 @@ class StationServer:
         listeners: Sequence[trio.abc.Listener[Any]],
         *,
         tls: ssl.SSLContext | None,
+        plain: Sequence[trio.abc.Listener[Any]],
         directory: StationDirectory,
         door: StationDoor,
         epochs: Callable[[], str],
@@ -175,8 +176,9 @@ class StationServer:
     ) -> None:
         self._meters = meters
         self.tolerated: Counter[str] = Counter()
-        self._listeners, self._tls, self._door, self._epochs, self._limits = listeners, tls, door, epochs, limits
-        self._admission, self._directory = Admission(directory, limits), directory
+        self._listeners, self._tls, self._plain = listeners, tls, plain
+        self._door, self._epochs, self._limits = door, epochs, limits
+        self._admission, self._directory = Admission(directory, limits, door.turned_away), directory
         # Insertion-ordered, as a set is not: a simulation with the same seed must close in the same order.
         self._live: dict[LiveConnection, None] = {}
         self._somebody = trio.Event()
@@ -195,9 +197,13 @@ class StationServer:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The TCP ports listened on."""
-        tcp = [listener for listener in self._listeners if isinstance(listener, trio.SocketListener)]
-        return tuple(listener.socket.getsockname()[1] for listener in tcp)
+        """The TCP ports listened on, with TLS where there is any."""
+        return _ports(self._listeners)
+
+    @property
+    def plain_ports(self) -> tuple[int, ...]:
+        """Those without TLS beside them."""
+        return _ports(self._plain)
 
     def stop_accepting(self) -> None:
         """Takes no more connections; those that stand go on."""
@@ -218,17 +224,26 @@ class StationServer:
                 async with trio.open_nursery() as self._connections:
                     task_status.started(self)
                     with self._accepting:
-                        serve = partial(trio.serve_listeners, handler_nursery=self._connections)
-                        await serve(self.handle, list(self._listeners))
+                        async with trio.open_nursery() as accepting:
+                            serve = partial(trio.serve_listeners, handler_nursery=self._connections)
+                            accepting.start_soon(serve, self.handle, list(self._listeners))
+                            if self._plain:
+                                accepting.start_soon(serve, self._plainly, list(self._plain))
                 nursery.cancel_scope.cancel()
 
     # -- one connection ------------------------------------------------------------------------------------------------
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serves one stream until it ends. Nothing that happens here ends the listener."""
+        await self._serve_stream(stream, self._tls)
+
+    async def _plainly(self, stream: trio.abc.Stream) -> None:
+        await self._serve_stream(stream, None)
+
+    async def _serve_stream(self, stream: trio.abc.Stream, tls: ssl.SSLContext | None) -> None:
         assert self._connections is not None, "there are connections only while it serves"
-        address = _address(stream)
-        socket = ServerWebSocket(line_over(stream, self._tls), limits=self._limits, spawn=self._connections.start_soon)
+        address = address_of(stream)
+        socket = ServerWebSocket(line_over(stream, tls), limits=self._limits, spawn=self._connections.start_soon)
         serve = self._serve_socket if self._turnstile.enter(address) else self._turn_away
         try:
             try:
@@ -248,7 +263,7 @@ class StationServer:
         if untold := self._crowd.count(trio.current_time()):
             self._log.warning("ocpp.no_room", address=address, turned_away=untold)
         with self._turnstile.turning_away() as may_be_told, trio.move_on_after(self._limits.close_timeout_s):
-            if may_be_told and self._tls is None:
+            if may_be_told and not socket.is_tls:
                 await socket.open(lambda _: TRY_AGAIN_LATER)
             else:
                 await socket.abort()
@@ -291,7 +306,7 @@ class StationServer:
 
         def decide(request: Request) -> Refusal | None:
             asked.append(request)
-            return self._refusal(request, address)
+            return self._refusal(Knock(request, address, socket.is_tls, socket.certificate))
 
         async with self._turnstile.handshake(address):
             with trio.move_on_after(self._limits.handshake_timeout_s):
@@ -311,11 +326,12 @@ class StationServer:
         version = self._directory.ocpp_version(identity)
         return version and f"ocpp{version}"
 
-    def _refusal(self, request: Request, address: str) -> Refusal | None:
+    def _refusal(self, knock: Knock) -> Refusal | None:
         draining = self._accepting.cancel_called
-        refusal = TRY_AGAIN_LATER if draining else self._admission.refusal(request, address)
+        refusal = TRY_AGAIN_LATER if draining else self._admission.refusal(knock)
         if refusal:
-            self._log.warning("ocpp.turned_away", path=request.path[:120], address=address, status=int(refusal[0]))
+            path, status = knock.request.path[:120], int(refusal[0])
+            self._log.warning("ocpp.turned_away", path=path, address=knock.address, status=status)
         return refusal
 
     # -- keep-alive ----------------------------------------------------------------------------------------------------
@@ -350,18 +366,21 @@ async def serve_stations(
     door: StationDoor,
     epochs: Callable[[], str],
     tls: ssl.SSLContext | None = None,
+    plain: Sequence[trio.abc.Listener[Any]] = (),
     limits: Limits | None = None,
     meters: Meters | None = None,
     task_status: trio.TaskStatus[StationServer] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves charging stations at `/ocpp/<identity>` until the `StationServer` it starts with is told to `close_all`.
 
-    `listeners` are open ones: `trio.open_tcp_listeners(port, host=host)`; with `tls` stations speak TLS there.
+    `listeners` are open ones: `trio.open_tcp_listeners(port, host=host)`; with `tls` stations speak TLS there,
+    and none at the `plain` ones.
     `epochs` gives a text of at most 24 characters, never the same twice, that marks the message ids of a connection.
     """
     server = StationServer(
         listeners,
         tls=tls,
+        plain=plain,
         directory=directory,
         door=door,
         epochs=epochs,
@@ -371,9 +390,6 @@ async def serve_stations(
     await server.serve(task_status)
 
 
-def _address(stream: trio.abc.Stream) -> str:
-    """The IP address at the other end; streams without one, as in memory, share a name."""
-    try:
-        return str(stream.socket.getpeername()[0]) if isinstance(stream, trio.SocketStream) else "-"
-    except OSError:
-        return "-"
+def _ports(listeners: Sequence[trio.abc.Listener[Any]]) -> tuple[int, ...]:
+    tcp = [listener for listener in listeners if isinstance(listener, trio.SocketListener)]
+    return tuple(listener.socket.getsockname()[1] for listener in tcp)

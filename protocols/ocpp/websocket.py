@@ -23,6 +23,7 @@ from protocols.ocpp.limits import Limits
 from protocols.ocpp.lines import GONE, Line
 from protocols.ocpp.transport import NothingSent
 from protocols.ocpp.websocket_frames import FrameReader, Violation, close_said, control_frame, text_frame
+from statecharts.station_credentials import StationCertificate
 
 _RECEIVE_BYTES = 65_536
 _CLOSE_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
@@ -73,6 +74,15 @@ class ServerWebSocket:
         self.subprotocol: str | None = None
         self.heard_at = self.pinged_at = trio.current_time()
         self.begun_at: float | None = None
+
+    @property
+    def is_tls(self) -> bool:
+        return self._line.is_tls
+
+    @property
+    def certificate(self) -> StationCertificate | None:
+        """What the client has shown in the handshake of TLS, verified."""
+        return self._line.certificate
 
     @property
     def speaks_nothing_known(self) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from protocols.cli.config_sections import Ocpp
+from protocols.cli.config_stations import Ocpp
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.ports import StationConnection
@@ -23,6 +23,7 @@ from statecharts.station_commands import (
     RemoteStopTransaction,
     StationCommand,
 )
+from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
 from tests.support.house import StationLine, open_house
 from tests.world.faults import Faults
 from tests.world.ground import Ground, Life
@@ -39,11 +40,8 @@ class Central:
         self.connections: list[StationConnection] = []
         self.online = trio.Event()
 
-    def knows(self, identity: str) -> bool:
-        return identity == "CS01"
-
-    def authenticate(self, identity: str, password: bytes | None) -> bool:
-        return self.knows(identity)
+    def credentials(self, identity: str) -> StationCredentials | None:
+        return StationCredentials(profile=SecurityProfile.NONE) if identity == "CS01" else None
 
     def ocpp_version(self, identity: str) -> str | None:
         return None
@@ -60,6 +58,9 @@ class Central:
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         """Nothing to take back."""
+
+    def turned_away(self, identity: str, event: TurnedAway) -> None:
+        raise AssertionError(f"nobody is turned away here: {event}")
 
 
 Answers = list[str]

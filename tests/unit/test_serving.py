@@ -20,7 +20,7 @@ from tests.unit.rest.fakes import FakeAnswers, FakeInsight, FakeOperators, FakeT
 class Stations:
     """A listener of stations that writes down what it is told."""
 
-    ports = (1,)
+    ports, plain_ports = (1,), ()
 
     def __init__(self, told: list[str]) -> None:
         self.told = told

@@ -10,6 +10,8 @@ import pytest
 import trio
 
 from actors.records import StoreUnavailable
+from actors.station_role import StationRole
+from statecharts.station_credentials import TurnedAway, Wrong
 from statecharts.station_reports import (
     DataTransferAnswer,
     FirmwareStatus,
@@ -57,6 +59,17 @@ async def test_it_is_logged_whole_and_answered(
     assert await entries(line, kind) == await entries(line)
     assert await orphans(line) == ()
     assert await line.house.journal.load(stream) == before
+
+
+async def test_who_was_turned_away_in_a_stations_name_is_in_its_log_also_while_it_is_away(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery
+) -> None:
+    await line.house.restart(nursery)
+    door = StationRole(line.house.context)
+    door.turned_away(line.identity, TurnedAway(reason=Wrong.PLAIN, address="192.0.2.1", times=3))
+    await trio.sleep(1)
+    said = {"type": "TurnedAway", "reason": "PlainConnection", "address": "192.0.2.1", "times": 3}
+    assert await entries(line, "TurnedAway") == [("TurnedAway", said)]
 
 
 async def test_it_is_not_answered_before_it_is_durable(

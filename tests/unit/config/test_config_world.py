@@ -161,3 +161,57 @@ def test_certificates_are_read_again_and_one_that_does_not_fit_leaves_what_was_t
     with capture_logs() as logs:
         listeners.reload()
     assert [line["event"] for line in logs] == ["tls.certificate_not_reloaded"]
+
+
+# -- security profiles -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authorities(peers) -> dict[str, str]:
+    return {"ROAMNODE_OCPP__CLIENT_AUTHORITIES": peers["ROAMNODE_HTTP__PEERS_CLIENT_AUTHORITIES"]}
+
+
+def profiles(config) -> list[int]:
+    return [entry.credentials.profile for entry in config.station_entries(lambda: b"8 bytes.")]
+
+
+def test_stations_show_all_that_the_listener_can_ask_for_unless_it_is_said_otherwise(
+    load, text, certificate, authorities
+):
+    assert profiles(load(text)) == [1, 1]
+    assert profiles(load(text, certificate)) == [2, 2]
+    assert profiles(load(text, {**certificate, **authorities})) == [3, 3]
+    said = {"ROAMNODE_OCPP__SECURITY_PROFILE": "1", "ROAMNODE_STATIONS__1__SECURITY_PROFILE": "2"}
+    assert profiles(load(text, {**certificate, **authorities, **said})) == [1, 2]
+
+
+def test_a_profile_that_the_listener_cannot_ask_for_is_named(problems, text, certificate):
+    two, three = ({"ROAMNODE_STATIONS__1__SECURITY_PROFILE": profile} for profile in ("2", "3"))
+    over_tls = "needs ocpp.tls_certificate; where a proxy has the TLS, it is 1 here"
+    assert problems(text, two) == {"stations.1.security_profile": over_tls}
+    assert problems(text, {"ROAMNODE_OCPP__SECURITY_PROFILE": "2"}) == {"ocpp.security_profile": over_tls}
+    nobody = "needs ocpp.client_authorities: nobody is asked for a certificate"
+    assert problems(text, {**certificate, **three}) == {"stations.1.security_profile": nobody}
+    assert list(problems(text, {"ROAMNODE_OCPP__SECURITY_PROFILE": "4"})) == ["ocpp.security_profile"]
+
+
+def test_only_stations_whose_profile_asks_for_it_need_a_password(load, problems, text, certificate, authorities):
+    bare = text.replace('password = "password-of-CS01-0123"\n', "")
+    required = {"stations.0.password": "is required, or password_hash instead"}
+    assert problems(bare) == required
+    assert problems(bare, certificate) == required
+    (entry, _) = load(bare, {**certificate, **authorities}).station_entries(lambda: b"8 bytes.")
+    assert entry.credentials.password_hash is None
+    open_to_all = load(bare, {"ROAMNODE_STATIONS__0__SECURITY_PROFILE": "0"})
+    reason = "lets anybody in who knows the station's identity"
+    assert [warning for warning in open_to_all.warnings() if "profile" in warning.key] == [
+        ("stations.0.security_profile", reason)
+    ]
+
+
+def test_a_plain_port_stands_beside_tls_and_on_a_number_of_its_own(load, problems, text, certificate):
+    plain = {"ROAMNODE_OCPP__PLAIN_PORT": "9001"}
+    assert load(text, {**certificate, **plain}).ocpp.plain_port == 9001
+    assert problems(text, plain) == {"ocpp.plain_port": "is needed beside TLS only: ocpp.port has none"}
+    taken = problems(text, {**certificate, "ROAMNODE_OCPP__PLAIN_PORT": "9000"})
+    assert taken == {"ocpp.plain_port": "must differ from ocpp.port (got 9000)"}

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import directory
-from actors.directory import NOBODY_HASH, BearerTokens, ConfiguredStations, ConfiguredUsers, Peers
+from actors.directory import BearerTokens, ConfiguredStations, ConfiguredUsers, Peers
 from statecharts.credentials import hash_secret, is_hashed_secret, secret_matches, token_digest
 from statecharts.directory import PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.ports import IdentityService, PeerDirectory, Principal, StationDirectory, Tokens
+from statecharts.station_credentials import NOBODY_HASH, Shown, StationCredentials, judged
 from statecharts.vocabulary import Location
 
 SALT = b"8 bytes."
@@ -25,7 +26,8 @@ HERE = Location(latitude=Decimal("52.3702"), longitude=Decimal("4.8952"))
 
 def station(identity: str, password: str) -> StationEntry:
     hashed = hash_secret(password.encode(), SALT)
-    return StationEntry(identity=identity, password_hash=hashed, connectors=1, location=HERE)
+    credentials = StationCredentials(password_hash=hashed)
+    return StationEntry(identity=identity, credentials=credentials, connectors=1, location=HERE)
 
 
 def peer(name: str, password: str, username: str | None = None) -> PeerEntry:
@@ -95,23 +97,11 @@ def test_what_is_no_hash_is_said_to_be_none(damage):
 
 def test_a_station_is_let_in_by_its_own_password_only():
     stations: StationDirectory = ConfiguredStations([station("CS01", "one"), station("CS02", "two")])
-    assert stations.knows("CS01")
-    assert stations.authenticate("CS01", b"one")
-    assert not any(stations.authenticate("CS01", wrong) for wrong in (b"two", b"ONE", b"one ", b"", None))
-    assert not stations.knows("CS03")
-    assert not any(stations.authenticate("CS03", wrong) for wrong in (b"one", b"", None))
-
-
-def test_a_password_is_bytes_of_any_kind():
-    raw = bytes(range(236, 256))
-    entry = StationEntry(identity="CS01", password_hash=hash_secret(raw, SALT), connectors=1, location=HERE)
-    assert ConfiguredStations([entry]).authenticate("CS01", raw)
-
-
-@pytest.mark.parametrize(("identity", "password"), [("CS01", b"one"), ("CS01", b"no"), ("CS09", b"no"), ("CS09", b"")])
-def test_an_unknown_station_costs_as_much_as_a_wrong_password(compared, identity, password):
-    ConfiguredStations([station("CS01", "one")]).authenticate(identity, password)
-    assert [secret for secret, _ in compared] == [password]
+    credentials = stations.credentials("CS01")
+    assert credentials == station("CS01", "one").credentials
+    assert judged("CS01", credentials, Shown(passwords=(b"one",))).wrong is None
+    assert all(judged("CS01", credentials, Shown(passwords=(wrong,))).wrong for wrong in (b"two", b"ONE", b"one ", b""))
+    assert stations.credentials("CS03") is None
 
 
 def test_entries_are_found_by_identity_and_kept_in_order():
@@ -160,7 +150,7 @@ def test_an_unknown_peer_costs_as_much_as_a_wrong_password(compared, name, passw
 def test_the_hash_of_nobody_opens_nothing():
     assert secret_matches(b"", NOBODY_HASH)
     assert Peers([]).authenticate("anyone", b"") is None
-    assert not ConfiguredStations([]).authenticate("CS01", b"")
+    assert ConfiguredStations([]).credentials("CS01") is None
 
 
 def test_the_roles_of_one_peer_have_credentials_of_their_own():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,9 +16,11 @@ import trio.testing
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.credentials import hash_secret
 from statecharts.meters import Meters
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
+from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
 from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
@@ -51,19 +54,17 @@ ANSWERS: dict[type[Any], ReportAnswer] = {
 
 
 class Directory:
-    """One station, with a password unless it needs none, and the OCPP version it is to speak; and what it was asked."""
+    """One station, with a password unless it needs none, and the OCPP version it is to speak."""
 
-    def __init__(self, identity: str = "CS01", password: bytes | None = PASSWORD) -> None:
-        self.identity, self.password = identity, password
-        self.tried: list[bytes | None] = []
+    def __init__(self, identity: str = "CS01", password: bytes | None = PASSWORD, **more: Any) -> None:
+        self.identity = identity
+        profile = SecurityProfile.NONE if password is None else SecurityProfile.BASIC
+        hashed = None if password is None else hash_secret(password, b"salt of CS01")
+        self.opened_by = StationCredentials(**{"profile": profile, "password_hash": hashed, **more})
         self.version: str | None = None
 
-    def knows(self, identity: str) -> bool:
-        return identity == self.identity
-
-    def authenticate(self, identity: str, password: bytes | None) -> bool:
-        self.tried.append(password)
-        return self.knows(identity) and password == self.password
+    def credentials(self, identity: str) -> StationCredentials | None:
+        return self.opened_by if identity == self.identity else None
 
     def ocpp_version(self, identity: str) -> str | None:
         return self.version
@@ -76,6 +77,7 @@ class Door:
         self.behaviour = behaviour
         self.reports: list[StationReport] = []
         self.events: list[tuple[str, str]] = []
+        self.turned: list[tuple[str, TurnedAway]] = []
         self.current: StationConnection | None = None
         self.online, self.offline = trio.Event(), trio.Event()
 
@@ -102,6 +104,9 @@ class Door:
         if self.current is connection:
             self.current = None
         self.offline.set()
+
+    def turned_away(self, identity: str, event: TurnedAway) -> None:
+        self.turned.append((identity, event))
 
 
 class World:
@@ -166,15 +171,20 @@ class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
 
 @asynccontextmanager
 async def central_system(
-    door: Door | None = None, directory: Directory | None = None, limits: Limits | None = None
+    door: Door | None = None,
+    directory: Directory | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[World]:
+    """A listener on loopback; with `tls` one that speaks it, and a plain one beside it."""
     door, directory = door or Door(), directory or Directory()
     epochs, meters = map("epoch{}".format, itertools.count(1)), Meters()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            plain = await trio.open_tcp_listeners(0, host="127.0.0.1") if tls else ()
             serve = partial(serve_stations, listeners, directory=directory, door=door, limits=limits, meters=meters)
-            server = await nursery.start(partial(serve, epochs=lambda: next(epochs)))
+            server = await nursery.start(partial(serve, epochs=lambda: next(epochs), tls=tls, plain=plain))
             world = World(server, door, directory, nursery, meters)
             try:
                 yield world

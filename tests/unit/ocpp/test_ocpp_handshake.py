@@ -89,7 +89,6 @@ async def test_a_key_opens_as_raw_bytes_and_as_hex_text(stored: bytes, sent: byt
 async def test_a_station_without_password_may_be_let_in_by_the_directory() -> None:
     async with central_system(directory=Directory(password=None)) as world, world.station(password=None) as station:
         await station.call(Heartbeat())
-        assert world.directory.tried == [None]
 
 
 @pytest.mark.parametrize("path", ["/ocpp/CS%2001", "/websockets/CS%2001", "/ocpp/CS%2001/", "//ocpp//CS%2001?a=b"])

@@ -30,6 +30,7 @@ from statecharts.station_commands import (
     Reset,
     UnlockConnector,
 )
+from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
 from statecharts.station_reports import (
     BootNotification,
     MeterValues,
@@ -41,11 +42,8 @@ from statecharts.station_reports import (
 
 
 class OpenDirectory:
-    def knows(self, identity: str) -> bool:
-        return identity == "CS01"
-
-    def authenticate(self, identity: str, password: bytes | None) -> bool:
-        return self.knows(identity)
+    def credentials(self, identity: str) -> StationCredentials | None:
+        return StationCredentials(profile=SecurityProfile.NONE) if identity == "CS01" else None
 
     def ocpp_version(self, identity: str) -> str | None:
         return None
@@ -88,6 +86,9 @@ class Hall(trio.abc.Listener[trio.abc.Stream]):
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self.connections.remove(connection)
+
+    def turned_away(self, identity: str, event: TurnedAway) -> None:
+        raise AssertionError(f"nobody is turned away here: {event}")
 
 
 @asynccontextmanager

@@ -1,0 +1,142 @@
+"""The tables of the configuration that are about charging stations, and the other local services."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, FilePath
+
+from protocols.cli.config_sections import Credential, Listener, Salts
+from protocols.cli.config_types import (
+    Count,
+    HashedSecret,
+    Identity,
+    Latitude,
+    Longitude,
+    Port,
+    Seconds,
+    Secret,
+    Section,
+    Text,
+)
+from statecharts.directory import ParkingEntry, StationEntry
+from statecharts.station_credentials import SecurityProfile, StationCredentials
+from statecharts.vocabulary import Location, ServiceStatus, ServiceType
+
+
+class Ocpp(Listener):
+    """The listener for charging stations."""
+
+    port: Port = Field(default=9000, description="port listened at; 0 takes a free one")
+    plain_port: Port | None = Field(
+        default=None,
+        description="a port without TLS beside `ocpp.port` where that has it, for stations of profiles 0 and 1",
+    )
+    security_profile: SecurityProfile | None = Field(
+        default=None,
+        description="of stations that name none: 0 nothing, 1 password, 2 that over TLS, 3 client certificate; else 3 "
+        "with `ocpp.client_authorities`, 2 with `ocpp.tls_certificate`, or 1",
+    )
+    client_authorities: FilePath | None = Field(
+        default=None, description="PEM file of the authorities whose certificates stations of profile 3 must show"
+    )
+    certificate_organization: Text | None = Field(
+        default=None, description="organisation (O) that stations' certificates must be of, else any"
+    )
+    heartbeat_interval_s: int = Field(
+        default=300, ge=1, le=86_400, description="how often stations are asked to send Heartbeat"
+    )
+    connections_max: Count = Field(default=10_000, description="open connections; further ones are answered 503")
+    connections_per_address_max: Count = Field(
+        default=5_000, description="open connections from one address, or one IPv6 /64; further ones are answered 503"
+    )
+    handshakes_max: Count = Field(
+        default=256,
+        description="connections that come in at a time, a quarter of them from one address; the others wait",
+    )
+    call_timeout_s: Seconds = Field(default=30, description="how long a station may take to answer a command")
+    ping_interval_s: Seconds = Field(default=60, description="silence after which a station's connection is pinged")
+
+    @property
+    def profile_of_all(self) -> SecurityProfile:
+        """What stations have to show that say nothing of their own: all that the listener can ask of them."""
+        if self.security_profile is not None:
+            return self.security_profile
+        if self.client_authorities is not None:
+            return SecurityProfile.TLS_CERTIFICATE
+        return SecurityProfile.BASIC if self.tls_certificate is None else SecurityProfile.TLS_BASIC
+
+
+class Station(Section):
+    """A charging station of ours."""
+
+    identity: Identity = Field(description="its OCPP identity, which is its localServiceIdentifier too")
+    password: Secret | None = Field(
+        default=None,
+        description="password that it presents, 16 bytes or more; this or its hash is required of profiles 1 and 2",
+    )
+    password_hash: HashedSecret | None = Field(default=None, description="instead of it: its salted HMAC-SHA-256")
+    security_profile: SecurityProfile | None = Field(
+        default=None, description="what it must show, else `ocpp.security_profile`; nothing less lets it in"
+    )
+    certificate_name: Text | None = Field(
+        default=None, description="common name (CN) of the certificate that it shows, else its identity"
+    )
+    certificate_issuer: Text | None = Field(
+        default=None, description="common name of the authority that signed it, else any of `ocpp.client_authorities`"
+    )
+    connectors: int = Field(ge=1, le=255, description="how many connectors it has, numbered from 1")
+    connection_timeout_s: Seconds = Field(
+        default=120, description="its ConnectionTimeOut: time to plug in after a start"
+    )
+    ocpp_version: Literal["1.6", "2.0.1", "2.1"] | None = Field(
+        default=None, description="spoken if it offers it among others, or nothing; else its own choice, then 1.6"
+    )
+    latitude: Latitude = Field(description='decimal degrees, as text: `"52.3702"`')
+    longitude: Longitude = Field(description='decimal degrees, as text: `"4.8952"`')
+    service_types: tuple[ServiceType, ...] = Field(
+        default=(ServiceType.EV_CHARGING,), min_length=1, description="its services"
+    )
+
+    @property
+    def credential(self) -> Credential:
+        return Credential("password", self.password, "password_hash", self.password_hash)
+
+    def credentials(self, salts: Salts, ocpp: Ocpp) -> StationCredentials:
+        """What it has to show, by its own keys and those of all stations."""
+        return StationCredentials(
+            profile=self.profile(ocpp),
+            password_hash=self.credential.hash(salts) or None,
+            certificate_name=self.certificate_name,
+            certificate_issuer=self.certificate_issuer,
+            certificate_organization=ocpp.certificate_organization,
+        )
+
+    def profile(self, ocpp: Ocpp) -> SecurityProfile:
+        return ocpp.profile_of_all if self.security_profile is None else self.security_profile
+
+    def entry(self, salts: Salts, ocpp: Ocpp) -> StationEntry:
+        return StationEntry(
+            identity=self.identity,
+            credentials=self.credentials(salts, ocpp),
+            connectors=self.connectors,
+            location=Location(latitude=self.latitude, longitude=self.longitude),
+            connection_timeout_s=self.connection_timeout_s,
+            ocpp_version=self.ocpp_version,
+            service_types=self.service_types,
+        )
+
+
+class Parking(Section):
+    """A local service without a station."""
+
+    identifier: Identity = Field(description="its localServiceIdentifier")
+    latitude: Latitude = Field(description="decimal degrees, as text")
+    longitude: Longitude = Field(description="decimal degrees, as text")
+    status: ServiceStatus = Field(
+        default=ServiceStatus.UNKNOWN, description="shown as it stands here: nobody measures it"
+    )
+
+    def entry(self) -> ParkingEntry:
+        location = Location(latitude=self.latitude, longitude=self.longitude)
+        return ParkingEntry(identifier=self.identifier, location=location, status=self.status)
