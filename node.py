@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from actors.records import StoreError
+from protocols.cli.authority import authority_of
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Role
 from protocols.cli.folders import alone_in
@@ -134,8 +135,7 @@ class Node:
         self.stations = ConfiguredStations(config.station_entries(salts))
         self.destinations = Peers(config.destination_entries(salts))
         self.sources = Peers(config.source_entries(salts))
-        self.tokens = BearerTokens(config.token_entries())
-        self.users = ConfiguredUsers(config.user_entries())
+        self.tokens, self.users = BearerTokens(config.token_entries()), ConfiguredUsers(config.user_entries())
 
     def drain(self) -> None:
         """No new work; what is under way ends, then `run` returns."""
@@ -161,13 +161,10 @@ class Node:
         ):
             context = self.context = self._context(actors, clock, journal, destinations, sources)
             await revive(context)
-            kept_days = RetentionSettings(**self.config.retention.model_dump())
+            kept_s, kept_days = self.config.http.answers_kept_s, RetentionSettings(**self.config.retention.model_dump())
             actors.start_soon(Retention(journal.store, clock, kept_days).run)
-            kept_s, marks = self.config.http.answers_kept_s, self.watermarks
-            async with (
-                open_answers(journal.store, kept_s=kept_s, watermarks=marks) as answers,
-                trio.open_nursery() as servers,
-            ):
+            answering = open_answers(journal.store, kept_s=kept_s, watermarks=self.watermarks)
+            async with answering as answers, trio.open_nursery() as servers:
                 insight = Insight(context, self.draining)
                 addresses = await self._servers(context, answers, insight).start(servers)
                 insight.listening = True
@@ -218,6 +215,8 @@ class Node:
             places=self._places(),
             destinations=destinations,
             sources=sources,
+            stations=self.stations,
+            authority=authority_of(self.config, self.edges.clock, self.edges.fresh_bytes),
         )
         populate(context)
         return context
@@ -232,6 +231,7 @@ class Node:
             open_authorizations_per_user_max=config.open_authorizations_per_user_max,
             local_services_deadline_s=config.local_services_deadline_s,
             heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
+            renew_before_days=config.authority.renew_before_days,
             delivery=DeliverySettings(**config.delivery.model_dump()),
         )
 

@@ -16,7 +16,14 @@ from actors.outbox import Outbox
 from actors.system import System
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
-from statecharts.ports import IdentityService, Ids, PeerClient, TransactionView
+from statecharts.ports import (
+    CertificateAuthority,
+    IdentityService,
+    Ids,
+    PeerClient,
+    StationDirectory,
+    TransactionView,
+)
 from statecharts.source_events import SourceDeadlines
 from statecharts.views import by_wall_clock
 from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
@@ -51,12 +58,14 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     open_authorizations_per_user_max: int = OPEN_AUTHORIZATIONS.limit
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300
+    renew_before_days: int = 30
     delivery: DeliverySettings = DeliverySettings()
 
 
 @dataclass(slots=True)
 class Context:
-    """Handed to every actor and role. `places` are our local services, `clients` speak to the peers."""
+    """Handed to every actor and role. `places` are our local services, `stations` says what opens
+    their connections, `authority` signs their certificates; `destinations` and `sources` speak to the peers."""
 
     settings: NodeSettings
     clock: NodeClock
@@ -67,6 +76,8 @@ class Context:
     places: Mapping[str, Place] = field(default_factory=dict)
     destinations: Mapping[str, PeerClient] = field(default_factory=dict)
     sources: Mapping[str, PeerClient] = field(default_factory=dict)
+    stations: StationDirectory | None = None
+    authority: CertificateAuthority | None = None
     changes: Changes = field(default_factory=Changes)
     names: Names = field(init=False)
     outbox: Outbox = field(init=False)

@@ -9,6 +9,7 @@ import structlog
 from actors.context import Context
 from actors.durable import times_of
 from actors.peer import PeerActor
+from actors.renewal import renew_certificates
 from actors.station import StationActor
 from actors.transaction import KINDS, TransactionActor
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS
@@ -50,6 +51,8 @@ async def revive(context: Context) -> None:
     await context.system.recall()
     await context.system.wake(await context.journal.streams_in(HOLDING))
     context.system.spawn(_revive_the_rest, context)
+    if context.authority is not None:
+        context.system.spawn(renew_certificates, context)
 
 
 async def _revive_the_rest(context: Context) -> None:

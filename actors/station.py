@@ -8,6 +8,7 @@ wait in the connection's own queue, so that a transaction that is being told of 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from actors.durable import Form, Memory, fact_of, read_fact
 from actors.looks import Look
 from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
 from actors.station_calls import Calls
+from actors.station_certificates import StationCertificates
 from actors.station_events import StationEvents
 from actors.station_log import answer_to, log_entry
 from actors.station_messages import (
@@ -48,7 +50,7 @@ from statecharts.station_commands import (
     CallOutcome,
     StationCommand,
 )
-from statecharts.station_credentials import TurnedAway
+from statecharts.station_credentials import CertificateIssued, TurnedAway
 from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
@@ -60,6 +62,7 @@ from statecharts.station_reports import (
     MeterValues,
     RegistrationStatus,
     ReportAnswer,
+    SignCertificate,
     StartTransaction,
     StationReport,
     StatusNotification,
@@ -102,6 +105,8 @@ class StationActor(Actor):
         self.calls = Calls(self)
         self.doubts = Doubts(self, self.charges)
         self.events = StationEvents(self, self.charges)
+        tell = partial(context.system.tell, key)
+        self.certificates = StationCertificates(self.identity, context, self.command, tell)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
     def __repr__(self) -> str:
@@ -136,7 +141,7 @@ class StationActor(Actor):
             case Report(connection=connection, report=report):
                 await self._is_here(connection)
                 return await self._reported(report)
-            case Keep() | TurnedAway():
+            case Keep() | TurnedAway() | CertificateIssued():
                 return await self._keep(message)
             case Online(connection=connection):
                 await self._came(connection)
@@ -199,6 +204,7 @@ class StationActor(Actor):
             older.close(*NEWEST_WINS)
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
         log.info("station.online", station=self.identity, protocol=connection.protocol)
+        self.certificates.renew(connection.certificate)
         self.context.system.tell(self.key, LookAfter())
 
     async def _is_here(self, connection: StationConnection) -> None:
@@ -303,9 +309,9 @@ class StationActor(Actor):
             case _:
                 await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
                 self.calls.heard(report)
-                return answer_to(report)
+                return self.certificates.answer(report) if isinstance(report, SignCertificate) else answer_to(report)
 
-    async def _keep(self, told: Keep | TurnedAway) -> Acknowledgement:
+    async def _keep(self, told: Keep | TurnedAway | CertificateIssued) -> Acknowledgement:
         """What was told about this station, and not by it on its connection."""
         if isinstance(told, Keep):
             await self.charges.keep(told.values)

@@ -7,20 +7,18 @@ from datetime import datetime
 import msgspec
 
 from actors.records import LogEntry
-from statecharts.station_credentials import TurnedAway
+from statecharts.station_credentials import CertificateIssued, TurnedAway
 from statecharts.station_reports import (
     DataTransferAnswer,
     PlainReport,
     ReportAnswer,
-    SignCertificate,
     StationDataTransfer,
     StationReport,
-    StatusAnswer,
 )
 from statecharts.vocabulary import Acknowledgement
 
 
-def log_entry(station: str, report: StationReport | TurnedAway, at: datetime) -> LogEntry:
+def log_entry(station: str, report: StationReport | TurnedAway | CertificateIssued, at: datetime) -> LogEntry:
     """The entry for what came at this time; a plain report is of the kind of its action."""
     kind = report.action if isinstance(report, PlainReport) else type(report).__name__
     return LogEntry(station=station, kind=kind, at=at, body=msgspec.json.encode(report))
@@ -31,7 +29,5 @@ def answer_to(report: StationReport) -> ReportAnswer:
     match report:
         case StationDataTransfer():
             return DataTransferAnswer(status="UnknownVendorId")
-        case SignCertificate():
-            return StatusAnswer(status="Rejected")
         case _:
             return Acknowledgement()

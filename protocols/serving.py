@@ -188,7 +188,7 @@ class Servers:
 
     async def _serve_stations(self, nursery: trio.Nursery, door: StationDoor) -> list[str]:
         config = self._config.ocpp
-        tls = self._tls.of_stations(config)
+        tls = self._tls.of_stations(config, self._config.authorities_of_stations)
         limits = Limits(
             connections_max=config.connections_max,
             connections_per_address_max=config.connections_per_address_max,

@@ -56,6 +56,12 @@ OCPP_DESCRIPTION = Limit(
     unit="characters",
     reason="OCPP-J 1.6 section 4.2.3: what a CALLERROR may say",
 )
+CERTIFICATE_CHAIN = Limit(
+    name="certificate_chain",
+    limit=10_000,
+    unit="characters",
+    reason="a station's certificate and its issuers: what CertificateSigned may carry (security whitepaper, OCPP 2.x)",
+)
 GUESSES = Limit(
     name="peer_guesses_per_minute",
     limit=20,

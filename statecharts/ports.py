@@ -13,7 +13,7 @@ import msgspec
 
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, StationCommand
-from statecharts.station_credentials import StationCredentials, TurnedAway
+from statecharts.station_credentials import StationCertificate, StationCredentials, TurnedAway
 from statecharts.station_reports import ReportAnswer, StationReport
 from statecharts.vocabulary import (
     DestinationRequest,
@@ -92,6 +92,10 @@ class StationConnection(Protocol):
     def protocol(self) -> str:
         """The OCPP version spoken, as its subprotocol: "ocpp1.6"."""
 
+    @property
+    def certificate(self) -> StationCertificate | None:
+        """The certificate that the station has shown, verified; None if it showed none."""
+
     async def call(self, command: StationCommand) -> CallOutcome:
         """Sends a command and waits for its outcome. One at a time: later callers wait in order. Never raises."""
 
@@ -107,6 +111,20 @@ class StationDirectory(Protocol):
 
     def ocpp_version(self, identity: str) -> str | None:
         """The OCPP version that this station is to speak ("1.6"), None where it is left to the station."""
+
+
+class CertificateAuthority(Protocol):
+    """Who signs the certificates that our stations show to us: an authority of our own, or another."""
+
+    @property
+    def root(self) -> str:
+        """The certificates that vouch for those that it signs, as PEM."""
+
+    def check(self, csr: str, common_name: str) -> None:
+        """Raises `Refused` (400) unless this PKCS #10 request, as PEM, may be signed for a station of this name."""
+
+    async def sign(self, csr: str, common_name: str) -> str:
+        """The station's certificate and those of its issuers, as PEM. Raises `Refused` where it cannot be had."""
 
 
 class StationDoor(Protocol):

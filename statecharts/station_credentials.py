@@ -82,6 +82,14 @@ class TurnedAway(Message, frozen=True, kw_only=True):
     times: int = 1
 
 
+class CertificateIssued(Message, frozen=True, kw_only=True):
+    """What became of a station's request for a certificate: Refused, NotSigned, NotInstalled or Installed, and why."""
+
+    outcome: str
+    reason: str = ""
+    certificate: str | None = None
+
+
 class Judgement(Value, frozen=True, kw_only=True):
     """`wrong` says why not; `opened_by` is the hash of the key that opened, None where no key was asked for."""
 

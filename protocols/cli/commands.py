@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from protocols.cli.authority import add_authority_commands
 from protocols.cli.config import Config, ConfigError, load_config
 from protocols.cli.replay import add_replay_command
 from protocols.cli.starter import CannotRun, Starter
@@ -72,6 +73,7 @@ def make_cli(starter: Starter) -> typer.Typer:
         _add_demo,
         _add_charts,
         _add_secret,
+        add_authority_commands,
     ):
         add(cli, starter)
     return cli

@@ -33,7 +33,7 @@ from protocols.cli.config_sections import (
     SourceDeadlineTable,
     User,
 )
-from protocols.cli.config_stations import Ocpp, Parking, Station
+from protocols.cli.config_stations import Authority, Ocpp, Parking, Station
 from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
@@ -80,6 +80,7 @@ class Config(BaseModel):
     log: Log = Log()
     http: Http = Http()
     ocpp: Ocpp = Ocpp()
+    authority: Authority = Authority()
     delivery: Delivery = Delivery()
     retention: Retention = Retention()
     source_deadlines: SourceDeadlineTable = SourceDeadlineTable()
@@ -106,6 +107,12 @@ class Config(BaseModel):
     def head_file(self) -> Path:
         """Where it stands how far the journal had come: beside SQLite's file, and apart from every other database."""
         return self.data_dir.resolve() / ("journal.db.head" if self.database_url is None else "journal.head")
+
+    @property
+    def authorities_of_stations(self) -> tuple[Path, ...]:
+        """Whose certificates stations may show."""
+        files = (self.ocpp.client_authorities, self.authority.certificate)
+        return tuple(file for file in files if file is not None)
 
     def warnings(self) -> list[Problem]:
         """What may be meant, but deserves a look; a node starts all the same."""

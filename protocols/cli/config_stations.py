@@ -67,6 +67,25 @@ class Ocpp(Listener):
         return SecurityProfile.BASIC if self.tls_certificate is None else SecurityProfile.TLS_BASIC
 
 
+class Authority(Section):
+    """Who signs the certificates of stations: a key of ours (`node.py ca make`), or a command that asks another."""
+
+    certificate: FilePath | None = Field(
+        default=None, description="PEM file of the authority's certificate; without it stations get no certificates"
+    )
+    key: FilePath | None = Field(default=None, description="PEM file of its key, unencrypted, readable by us alone")
+    command: tuple[Text, ...] = Field(
+        default=(),
+        description="instead of the key: a program that gets the request on stdin and the station's name as last "
+        "argument, and prints the signed certificate with its issuers",
+    )
+    command_timeout_s: Seconds = Field(default=30, description="how long that program may take")
+    certificate_days: int = Field(default=365, ge=1, le=3_650, description="how long a certificate holds that we sign")
+    renew_before_days: int = Field(
+        default=30, ge=1, le=365, description="so long before it expires a station is asked to ask for a new one"
+    )
+
+
 class Station(Section):
     """A charging station of ours."""
 

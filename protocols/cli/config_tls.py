@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protocols.cli.config_problems import Places, Problem
 from protocols.cli.config_sections import Peer
+from protocols.cli.config_stations import Authority
 from statecharts.station_credentials import SecurityProfile
 
 if TYPE_CHECKING:
     from protocols.cli.config import Config
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 TOGETHER = "is required: a certificate and its key go together"
 
@@ -25,6 +29,7 @@ def tls_problems(config: Config, places: Places) -> list[Problem]:
         *pair_problems("ocpp", "tls_certificate", config.ocpp.tls_certificate, "tls_key", config.ocpp.tls_key),
         *_client_authorities(config),
         *_station_profiles(config, places),
+        *_authority(config.authority),
         *(problem for key, peer in peers for problem in _peer(key, peer, config)),
     ]
 
@@ -54,10 +59,23 @@ def _station_profiles(config: Config, places: Places) -> Iterator[Problem]:
             continue
         if profile >= SecurityProfile.TLS_BASIC and ocpp.tls_certificate is None:
             yield Problem(key, "needs ocpp.tls_certificate; where a proxy has the TLS, it is 1 here")
-        elif profile is SecurityProfile.TLS_CERTIFICATE and ocpp.client_authorities is None:
-            yield Problem(key, "needs ocpp.client_authorities: nobody is asked for a certificate")
+        elif profile is SecurityProfile.TLS_CERTIFICATE and not config.authorities_of_stations:
+            yield Problem(key, "needs ocpp.client_authorities or [authority]: nobody is asked for a certificate")
     if ocpp.plain_port is not None and ocpp.tls_certificate is None:
         yield Problem("ocpp.plain_port", "is needed beside TLS only: ocpp.port has none")
+
+
+def _authority(authority: Authority) -> Iterator[Problem]:
+    yield from authority_problems("authority.certificate", authority.certificate)
+    if authority.certificate is None:
+        if authority.key is not None or authority.command:
+            yield Problem("authority.certificate", "is required: it vouches for what is signed")
+    elif (authority.key is None) == (not authority.command):
+        yield Problem("authority.key", "is required, or command instead, and not both")
+    elif authority.key is not None:
+        yield from pair_problems("authority", "certificate", authority.certificate, "key", authority.key)
+        if authority.key.stat().st_mode & OTHERS:
+            yield Problem("authority.key", "can be read by others than its owner: chmod 600")
 
 
 def _peer(key: str, peer: Peer, config: Config) -> Iterator[Problem]:

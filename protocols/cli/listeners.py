@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 import trio
 
 from protocols.cli.config_sections import Listener, Peer
-from protocols.cli.config_stations import Ocpp
 from protocols.cli.starter import CannotRun
 
 HTTP1 = ("http/1.1",)
@@ -35,16 +35,17 @@ class ServerTls:
     def __init__(self) -> None:
         self._contexts: list[tuple[ssl.SSLContext, Path, Path | None]] = []
 
-    def of_stations(self, listener: Ocpp) -> ssl.SSLContext | None:
-        """TLS for charging stations: those that show a certificate show one of `client_authorities`.
+    def of_stations(self, listener: Listener, authorities: Sequence[Path]) -> ssl.SSLContext | None:
+        """TLS for charging stations: those that show a certificate show one of these authorities.
 
         Whether they must is a matter of each one's profile. To what others are offered come the two cipher suites that
         the security whitepaper asks of a central system beside those with forward secrecy.
         """
-        context = self.context(listener, client_authorities=listener.client_authorities)
+        context = self.context(listener)
         if context is not None:
             context.set_ciphers(STATIONS_CIPHERS)
-            if listener.client_authorities is not None:
+            for file in authorities:
+                context.load_verify_locations(cafile=file)
                 context.verify_mode = ssl.CERT_OPTIONAL
         return context
 

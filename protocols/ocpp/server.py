@@ -32,6 +32,7 @@ from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_credentials import StationCertificate
 from statecharts.vocabulary import Refused
 
 DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16, V201, V21)}
@@ -80,6 +81,10 @@ class LiveConnection:
     @property
     def protocol(self) -> str:
         return self._dialect.subprotocol
+
+    @property
+    def certificate(self) -> StationCertificate | None:
+        return self.socket.certificate
 
     async def call(self, command: StationCommand) -> CallOutcome:
         try:

@@ -42,7 +42,7 @@ DOES: dict[type[Any], str] = {
     reports.StopTransaction: "ends the charge that it means; of none that we know, kept as an orphan",
     reports.MeterValues: "readings of a charge or of an idle connector; of no charge that we know, an orphan",
     reports.TransactionEvent: "a charge from the event on that says who pays; its readings and its end",
-    reports.SignCertificate: f"{LOGGED}; rejected",
+    reports.SignCertificate: f"{LOGGED}; checked, signed and sent (CertificateSigned) if an authority is configured",
     reports.StationDataTransfer: f"{LOGGED}; answered that the vendor is unknown",
     commands.RemoteStartTransaction: "for a partner or an operator; the true outcome is the charge that begins",
     commands.RemoteStopTransaction: "for a partner or an operator; the true outcome is the end of the charge",

@@ -34,6 +34,7 @@ from statecharts.bounds import Watermarks
 from statecharts.directory import UserEntry
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_credentials import StationCertificate
 from statecharts.station_reports import (
     BootNotification,
     ConnectorStatus,
@@ -186,6 +187,7 @@ class StationLine:
     """A `StationConnection` and the station behind it, driven by hand; commands are answered by `verdicts` in turn."""
 
     protocol = "ocpp1.6"
+    certificate: StationCertificate | None = None
 
     def __init__(self, house: House, identity: str) -> None:
         self.house, self.identity = house, identity

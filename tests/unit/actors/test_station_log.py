@@ -21,10 +21,8 @@ from statecharts.station_reports import (
     ReportAnswer,
     ReservationStatus,
     SecurityEvent,
-    SignCertificate,
     StationDataTransfer,
     StationReport,
-    StatusAnswer,
 )
 from statecharts.vocabulary import Acknowledgement, Refused
 from tests.support.books import orphans
@@ -38,7 +36,6 @@ LOGGED: list[tuple[StationReport, str, ReportAnswer]] = [
     (ReservationStatus(reservation_id=1, status="Expired"), "ReservationStatus", Acknowledgement()),
     (NotifyReport(request_id=1, content=({"component": {"name": "Clock"}},)), "NotifyReport", Acknowledgement()),
     (PlainReport(action="ClearedChargingLimit", payload={"x": [1]}), "ClearedChargingLimit", Acknowledgement()),
-    (SignCertificate(csr="PEM"), "SignCertificate", StatusAnswer(status="Rejected")),
     (StationDataTransfer(vendor_id="acme"), "StationDataTransfer", DataTransferAnswer(status="UnknownVendorId")),
 ]
 

@@ -52,7 +52,7 @@ def test_a_full_example_explains_every_key_of_its_role(name):
     """What belongs to the other role alone is left out, and nothing else; a key may stand in a comment."""
     other = {
         "source.toml": {
-            *("ocpp", "destination_deadlines", "sources", "stations", "parking", "id_tags"),
+            *("ocpp", "authority", "destination_deadlines", "sources", "stations", "parking", "id_tags"),
             *("unknown_stations", "start_margin_s", "open_authorizations_per_user_max"),
         },
         "destination.toml": {

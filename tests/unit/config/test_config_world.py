@@ -190,7 +190,7 @@ def test_a_profile_that_the_listener_cannot_ask_for_is_named(problems, text, cer
     over_tls = "needs ocpp.tls_certificate; where a proxy has the TLS, it is 1 here"
     assert problems(text, two) == {"stations.1.security_profile": over_tls}
     assert problems(text, {"ROAMNODE_OCPP__SECURITY_PROFILE": "2"}) == {"ocpp.security_profile": over_tls}
-    nobody = "needs ocpp.client_authorities: nobody is asked for a certificate"
+    nobody = "needs ocpp.client_authorities or [authority]: nobody is asked for a certificate"
     assert problems(text, {**certificate, **three}) == {"stations.1.security_profile": nobody}
     assert list(problems(text, {"ROAMNODE_OCPP__SECURITY_PROFILE": "4"})) == ["ocpp.security_profile"]
 
@@ -215,3 +215,34 @@ def test_a_plain_port_stands_beside_tls_and_on_a_number_of_its_own(load, problem
     assert problems(text, plain) == {"ocpp.plain_port": "is needed beside TLS only: ocpp.port has none"}
     taken = problems(text, {**certificate, "ROAMNODE_OCPP__PLAIN_PORT": "9000"})
     assert taken == {"ocpp.plain_port": "must differ from ocpp.port (got 9000)"}
+
+
+# -- the authority of stations' certificates ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(tmp_path, certificate) -> dict[str, str]:
+    (tmp_path / "node.key").chmod(0o600)
+    return {name.replace("OCPP__TLS_", "AUTHORITY__"): file for name, file in certificate.items()}
+
+
+def test_an_authority_has_its_certificate_and_a_key_or_a_command(load, problems, text, authority):
+    key = {name: file for name, file in authority.items() if name.endswith("KEY")}
+    certificate = {name: file for name, file in authority.items() if name not in key}
+    command = {"ROAMNODE_AUTHORITY__COMMAND": '["sign-it"]'}
+    assert load(text, authority).authorities_of_stations == load(text, certificate | command).authorities_of_stations
+    required = {"authority.certificate": "is required: it vouches for what is signed"}
+    assert problems(text, key) == problems(text, command) == required
+    one_of_both = {"authority.key": "is required, or command instead, and not both"}
+    assert problems(text, certificate) == problems(text, authority | command) == one_of_both
+
+
+def test_an_authoritys_key_that_others_can_read_is_named(problems, text, authority, tmp_path):
+    (tmp_path / "node.key").chmod(0o640)
+    assert problems(text, authority) == {"authority.key": "can be read by others than its owner: chmod 600"}
+
+
+def test_an_authority_lets_stations_move_up_and_moves_none_by_itself(load, text, certificate, authority):
+    assert profiles(load(text, certificate | authority)) == [2, 2]
+    moved = {"ROAMNODE_STATIONS__1__SECURITY_PROFILE": "3"}
+    assert profiles(load(text, certificate | authority | moved)) == [2, 3]

@@ -8,20 +8,24 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trustme
-from ocpp_worlds import PASSWORD, Directory, World, central_system
+from ocpp_worlds import ANSWERS, PASSWORD, Directory, Door, World, central_system
 
 from protocols.cli.config_stations import Ocpp
 from protocols.cli.listeners import ServerTls
 from protocols.ocpp.client import ConnectionRefused, open_central_system
 from protocols.ocpp.limits import Limits
+from protocols.pki.authority import pem_of
+from statecharts.station_commands import CertificateSigned
 from statecharts.station_credentials import SecurityProfile, Wrong
-from statecharts.station_reports import Heartbeat
+from statecharts.station_reports import Heartbeat, ReportAnswer, SignCertificate, StationReport, StatusAnswer
+from tests.unit.pki.requesting import StandingClock, authority, request, station_key
 
 NONE, BASIC, TLS_BASIC, TLS_CERTIFICATE = SecurityProfile
 LET_IN = 101
@@ -39,7 +43,8 @@ class Pki:
         own.cert_chain_pems[0].write_to_path(str(files["tls_certificate"]))
         own.private_key_pem.write_to_path(str(files["tls_key"]))
         self.authority.cert_pem.write_to_path(str(files["client_authorities"]))
-        context = ServerTls().of_stations(Ocpp(**files))
+        listener = Ocpp(tls_certificate=files["tls_certificate"], tls_key=files["tls_key"])
+        context = ServerTls().of_stations(listener, [files["client_authorities"]])
         assert context is not None
         self.server = context
 
@@ -60,8 +65,12 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 @asynccontextmanager
 async def central(pki: Pki, profile: SecurityProfile, **more: Any) -> AsyncIterator[World]:
-    async with central_system(directory=Directory(profile=profile, **more), tls=pki.server) as world:
+    async with central_system(Door(_answer), Directory(profile=profile, **more), tls=pki.server) as world:
         yield world
+
+
+async def _answer(report: StationReport) -> ReportAnswer:
+    return StatusAnswer(status="Accepted") if isinstance(report, SignCertificate) else ANSWERS[type(report)]
 
 
 async def knock(world: World, client: ssl.SSLContext | None, password: bytes | None) -> int:
@@ -157,6 +166,29 @@ async def test_tls_1_2_has_the_whitepapers_cipher_suites_and_no_weaker_ones(
         client.maximum_version = ssl.TLSVersion.TLSv1_2
         client.set_ciphers(ciphers)
         assert (await knock(world, client, PASSWORD) == LET_IN) is agreed
+
+
+async def test_a_station_moves_up_to_a_certificate_that_our_own_authority_has_signed(pki: Pki, tmp_path: Path) -> None:
+    ours, key = authority(StandingClock(datetime.now(UTC))), station_key()
+    (tmp_path / "root.pem").write_text(ours.root)
+    (tmp_path / "cs01.key").write_text(pem_of(key))
+    pki.server.load_verify_locations(cafile=tmp_path / "root.pem")
+    async with central(pki, TLS_BASIC) as world:
+        url = f"wss://127.0.0.1:{world.port}/ocpp"
+        async with open_central_system(url, "CS01", PASSWORD, epoch="e", ssl_context=pki.client()) as station:
+            await station.call(SignCertificate(csr=request(key, ("cn", "CS01"))))
+            (asked,) = world.door.reports
+            chain = await ours.sign(asked.csr, "CS01")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon((await world.online()).call, CertificateSigned(certificate_chain=chain))
+                command = await station.next_command()
+                (tmp_path / "cs01.pem").write_text(command.command.certificate_chain)
+                await command.answer("Accepted")
+    moved_up = pki.client()
+    moved_up.load_cert_chain(tmp_path / "cs01.pem", tmp_path / "cs01.key")
+    async with central(pki, TLS_CERTIFICATE, certificate_issuer="Stations of Motown") as world:
+        assert await knock(world, pki.client(), PASSWORD) == 403
+        assert await knock(world, moved_up, None) == LET_IN
 
 
 @pytest.mark.filterwarnings("ignore:.*TLSv1_1 is deprecated")
