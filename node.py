@@ -231,6 +231,7 @@ class Node:
             open_authorizations_per_user_max=config.open_authorizations_per_user_max,
             local_services_deadline_s=config.local_services_deadline_s,
             heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
+            heartbeat_spread=config.ocpp.heartbeat_spread,
             renew_before_days=config.authority.renew_before_days,
             delivery=DeliverySettings(**config.delivery.model_dump()),
         )
@@ -284,7 +285,7 @@ class Node:
             Directories(self.tokens, self.stations, self.sources, self.destinations),
             draining=self.draining,
             version=version(),
-            new_id=self.edges.ids.request_identifier,
+            ids=self.edges.ids,
             new_epoch=lambda: self.edges.fresh_bytes(6).hex(),
             meters=self.meters,
             tls=self.tls,
@@ -356,8 +357,7 @@ class Starter:
     """What `protocols.cli.commands` starts; see there for the commands themselves."""
 
     command = (sys.executable, str(Path(__file__).resolve()))
-    version = staticmethod(version)
-    fresh_bytes = staticmethod(secrets.token_bytes)
+    version, fresh_bytes = staticmethod(version), staticmethod(secrets.token_bytes)
     clock, new_id, line_of = WallClock(), staticmethod(SystemIds().request_identifier), staticmethod(line_of)
 
     def run(self, config: Config) -> None:

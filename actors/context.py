@@ -58,14 +58,18 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     open_authorizations_per_user_max: int = OPEN_AUTHORIZATIONS.limit
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300
+    heartbeat_spread: float = 0.0
     renew_before_days: int = 30
     delivery: DeliverySettings = DeliverySettings()
 
 
 @dataclass(slots=True)
 class Context:
-    """Handed to every actor and role. `places` are our local services, `stations` says what opens
-    their connections, `authority` signs their certificates; `destinations` and `sources` speak to the peers."""
+    """Handed to every actor and role. `places` are our local services; `destinations` and `sources` speak to the peers.
+
+    `stations` says what opens our stations' connections, `authority` signs their certificates; `charging` are those
+    where a charge went on when the node started.
+    """
 
     settings: NodeSettings
     clock: NodeClock
@@ -77,6 +81,7 @@ class Context:
     destinations: Mapping[str, PeerClient] = field(default_factory=dict)
     sources: Mapping[str, PeerClient] = field(default_factory=dict)
     stations: StationDirectory | None = None
+    charging: frozenset[str] = frozenset()
     authority: CertificateAuthority | None = None
     changes: Changes = field(default_factory=Changes)
     names: Names = field(init=False)

@@ -19,6 +19,9 @@ from statecharts.ports import CdrView, Change, Page, TransactionView
 from statecharts.vocabulary import EndTransaction
 
 T = TypeVar("T")
+CHARGING = ("TxRunning", "StopTxRequested")
+"""What a transaction at a station of ours is while energy flows."""
+
 Query = Select[*tuple[Any, ...]]
 
 _VIEWS = tables.transactions.c
@@ -113,6 +116,11 @@ class Ledger:
         mine = _VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.role == role, _VIEWS.state.in_(sorted(states))
         return await self._store.read(_number, select(func.count()).where(tables.UNDER_WAY, *mine))
 
+    async def charging(self) -> frozenset[str]:
+        """Our stations at which a charge goes on, as the transactions say that are under way."""
+        here = _VIEWS.role.in_(("destination", "local")), _VIEWS.state.in_(CHARGING)
+        return await self._store.read(_texts, select(_VIEWS.local_service).where(tables.UNDER_WAY, *here).distinct())
+
     # -- charge records ------------------------------------------------------------------------------------------------
 
     async def cdrs(self, role: str | None = None, *, cursor: str | None = None, limit: int) -> Page[CdrView]:
@@ -193,6 +201,10 @@ class Ledger:
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
+
+
+def _texts(connection: Connection, query: Select[tuple[str]]) -> frozenset[str]:
+    return frozenset(connection.scalars(query))
 
 
 def _all_views() -> Query:

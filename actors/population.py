@@ -48,6 +48,7 @@ async def revive(context: Context) -> None:
     newest = await context.journal.newest()
     if newest is not None:
         context.clock.resume(*times_of(newest))
+    context.charging = await context.ledger.charging()
     await context.system.recall()
     await context.system.wake(await context.journal.streams_in(HOLDING))
     context.system.spawn(_revive_the_rest, context)

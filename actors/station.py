@@ -323,8 +323,13 @@ class StationActor(Actor):
         status = RegistrationStatus.ACCEPTED
         await self.record(Booted(at=now, boot=boot, status=status))
         await self.doubts.booted()
-        interval_s = self.context.settings.heartbeat_interval_s
-        return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=interval_s)
+        return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=self._interval_s())
+
+    def _interval_s(self) -> int:
+        """Some stations' a little shorter than others': those that came back together shall not speak together."""
+        settings = self.context.settings
+        shorter = settings.heartbeat_spread * self.context.ids.jitter() if settings.heartbeat_spread else 0
+        return max(1, round(settings.heartbeat_interval_s * (1 - shorter)))
 
     async def _status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
         self._unkept.pop(said.connector_id, None)

@@ -29,6 +29,14 @@ class StationRole:
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self._context.system.tell(f"station/{identity}", Gone(connection))
 
+    def is_charging(self, identity: str) -> bool:
+        key = f"station/{identity}"
+        if key in self._context.system:
+            station = self._station(identity)
+            if station.ready.is_set():
+                return any(charge.open for charge in station.data.charges.values())
+        return identity in self._context.charging
+
     def turned_away(self, identity: str, event: TurnedAway) -> None:
         self._context.system.tell(f"station/{identity}", event)
 

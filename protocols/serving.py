@@ -24,6 +24,7 @@ from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import (
     DestinationDoor,
+    Ids,
     PeerDirectory,
     SourceDoor,
     StationDirectory,
@@ -82,7 +83,7 @@ class Front(NamedTuple):
 class Servers:
     """The listening side of one node. `draining` ends it: what is under way is served, then `start`'s nursery is free.
 
-    `new_id` gives a fresh correlation id; `new_epoch` a text of at most 24 characters, never the same twice.
+    `new_epoch` gives a text of at most 24 characters, never the same twice.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Servers:
         *,
         draining: trio.Event,
         version: str,
-        new_id: Callable[[], str],
+        ids: Ids,
         new_epoch: Callable[[], str],
         meters: Meters,
         tls: ServerTls,
@@ -101,7 +102,8 @@ class Servers:
     ) -> None:
         self._front = front or Front()
         self._config, self._doors, self._directories = config, doors, directories
-        self._draining, self._version, self._new_id, self._new_epoch = draining, version, new_id, new_epoch
+        self._draining, self._version, self._new_epoch = draining, version, new_epoch
+        self._new_id, self._jitter = ids.request_identifier, ids.jitter
         self._meters, self._tls = meters, tls
         self._web: list[trio.Event] = []
         for bound in (HTTP_CONNECTIONS, HTTP_REQUESTS):
@@ -209,6 +211,7 @@ class Servers:
             directory=self._directories.stations,
             door=door,
             epochs=self._new_epoch,
+            jitter=self._jitter,
             limits=limits,
             meters=self._meters,
         )

@@ -187,6 +187,13 @@ OCPP_HANDSHAKES = Bound(
     reason="at a time, a quarter of them for one address: with TLS one second's work of a core, so that in a reconnect "
     "storm each is over before its deadline; the others wait in order (`ocpp.handshakes_max`)",
 )
+OCPP_COMING_IN = Bound(
+    name="ocpp_coming_in",
+    limit=32,
+    unit="stations",
+    reason="stations whose actors hear at a time that they are here: enough for a commit to hold many of them, few "
+    "enough for one with a charge to be among the next; the others wait with their upgrade unanswered, then get 503",
+)
 OCPP_TURNING_AWAY = Bound(
     name="ocpp_turning_away",
     limit=50,

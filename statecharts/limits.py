@@ -20,6 +20,12 @@ OCPP_FRAME = Limit(
     unit="bytes",
     reason="a message of a station: ten times a MeterValues with a day's samples; a longer one closes its connection",
 )
+ACCEPTED_AT_ONCE = Limit(
+    name="ocpp_accepted_at_once",
+    limit=64,
+    unit="connections",
+    reason="accepted in one round of the scheduler: some milliseconds, so that nobody who is in waits long for them",
+)
 OCPP_HEAD = Limit(
     name="ocpp_head",
     limit=16_384,

@@ -144,6 +144,9 @@ class StationDoor(Protocol):
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         """This connection ended; nothing happens if a newer one has taken its place."""
 
+    def is_charging(self, identity: str) -> bool:
+        """Whether a charge goes on at this station, as far as is known without asking: it is let in before others."""
+
     def turned_away(self, identity: str, event: TurnedAway) -> None:
         """Somebody who claimed to be this station of ours was not let in; told at most once a minute and station."""
 

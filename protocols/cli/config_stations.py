@@ -46,6 +46,12 @@ class Ocpp(Listener):
     heartbeat_interval_s: int = Field(
         default=300, ge=1, le=86_400, description="how often stations are asked to send Heartbeat"
     )
+    heartbeat_spread: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.9,
+        description="by how much of that, at most, it is shorter for some, so that they do not speak together",
+    )
     connections_max: Count = Field(default=10_000, description="open connections; further ones are answered 503")
     connections_per_address_max: Count = Field(
         default=5_000, description="open connections from one address, or one IPv6 /64; further ones are answered 503"

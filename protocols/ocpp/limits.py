@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from statecharts.bounds import (
+    OCPP_COMING_IN,
     OCPP_CONNECTIONS,
     OCPP_CONNECTIONS_PER_ADDRESS,
     OCPP_FAILING_ADDRESSES,
@@ -37,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int = OCPP_CONNECTIONS.limit
     connections_per_address_max: int = OCPP_CONNECTIONS_PER_ADDRESS.limit
     handshakes_max: int = OCPP_HANDSHAKES.limit
+    coming_in_max: int = OCPP_COMING_IN.limit
     waiting_calls_max: int = OCPP_WAITING_CALLS.limit
     incoming_calls_max: int = OCPP_INCOMING_CALLS.limit
     remembered_answers_max: int = OCPP_REMEMBERED_ANSWERS.limit
@@ -45,6 +47,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     address_window_s: float = 60.0
     alarm_pause_s: float = 60.0
     handshake_timeout_s: float = 10.0
+    entrance_wait_s: float = 30.0
     call_timeout_s: float = 30.0
     send_timeout_s: float = 30.0
     handler_timeout_s: float = 20.0

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 import structlog
 import trio
-from ocpp import exceptions as ocpp
 from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from protocols.http.places import Burst
-from protocols.ocpp.admission import Admission, Knock, Refusal, identity_in
+from protocols.ocpp.admission import Admission, Knock, Refusal
+from protocols.ocpp.connection import LiveConnection
 from protocols.ocpp.dialect import Dialect
-from protocols.ocpp.frames import CallError, CallResult
+from protocols.ocpp.entrance import Entrance, Visitor
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.lines import address_of, line_over
-from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
+from protocols.ocpp.listening import eager
 from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.v21 import V21
@@ -30,135 +31,15 @@ from protocols.ocpp.v201 import V201
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
-from statecharts.promises import Promise
-from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
-from statecharts.station_credentials import StationCertificate
-from statecharts.vocabulary import Refused
 
 DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16, V201, V21)}
 _SPOKEN_WITHOUT_SAYING = V16.subprotocol
 """What a station speaks that offers no subprotocol at all, and for which no version is configured."""
 
-NOT_IMPLEMENTED = ocpp.NotImplementedError.code
+RETRY_AFTER_S = 30, 90
+"""When to come again: those that are turned away together shall not come back together."""
 
-TRY_AGAIN_LATER: Refusal = (HTTPStatus.SERVICE_UNAVAILABLE, "try again later", {"Retry-After": "60"})
 _NO_COMMON_SUBPROTOCOL = f"none of the subprotocols offered is known here: {', '.join(DIALECTS)}"
-
-
-class LiveConnection:
-    """One connection of a station: the `StationConnection` that actors see."""
-
-    def __init__(
-        self,
-        identity: str,
-        dialect: Dialect,
-        socket: ServerWebSocket,
-        *,
-        door: StationDoor,
-        epoch: str,
-        limits: Limits,
-        tolerated: Counter[str],
-        meters: Meters,
-    ) -> None:
-        self.identity, self.socket = identity, socket
-        self._dialect, self._door, self._limits, self._tolerated = dialect, door, limits, tolerated
-        self._meters = meters
-        self._log = structlog.get_logger(station=identity, epoch=epoch)
-        handle, count = self._handle, self._count
-        self._rpc = RpcPeer(
-            socket,
-            epoch=epoch,
-            handler=handle,
-            limits=limits,
-            framing=dialect.framing,
-            log=self._log,
-            handled=count,
-        )
-
-    def __repr__(self) -> str:
-        return f"<LiveConnection {self.identity} {self.protocol} {self._rpc!r}>"
-
-    @property
-    def protocol(self) -> str:
-        return self._dialect.subprotocol
-
-    @property
-    def certificate(self) -> StationCertificate | None:
-        return self.socket.certificate
-
-    async def call(self, command: StationCommand) -> CallOutcome:
-        try:
-            action = self._dialect.commands.action_of(command)
-            payload = self._dialect.commands.write_request(command)
-        except msgspec.ValidationError as error:
-            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"{self.protocol} cannot say this: {error}")
-        end = await self._rpc.call(action, payload)
-        outcome = _OUTCOMES[type(end)](self, action, end)
-        self._meters.ocpp_sent.add(action, outcome.verdict)
-        return outcome
-
-    def close(self, code: int, reason: str) -> None:
-        self._rpc.close(code, reason)
-
-    async def run(self) -> None:
-        """Serves the connection from `connected` to `disconnected`; raises what made its handling impossible.
-
-        A station that is refused behind the door, as one in quarantine, is told to come again later.
-        """
-        try:
-            await self._rpc.run(self._door.connected(self.identity, self))
-        except Refused as no:
-            log = structlog.get_logger()
-            log.warning("ocpp.not_let_in", station=self.identity, refusal=str(no))
-            self.socket.close(CloseCode.TRY_AGAIN_LATER, no.refusal.kind)
-        finally:
-            self._door.disconnected(self.identity, self)
-
-    def expire(self, now: float) -> None:
-        """Ends what is handled for too long."""
-        self._rpc.expire(now)
-
-    def _handle(self, action: str, payload: bytes) -> bytes | Promise[bytes]:
-        reports = self._dialect.reports
-        report = reports.read_request(action, payload, partial(self._note_tolerated, action))
-        answer = self._door.reported(self.identity, self, report)
-        if isinstance(answer, Promise):
-            return answer.then(partial(reports.write_answer, action))
-        return reports.write_answer(action, answer)
-
-    def _count(self, action: str, outcome: str) -> None:
-        # What is no action of ours is a station's own word, of which there may be any number.
-        self._meters.ocpp_received.add("other" if outcome == NOT_IMPLEMENTED else action, outcome)
-
-    def _note_tolerated(self, action: str, what: str) -> None:
-        self._tolerated[action] += 1
-        self._log.warning("ocpp.tolerated", action=action, what=what)
-
-    def _answered(self, action: str, end: CallResult) -> CallOutcome:
-        try:
-            return self._dialect.commands.read_answer(action, bytes(end.payload), partial(self._note_tolerated, action))
-        except ocpp.OCPPError as error:
-            # It did answer, but what it meant nobody can tell: only a fact or a deadline decides.
-            self._rpc.refuse_result(end, error)
-            return CallOutcome(verdict=CallVerdict.UNKNOWN, cause=f"unreadable answer: {error.description}")
-
-    def _call_error(self, action: str, end: CallError) -> CallOutcome:
-        cause = f"{end.code}: {end.description}" if end.description else end.code
-        return CallOutcome(verdict=CallVerdict.ERROR, status=end.code, cause=cause)
-
-    def _never_sent(self, action: str, end: NotSent) -> CallOutcome:
-        return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=end.cause)
-
-    def _unanswered(self, action: str, end: NoAnswer) -> CallOutcome:
-        return CallOutcome(verdict=CallVerdict.UNKNOWN, cause=end.cause)
-
-
-_OUTCOMES: dict[type[CallEnd], Callable[[LiveConnection, str, Any], CallOutcome]] = {
-    CallResult: LiveConnection._answered,
-    CallError: LiveConnection._call_error,
-    NotSent: LiveConnection._never_sent,
-    NoAnswer: LiveConnection._unanswered,
-}
 
 
 class StationServer:
@@ -176,10 +57,11 @@ class StationServer:
         directory: StationDirectory,
         door: StationDoor,
         epochs: Callable[[], str],
+        jitter: Callable[[], float],
         limits: Limits,
         meters: Meters,
     ) -> None:
-        self._meters = meters
+        self._meters, self._jitter = meters, jitter
         self.tolerated: Counter[str] = Counter()
         self._listeners, self._tls, self._plain = listeners, tls, plain
         self._door, self._epochs, self._limits = door, epochs, limits
@@ -187,7 +69,7 @@ class StationServer:
         # Insertion-ordered, as a set is not: a simulation with the same seed must close in the same order.
         self._live: dict[LiveConnection, None] = {}
         self._somebody = trio.Event()
-        self._turnstile, self._crowd = Turnstile(limits), Burst()
+        self._turnstile, self._entrance, self._crowd = Turnstile(limits), Entrance(limits), Burst()
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
         self._connections: trio.Nursery | None = None
@@ -231,9 +113,9 @@ class StationServer:
                     with self._accepting:
                         async with trio.open_nursery() as accepting:
                             serve = partial(trio.serve_listeners, handler_nursery=self._connections)
-                            accepting.start_soon(serve, self.handle, list(self._listeners))
+                            accepting.start_soon(serve, self.handle, list(map(eager, self._listeners)))
                             if self._plain:
-                                accepting.start_soon(serve, self._plainly, list(self._plain))
+                                accepting.start_soon(serve, self._plainly, list(map(eager, self._plain)))
                 nursery.cancel_scope.cancel()
 
     # -- one connection ------------------------------------------------------------------------------------------------
@@ -269,23 +151,24 @@ class StationServer:
             self._log.warning("ocpp.no_room", address=address, turned_away=untold)
         with self._turnstile.turning_away() as may_be_told, trio.move_on_after(self._limits.close_timeout_s):
             if may_be_told and not socket.is_tls:
-                await socket.open(lambda _: TRY_AGAIN_LATER)
+                await socket.open(self._try_again)
             else:
                 await socket.abort()
 
     async def _serve_socket(self, socket: ServerWebSocket, address: str) -> None:
-        identity = await self._admit(socket, address)
-        if identity is None:
-            return
-        if socket.speaks_nothing_known:
-            # OCPP-J 1.6, 3.1.2: complete the handshake without the header, then close.
-            socket.close(CloseCode.PROTOCOL_ERROR, _NO_COMMON_SUBPROTOCOL)
-        else:
-            await self._serve_station(identity, socket)
+        with self._entrance.visitor() as visitor:
+            identity = await self._admit(socket, address, visitor)
+            if identity is None:
+                return
+            if socket.speaks_nothing_known:
+                # OCPP-J 1.6, 3.1.2: complete the handshake without the header, then close.
+                socket.close(CloseCode.PROTOCOL_ERROR, _NO_COMMON_SUBPROTOCOL)
+            else:
+                await self._serve_station(identity, socket, visitor)
         if socket.complaint:
             self._log.warning("ocpp.closed", station=identity, address=address, reason=socket.complaint)
 
-    async def _serve_station(self, identity: str, socket: ServerWebSocket) -> None:
+    async def _serve_station(self, identity: str, socket: ServerWebSocket, visitor: Visitor) -> None:
         connection = LiveConnection(
             identity,
             DIALECTS[socket.subprotocol or self._configured(identity) or _SPOKEN_WITHOUT_SAYING],
@@ -299,27 +182,44 @@ class StationServer:
         self._live[connection] = None
         self._somebody.set()
         try:
-            await connection.run()
+            await connection.run(visitor.leave)
         finally:
             del self._live[connection]
             if not self._live:
                 self._somebody = trio.Event()
 
-    async def _admit(self, socket: ServerWebSocket, address: str) -> str | None:
-        """The identity of a station that was let in within the deadline of the handshake."""
-        asked: list[Request] = []
+    async def _admit(self, socket: ServerWebSocket, address: str, visitor: Visitor) -> str | None:
+        """The identity of a station that was let in: within the deadline of the handshake, and when its turn came."""
+        asked: list[Knock] = []
 
-        def decide(request: Request) -> Refusal | None:
-            asked.append(request)
-            return self._refusal(Knock(request, address, socket.is_tls, socket.certificate))
+        async def decide(request: Request) -> Refusal | None:
+            knock = Knock(request, address, socket.is_tls, socket.certificate)
+            asked.append(knock)
+            refusal = self._refusal(knock)
+            if refusal is None:
+                # What is waited for from here on is not the client's fault, and holds up no other's handshake.
+                patience.deadline = math.inf
+                await handshake.aclose()
+                if not await visitor.enter(first=self._door.is_charging(knock.identity)):
+                    refusal = await self._try_again(request)
+            return refusal
 
-        async with self._turnstile.handshake(address):
-            with trio.move_on_after(self._limits.handshake_timeout_s):
-                if await socket.open(decide, lambda offered: self._chosen(identity_in(asked[0].path), offered)):
-                    return identity_in(asked[0].path)
+        async with AsyncExitStack() as handshake:
+            await handshake.enter_async_context(self._turnstile.handshake(address))
+            with trio.move_on_after(self._limits.handshake_timeout_s) as patience:
+                if await socket.open(decide, lambda offered: self._chosen(asked[0].identity, offered)):
+                    return asked[0].identity
         if not asked:
             self._log.info("ocpp.no_upgrade", address=address)
         return None
+
+    async def _try_again(self, _: Request) -> Refusal:
+        return self._later()
+
+    def _later(self) -> Refusal:
+        soonest, latest = RETRY_AFTER_S
+        after_s = soonest + round((latest - soonest) * self._jitter())
+        return HTTPStatus.SERVICE_UNAVAILABLE, "try again later", {"Retry-After": str(after_s)}
 
     def _chosen(self, identity: str | None, offered: Sequence[str]) -> str | None:
         """The version that the station is configured for, if it offers it; else the first of its own that we speak."""
@@ -333,7 +233,7 @@ class StationServer:
 
     def _refusal(self, knock: Knock) -> Refusal | None:
         draining = self._accepting.cancel_called
-        refusal = TRY_AGAIN_LATER if draining else self._admission.refusal(knock)
+        refusal = self._later() if draining else self._admission.refusal(knock)
         if refusal:
             path, status = knock.request.path[:120], int(refusal[0])
             self._log.warning("ocpp.turned_away", path=path, address=knock.address, status=status)
@@ -370,6 +270,7 @@ async def serve_stations(
     directory: StationDirectory,
     door: StationDoor,
     epochs: Callable[[], str],
+    jitter: Callable[[], float] = lambda: 0.5,
     tls: ssl.SSLContext | None = None,
     plain: Sequence[trio.abc.Listener[Any]] = (),
     limits: Limits | None = None,
@@ -380,7 +281,8 @@ async def serve_stations(
 
     `listeners` are open ones: `trio.open_tcp_listeners(port, host=host)`; with `tls` stations speak TLS there,
     and none at the `plain` ones.
-    `epochs` gives a text of at most 24 characters, never the same twice, that marks the message ids of a connection.
+    `epochs` gives a text of at most 24 characters, never the same twice, that marks the message ids of a connection;
+    `jitter` numbers in [0, 1).
     """
     server = StationServer(
         listeners,
@@ -389,6 +291,7 @@ async def serve_stations(
         directory=directory,
         door=door,
         epochs=epochs,
+        jitter=jitter,
         limits=limits or Limits(),
         meters=meters or Meters(),
     )

@@ -32,8 +32,9 @@ _THEIR_FAULT = frozenset(
     {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG, CloseCode.POLICY_VIOLATION}
 )
 
-Decide = Callable[[Request], tuple[HTTPStatus, str, dict[str, str]] | None]
-"""Looks at an upgrade request: None lets it in; else status, text and further headers of the refusal."""
+Decide = Callable[[Request], Awaitable[tuple[HTTPStatus, str, dict[str, str]] | None]]
+"""Looks at an upgrade request, and may take its time: None lets it in; else status, text and further headers of the
+refusal."""
 
 Choose = Callable[[Sequence[str]], str | None]
 """Picks one of the subprotocols that a client offers, once it was let in; None if none will do."""
@@ -105,7 +106,7 @@ class ServerWebSocket:
         await self._line.handshake()
         head, end, glued_frames = (await self._read_head()).partition(_END_OF_HEAD)
         protocol = ServerProtocol(select_subprotocol=lambda _, offered: self._select(offered, choose))
-        protocol, response = self._response(protocol, head + end, decide)
+        protocol, response = await self._response(protocol, head + end, decide)
         protocol.send_response(response)
         self._write_quietly(b"".join(protocol.data_to_send()))
         self.is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
@@ -124,7 +125,7 @@ class ServerWebSocket:
             data += more
         return data
 
-    def _response(self, protocol: ServerProtocol, head: bytes, decide: Decide) -> tuple[ServerProtocol, Response]:
+    async def _response(self, protocol: ServerProtocol, head: bytes, decide: Decide) -> tuple[ServerProtocol, Response]:
         if len(head) >= self._limits.head_bytes_max:
             status, text = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request head is too long\n"
             return protocol, protocol.reject(status, text)
@@ -134,10 +135,10 @@ class ServerWebSocket:
             # This protocol has given up on what it read, and can say no more; another one can.
             protocol = ServerProtocol()
             return protocol, protocol.reject(HTTPStatus.BAD_REQUEST, "this is no HTTP request\n")
-        return protocol, self._decided(protocol, requests[0], decide)
+        return protocol, await self._decided(protocol, requests[0], decide)
 
-    def _decided(self, protocol: ServerProtocol, request: Request, decide: Decide) -> Response:
-        refusal = decide(request)
+    async def _decided(self, protocol: ServerProtocol, request: Request, decide: Decide) -> Response:
+        refusal = await decide(request)
         if refusal is None:
             return protocol.accept(request)
         status, text, headers = refusal

@@ -18,7 +18,7 @@ import trio
 
 from tests.bench.measures import Figure, reached
 
-MODULES = ("limits", "commits", "stores", "starts", "roaming", "stations", "past")
+MODULES = ("limits", "commits", "stores", "starts", "roaming", "stations", "recovery", "past")
 """Each has `figures()`, sync or async, and gives all its figures."""
 
 

@@ -36,7 +36,7 @@ class LoadError(Exception):
 
 @dataclass(slots=True)
 class Station:
-    """One station's end: its connection, and the numbers its messages carry."""
+    """One station's end: its connection, and the numbers its messages carry; `back_s` is how long it took to come."""
 
     identity: str
     password: str
@@ -46,17 +46,20 @@ class Station:
     calls: int = 0
     transaction_id: int = 0
     meter_wh: int = 1000
+    back_s: float = 0.0
     buffer: bytearray = field(default_factory=bytearray)
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def connect(self, port: int) -> Work:
         """TCP, TLS where there is any, the upgrade, and a BootNotification that is accepted."""
+        begun = time.perf_counter()
         yield from self._dial(port)
         yield from self._upgrade(port)
         answer = yield from self.call("BootNotification", _BOOTS[self.subprotocol])
         if answer["status"] != "Accepted":
             raise LoadError(f"{self.identity}: boot answered {answer}")
+        self.back_s = time.perf_counter() - begun
 
     def _dial(self, port: int) -> Work:
         self.sock = socket.socket()
@@ -281,6 +284,16 @@ class Fleet:
         """Brings all stations online and through their boot, `at_once` at a time (None: all together)."""
         work = [self._timed(lambda s=station: s.connect(self.port)) for station in self.stations]
         return self._measured(work, at_once)
+
+    def of(self, stations: Iterable[Station]) -> Fleet:
+        """Some of them."""
+        return Fleet(self.port, stations)
+
+    def drop(self) -> None:
+        """All of them lose their connections, without a word."""
+        self.close()
+        for station in self.stations:
+            station.buffer.clear()
 
     def each(self, does: Callable[[Station], Generator[int, None, Any]]) -> Round:
         """Every station does this once."""

@@ -198,7 +198,8 @@ def connections_by_certificate(folder: Path, stations: int = WITH_CERTIFICATE) -
     """The same with TLS and a certificate of each station, every handshake a whole one."""
     folder.mkdir(parents=True)
     settings, tls = certificates(folder)
-    owner = operator(folder, stations, ocpp=settings)
+    # Profile 2: one certificate for all of them, and each its own password.
+    owner = operator(folder, stations, ocpp={**settings, "security_profile": 2})
     node = Node(owner)
     with running(node):
         fleet, cpu_before = fleet_of(owner, owner.ocpp_port, tls), node.cpu_s

@@ -59,6 +59,9 @@ class Central:
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         """Nothing to take back."""
 
+    def is_charging(self, identity: str) -> bool:
+        return False
+
     def turned_away(self, identity: str, event: TurnedAway) -> None:
         raise AssertionError(f"nobody is turned away here: {event}")
 

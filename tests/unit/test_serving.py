@@ -13,6 +13,7 @@ from protocols.cli.config import load_config
 from protocols.cli.listeners import ServerTls
 from protocols.serving import Directories, Doors, Front, Servers
 from statecharts.meters import Meters
+from tests.support.house import CountingIds
 from tests.support.sizes import ROOT
 from tests.unit.rest.fakes import FakeAnswers, FakeInsight, FakeOperators, FakeTokens
 
@@ -42,7 +43,7 @@ def _servers(draining: trio.Event, front: Front) -> Servers:
         Directories(FakeTokens(), nobody, nobody, nobody),
         draining=draining,
         version="1",
-        new_id=str,
+        ids=CountingIds(),
         new_epoch=str,
         meters=Meters(),
         tls=ServerTls(),

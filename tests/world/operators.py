@@ -38,7 +38,7 @@ SETTINGS: Mapping[str, Any] = {
     "allow_plain_http": True,
     "open_authorizations_per_user_max": 3,
     "delivery": {"retry_cap_s": 120},
-    "ocpp": {"heartbeat_interval_s": 900, "ping_interval_s": 300},
+    "ocpp": {"heartbeat_interval_s": 900, "heartbeat_spread": 0, "ping_interval_s": 300},
     "source_deadlines": {"authorization_s": 600, "silence_s": 1_800, "cdr_overdue_s": 900},
     "destination_deadlines": {"authorization_s": 600, "silence_s": 1_800, "reconcile_s": 900, "cdr_overdue_s": 900},
 }

@@ -29,7 +29,7 @@ HOW_MANY = (0, 0, 1, 1, 1, 2, 2, 3, 4, 7)
 HOW_MANY_AIMED = (1, 2, 2, 2, 3, 4)
 DAYS_S = 15_000.0
 SELDOM = {
-    "ocpp": {"heartbeat_interval_s": 21_600, "ping_interval_s": 3_600},
+    "ocpp": {"heartbeat_interval_s": 21_600, "heartbeat_spread": 0, "ping_interval_s": 3_600},
     "delivery": {"retry_cap_s": 3_600},
 }
 MEDDLING_SHARE, FORGING_SHARE, PATIENT_SHARE, CROWDED_SHARE = 0.2, 0.4, 0.3, 0.3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import trio
 
+from actors.station_role import StationRole
 from statecharts.station import Booted
 from statecharts.station_commands import CallVerdict, RemoteStartTransaction, Reset
 from statecharts.station_reports import (
@@ -34,6 +36,36 @@ async def test_a_boot_is_answered_with_the_time_and_the_heartbeat_interval(
 ) -> None:
     answer = await line.say(BootNotification(vendor="V", model="M"))
     assert answer == BootAnswer(status=RegistrationStatus.ACCEPTED, current_time=line.house.clock.now(), interval_s=300)
+
+
+async def test_some_stations_speak_a_little_oftener_than_others(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = line.house.context
+    context.settings = msgspec.structs.replace(context.settings, heartbeat_spread=0.1)
+    monkeypatch.setattr(context.ids, "jitter", iter((0.0, 0.5, 0.999)).__next__)
+    answers = [await line.say(BootNotification(vendor="V", model="M")) for _ in range(3)]
+    assert [answer.interval_s for answer in answers if isinstance(answer, BootAnswer)] == [300, 285, 270]
+
+
+async def test_it_is_known_who_charges_also_before_its_actor_is_back(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery
+) -> None:
+    def charging() -> bool:
+        return StationRole(line.house.context).is_charging(line.identity)
+
+    assert not charging()
+    started = await line.start(CARD)
+    assert charging()
+    await line.house.restart(nursery)
+    assert line.house.context.charging == {line.identity}
+    line.house.context.system.release(f"station/{line.identity}")
+    assert charging()
+    await line.come_online(boot=False)
+    await line.stop(started.transaction_id, 2_000)
+    assert not charging()
+    assert not StationRole(line.house.context).is_charging("CS02")
+    assert await line.house.context.ledger.charging() == frozenset()
 
 
 async def test_a_heartbeat_is_answered_and_leaves_no_trace(autojump_clock: object, line: StationLine) -> None:

@@ -78,6 +78,7 @@ class Door:
         self.reports: list[StationReport] = []
         self.events: list[tuple[str, str]] = []
         self.turned: list[tuple[str, TurnedAway]] = []
+        self.charging: set[str] = set()
         self.current: StationConnection | None = None
         self.online, self.offline = trio.Event(), trio.Event()
 
@@ -104,6 +105,9 @@ class Door:
         if self.current is connection:
             self.current = None
         self.offline.set()
+
+    def is_charging(self, identity: str) -> bool:
+        return identity in self.charging
 
     def turned_away(self, identity: str, event: TurnedAway) -> None:
         self.turned.append((identity, event))

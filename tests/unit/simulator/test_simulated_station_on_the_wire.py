@@ -87,6 +87,9 @@ class Hall(trio.abc.Listener[trio.abc.Stream]):
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self.connections.remove(connection)
 
+    def is_charging(self, identity: str) -> bool:
+        return False
+
     def turned_away(self, identity: str, event: TurnedAway) -> None:
         raise AssertionError(f"nobody is turned away here: {event}")
 

@@ -1,0 +1,147 @@
+"""One connection of a station: what comes is led to the door behind which its actor works, what is asked is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+from ocpp import exceptions as ocpp
+from websockets.frames import CloseCode
+
+from protocols.ocpp.dialect import Dialect
+from protocols.ocpp.frames import CallError, CallResult
+from protocols.ocpp.limits import Limits
+from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
+from protocols.ocpp.websocket import ServerWebSocket
+from statecharts.meters import Meters
+from statecharts.ports import StationDoor
+from statecharts.promises import Promise
+from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_credentials import StationCertificate
+from statecharts.vocabulary import Refused
+
+NOT_IMPLEMENTED = ocpp.NotImplementedError.code
+
+
+class LiveConnection:
+    """One connection of a station: the `StationConnection` that actors see."""
+
+    def __init__(
+        self,
+        identity: str,
+        dialect: Dialect,
+        socket: ServerWebSocket,
+        *,
+        door: StationDoor,
+        epoch: str,
+        limits: Limits,
+        tolerated: Counter[str],
+        meters: Meters,
+    ) -> None:
+        self.identity, self.socket = identity, socket
+        self._dialect, self._door, self._limits, self._tolerated = dialect, door, limits, tolerated
+        self._meters = meters
+        self._log = structlog.get_logger(station=identity, epoch=epoch)
+        handle, count = self._handle, self._count
+        self._rpc = RpcPeer(
+            socket,
+            epoch=epoch,
+            handler=handle,
+            limits=limits,
+            framing=dialect.framing,
+            log=self._log,
+            handled=count,
+        )
+
+    def __repr__(self) -> str:
+        return f"<LiveConnection {self.identity} {self.protocol} {self._rpc!r}>"
+
+    @property
+    def protocol(self) -> str:
+        return self._dialect.subprotocol
+
+    @property
+    def certificate(self) -> StationCertificate | None:
+        return self.socket.certificate
+
+    async def call(self, command: StationCommand) -> CallOutcome:
+        try:
+            action = self._dialect.commands.action_of(command)
+            payload = self._dialect.commands.write_request(command)
+        except msgspec.ValidationError as error:
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"{self.protocol} cannot say this: {error}")
+        end = await self._rpc.call(action, payload)
+        outcome = _OUTCOMES[type(end)](self, action, end)
+        self._meters.ocpp_sent.add(action, outcome.verdict)
+        return outcome
+
+    def close(self, code: int, reason: str) -> None:
+        self._rpc.close(code, reason)
+
+    async def run(self, is_in: Callable[[], None]) -> None:
+        """Serves the connection from `connected` to `disconnected`; raises what made its handling impossible.
+
+        `is_in` hears once its actor has taken the station in, or will not.
+
+        A station that is refused behind the door, as one in quarantine, is told to come again later.
+        """
+        try:
+            opening = self._door.connected(self.identity, self)
+            opening.follow(lambda _: is_in())
+            await self._rpc.run(opening)
+        except Refused as no:
+            log = structlog.get_logger()
+            log.warning("ocpp.not_let_in", station=self.identity, refusal=str(no))
+            self.socket.close(CloseCode.TRY_AGAIN_LATER, no.refusal.kind)
+        finally:
+            self._door.disconnected(self.identity, self)
+
+    def expire(self, now: float) -> None:
+        """Ends what is handled for too long."""
+        self._rpc.expire(now)
+
+    def _handle(self, action: str, payload: bytes) -> bytes | Promise[bytes]:
+        reports = self._dialect.reports
+        report = reports.read_request(action, payload, partial(self._note_tolerated, action))
+        answer = self._door.reported(self.identity, self, report)
+        if isinstance(answer, Promise):
+            return answer.then(partial(reports.write_answer, action))
+        return reports.write_answer(action, answer)
+
+    def _count(self, action: str, outcome: str) -> None:
+        # What is no action of ours is a station's own word, of which there may be any number.
+        self._meters.ocpp_received.add("other" if outcome == NOT_IMPLEMENTED else action, outcome)
+
+    def _note_tolerated(self, action: str, what: str) -> None:
+        self._tolerated[action] += 1
+        self._log.warning("ocpp.tolerated", action=action, what=what)
+
+    def _answered(self, action: str, end: CallResult) -> CallOutcome:
+        try:
+            return self._dialect.commands.read_answer(action, bytes(end.payload), partial(self._note_tolerated, action))
+        except ocpp.OCPPError as error:
+            # It did answer, but what it meant nobody can tell: only a fact or a deadline decides.
+            self._rpc.refuse_result(end, error)
+            return CallOutcome(verdict=CallVerdict.UNKNOWN, cause=f"unreadable answer: {error.description}")
+
+    def _call_error(self, action: str, end: CallError) -> CallOutcome:
+        cause = f"{end.code}: {end.description}" if end.description else end.code
+        return CallOutcome(verdict=CallVerdict.ERROR, status=end.code, cause=cause)
+
+    def _never_sent(self, action: str, end: NotSent) -> CallOutcome:
+        return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=end.cause)
+
+    def _unanswered(self, action: str, end: NoAnswer) -> CallOutcome:
+        return CallOutcome(verdict=CallVerdict.UNKNOWN, cause=end.cause)
+
+
+_OUTCOMES: dict[type[CallEnd], Callable[[LiveConnection, str, Any], CallOutcome]] = {
+    CallResult: LiveConnection._answered,
+    CallError: LiveConnection._call_error,
+    NotSent: LiveConnection._never_sent,
+    NoAnswer: LiveConnection._unanswered,
+}
