@@ -49,6 +49,10 @@ class Changes:
         self._watches: dict[str, set[Watch]] = {}
         self._draining = False
 
+    def is_watched(self, stream: str) -> bool:
+        """Whether anybody would hear of a change of this stream."""
+        return bool(self._watches) and (stream in self._watches or self.EVERYTHING in self._watches)
+
     def publish(self, stream: str, change: Change) -> None:
         if self._draining:
             return  # a change must not hide from a watcher that the node drains

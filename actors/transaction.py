@@ -126,12 +126,20 @@ KINDS: dict[str, Kind[Any]] = {kind.role: kind for kind in (SOURCE, DESTINATION,
 
 @dataclass(frozen=True, slots=True)
 class Turned(Generic[D]):
-    """What a turn tells its asker: the data and view after it, and the chart's own answer."""
+    """What a turn tells its asker: the data and view after it, and the chart's own answer.
+
+    The view is made for people's clocks when somebody looks at it: who only reports does not.
+    """
 
     data: D
-    view: TransactionView
+    view_kept: TransactionView
+    show: Callable[[TransactionView], TransactionView]
     outcome: Outcome
     answer: Any = None
+
+    @property
+    def view(self) -> TransactionView:
+        return self.show(self.view_kept)
 
 
 class TransactionActor(Actor, Generic[D]):
@@ -194,13 +202,17 @@ class TransactionActor(Actor, Generic[D]):
         decision = await self._step(event, closed)
         if decision.refusal is not None:
             raise Refused(decision.refusal)
-        return Turned(self.data, self.view(), decision.outcome, decision.answer)
+        return Turned(self.data, self._kept(), self.context.shown, decision.outcome, decision.answer)
 
     def view(self) -> TransactionView:
         """The transaction as people see it. Raises `Refused` (404) for one that has not begun."""
+        return self.context.shown(self._kept())
+
+    def _kept(self) -> TransactionView:
+        """The view as it stands in the store."""
         if not self.seq:
             raise refused(404, UNKNOWN, "there is no such transaction")
-        return self.context.shown(self._view_of(self.data, self.seq))
+        return self._view_of(self.data, self.seq)
 
     def _view_of(self, data: D, seq: int) -> TransactionView:
         """Made once for the store, whoever watches, and whoever asked."""
@@ -313,7 +325,8 @@ class TransactionActor(Actor, Generic[D]):
                 to_state=self.data.state,
                 outcome=decision.outcome.value,
             )
-            self.context.changes.publish(self.key, Change(position=position, transaction=self.view()))
+            if self.context.changes.is_watched(self.key):
+                self.context.changes.publish(self.key, Change(position=position, transaction=self.view()))
         self._carry_out(decision.effects)
 
     def _hand_over(self, deliveries: Iterable[Delivery]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -116,23 +117,30 @@ def read_meter_values(meter_values: Any) -> tuple[MeterSample, ...]:
 
 
 def _read_sample(sample: Any, timestamp: Any) -> MeterSample:
-    known, measurand = _DEFAULTS.get, sample.measurand or "Energy.Active.Import.Register"
     unit, multiplier = _read_unit(sample.unitOfMeasure)
-    unit = unit or ("Wh" if measurand.startswith(_ENERGY) else "")
-    context, location = sample.context or "Sample.Periodic", sample.location or "Outlet"
+    measurand, unit, context, location = _words(sample.measurand, unit, sample.context, sample.location)
     return MeterSample(
         timestamp=timestamp,
         value=_read_value(sample.value, multiplier),
-        measurand=known(measurand, measurand),
-        unit=known(unit, unit),
-        context=known(context, context),
+        measurand=measurand,
+        unit=unit,
+        context=context,
         phase=sample.phase or None,
-        location=known(location, location),
+        location=location,
     )
 
 
+@lru_cache(maxsize=1_024)
+def _words(measurand: Any, unit: str, context: Any, location: Any) -> tuple[str, str, str, str]:
+    """The words of a sample with their defaults filled in: a station says the same ones in every message."""
+    known, measurand = _DEFAULTS.get, measurand or "Energy.Active.Import.Register"
+    unit = unit or ("Wh" if measurand.startswith(_ENERGY) else "")
+    context, location = context or "Sample.Periodic", location or "Outlet"
+    return known(measurand, measurand), known(unit, unit), known(context, context), known(location, location)
+
+
 def _read_unit(unit: Any) -> tuple[str, int]:
-    return ("", 0) if given(unit) is None else (unit.unit or "", unit.multiplier or 0)
+    return (unit.unit or "", unit.multiplier or 0) if unit else ("", 0)
 
 
 def _read_value(value: float, multiplier: int) -> str:
