@@ -82,7 +82,8 @@ class StationEvents:
         asked_for = self._asked_for(session) or await self._asked_before(session)
         start = session.start(asked_for, self._place_of(session))
         if start is None:
-            if session != before:
+            # A reading between others changes nothing that is known, and is what the station reported all the same.
+            if session != before or any(sample not in (before.first, before.last) for sample in event.samples):
                 await self._station.record(TransactionHeard(at=self._station.clock.now(), event=event))
                 self._station.context.watermarks.saw(SESSIONS_KEPT, len(self._station.data.sessions))
             return None

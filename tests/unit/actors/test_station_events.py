@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -112,6 +113,20 @@ async def test_a_car_that_nobody_pays_for_charges_nothing_yet(autojump_clock: ob
     assert await locals_of(line.house) == []
     (session,) = (await data(line)).sessions.values()
     assert (session.reference, session.begun_at) == ("tx-1", told.said[0].timestamp)
+
+
+async def test_every_reading_of_a_transaction_that_nobody_pays_for_is_written_down(
+    autojump_clock: object, line: StationLine
+) -> None:
+    told = Told(line)
+    for wh in (1_000, 1_200, 1_400):
+        told.event(STARTED if wh == 1_000 else UPDATED, wh)
+        await trio.sleep(60)
+    for number in (0, 2, 1, 2):
+        await told.repeat(told.said[number])
+    facts = await line.house.journal.load(f"station/{line.identity}")
+    heard = [msgspec.json.decode(fact.data)["event"]["seq_no"] for fact in facts if fact.type == "TransactionHeard"]
+    assert heard == [0, 2, 1]
 
 
 async def test_a_card_that_comes_late_pays_from_the_beginning(
