@@ -82,16 +82,28 @@ class StationEvents:
         asked_for = self._asked_for(session) or await self._asked_before(session)
         start = session.start(asked_for, self._place_of(session))
         if start is None:
-            # A reading between others changes nothing that is known, and is what the station reported all the same.
-            if session != before or any(sample not in (before.first, before.last) for sample in event.samples):
-                await self._station.record(TransactionHeard(at=self._station.clock.now(), event=event))
-                self._station.context.watermarks.saw(SESSIONS_KEPT, len(self._station.data.sessions))
+            await self._wait(before, session, event)
             return None
         charge = await self._charges.begin(session, start)
+        if session.ended is not None and session.ended != event:
+            await self._station.record(claimed=(self._station.orphan(session.ended),))
         readings = event.samples or ((session.last,) if session.last else ())
         if readings and session.ended is None:
             await self._charges.metered(_values(charge, readings))
         return charge
+
+    async def _wait(self, before: Session | None, session: Session, event: TransactionEvent) -> None:
+        """Writes an event down of a transaction that nobody pays for yet.
+
+        An end whose beginning is missing is one for the operator, until that comes and says whose it was.
+        """
+        # A reading between others changes nothing that is known, and is what the station reported all the same.
+        if session == before and all(sample in (before.first, before.last) for sample in event.samples):
+            return
+        ends = session.ended == event and not session.begun and (before is None or before.ended is None)
+        orphans = (self._station.orphan(event),) if ends else ()
+        await self._station.record(TransactionHeard(at=self._station.clock.now(), event=event), orphans=orphans)
+        self._station.context.watermarks.saw(SESSIONS_KEPT, len(self._station.data.sessions))
 
     def _asked_for(self, session: Session) -> str | None:
         """The idTag that we asked this station to start for, if this is that start."""
@@ -118,6 +130,10 @@ class StationEvents:
     # -- a charge that goes on -----------------------------------------------------------------------------------------
 
     async def _go_on(self, charge: StationCharge, event: TransactionEvent) -> StationCharge:
+        if event.kind is TransactionEventKind.STARTED and event.timestamp < charge.start.timestamp:
+            # It has come too late to be the beginning of its charge: the operator can see what that lacks.
+            log.warning("station.late_start", station=self._station.identity, number=charge.number)
+            await self._station.record(orphans=(self._station.orphan(event),))
         if event.kind is TransactionEventKind.ENDED:
             await self._end(charge, event)
         elif event.samples:

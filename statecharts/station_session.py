@@ -65,6 +65,11 @@ class Session(Value, frozen=True, kw_only=True):
     ended: TransactionEvent | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether its first event was heard: they are counted from 0 (OCPP 2.0.1 part 2, E01)."""
+        return self.begun_seq_no == 0
+
+    @property
     def energy_wh(self) -> int | None:
         """What was metered so far; None while two readings are missing."""
         readings = _registers(self)
@@ -75,9 +80,10 @@ class Session(Value, frozen=True, kw_only=True):
         """The start of its charge, as OCPP 1.6 would say it; None while nobody is known who pays.
 
         `asked_for` is the idTag that its remoteStartId stands for, `connector_id` where it is if it does not say. One
-        that ended is a charge of nobody if energy was taken: for the operator to see.
+        that ended is a charge of nobody if energy was taken, for the operator to see; not while its beginning is
+        missing, which may say who pays.
         """
-        of_nobody = NOBODY if self.ended is not None and (self.energy_wh or 0) > 0 else None
+        of_nobody = NOBODY if self.ended is not None and self.begun and (self.energy_wh or 0) > 0 else None
         id_tag = self.id_tag or asked_for or of_nobody
         if id_tag is None:
             return None

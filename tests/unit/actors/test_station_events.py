@@ -281,6 +281,42 @@ async def test_another_card_at_the_end_is_judged_by_itself(autojump_clock: objec
     assert await going_on(line) != []
 
 
+@pytest.mark.parametrize("restart", [False, True], ids=["same life", "after a restart"])
+async def test_an_end_whose_beginning_is_missing_waits_for_it_as_an_orphan(
+    restart: bool, autojump_clock: object, line: StationLine, nursery: trio.Nursery
+) -> None:
+    told = Told(line)
+    began = told.event(STARTED, 1_000, id_tag=CARD)
+    for kind, wh in ((UPDATED, 1_500), (ENDED, 2_200)):
+        await trio.sleep(60)
+        await told.say(kind, wh)
+    assert await book(line) == {}
+    (orphan,) = await orphans(line)
+    assert (orphan.kind, msgspec.json.decode(orphan.body)["seq_no"]) == ("TransactionEvent", 2)
+    await told.repeat(told.said[-1])
+    assert len(await orphans(line)) == 1
+    told.line = again = await restarted(line, nursery) if restart else line
+    assert await told.repeat(began) == "Accepted"
+    charge, transaction = await only(again)
+    assert (charge.open, transaction.state, transaction.charge.energy_wh) == (False, "Settled", 1_200)
+    assert not await orphans(again)
+
+
+async def test_a_beginning_that_comes_after_its_charge_was_made_of_later_events_is_kept_for_the_operator(
+    autojump_clock: object, line: StationLine
+) -> None:
+    told = Told(line)
+    began = told.event(STARTED, 1_000, id_tag=CARD)
+    await trio.sleep(60)
+    await told.say(UPDATED, 1_500)
+    await trio.sleep(60)
+    await told.say(ENDED, 2_200, id_tag=CARD)
+    assert (await only(line))[1].charge.energy_wh == 700
+    assert await told.repeat(began) == "Accepted"
+    (orphan,) = await orphans(line)
+    assert msgspec.json.decode(orphan.body)["kind"] == "Started"
+
+
 async def test_transactions_that_nobody_pays_for_are_kept_in_bounded_number(
     autojump_clock: object, line: StationLine
 ) -> None:
