@@ -44,6 +44,12 @@ OCPP_IDENTITY = Limit(
     unit="characters",
     reason="a station's identity in its URL; OCPP 2.0.1 allows 48 characters, more than 1.6 does",
 )
+SAMPLE_WORDS_KEPT = Limit(
+    name="ocpp_sample_words_kept",
+    limit=1_024,
+    unit="combinations",
+    reason="what sampled values of OCPP 2.x say they are (measurand, unit, context, location), looked up once each",
+)
 PLUGS = Limit(
     name="ocpp_plugs",
     limit=16,

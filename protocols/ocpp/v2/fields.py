@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from protocols.ocpp.fields import given, present, read_optional_time, read_time, write_optional_time, write_time
+from statecharts.limits import SAMPLE_WORDS_KEPT
 from statecharts.station_reports import MeterSample
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 
@@ -130,7 +131,7 @@ def _read_sample(sample: Any, timestamp: Any) -> MeterSample:
     )
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=SAMPLE_WORDS_KEPT.limit)
 def _words(measurand: Any, unit: str, context: Any, location: Any) -> tuple[str, str, str, str]:
     """The words of a sample with their defaults filled in: a station says the same ones in every message."""
     known, measurand = _DEFAULTS.get, measurand or "Energy.Active.Import.Register"
