@@ -340,10 +340,9 @@ async def simulate(plans: Sequence[StationPlan], tell: Callable[[Value], None]) 
 
 def line_of(plan: StationPlan) -> Connect:
     """How this station connects; the ids of its calls never repeat, also over connections."""
-    from protocols.ocpp.client import open_central_system
+    from protocols.ocpp.client import connecting
 
-    password = plan.password.encode() if plan.password is not None else None
-    return lambda: open_central_system(plan.url, plan.identity, password, epoch=secrets.token_hex(6))
+    return connecting(plan, lambda: secrets.token_hex(6))
 
 
 def chance_of(plan: StationPlan) -> Callable[[], float]:

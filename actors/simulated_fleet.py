@@ -35,6 +35,7 @@ class ChargeSeen(Value, frozen=True, kw_only=True):
     stopped_at: datetime | None = None
     meter_stop_wh: int | None = None
     reason: str | None = None
+    reference: str = ""
 
 
 Tell = Callable[[Step | ChargeSeen], None]
@@ -80,6 +81,7 @@ def _made(
         connectors=plan.connectors,
         power_w=plan.power_w,
         meter_interval_s=plan.meter_interval_s,
+        ocpp_version=plan.ocpp_version,
         on_event=tell,
         on_charge=tell_charge,
     )
@@ -88,11 +90,12 @@ def _made(
 
 def _seen(charge: Charge, station: str, at: datetime, meter_wh: int) -> ChargeSeen:
     energy_wh = charge.energy_wh(meter_wh)
+    known = {name: value for name, value in asdict(charge).items() if name in ChargeSeen.__struct_fields__}
     return ChargeSeen(
         at=at,
         station=station,
         kind="charge",
         text=f"{energy_wh} Wh, " + (f"ended: {charge.reason}" if charge.stopped_at else "running"),
         energy_wh=energy_wh,
-        **asdict(charge),
+        **known,
     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import trio
 
-from actors.simulated_outbox import Outbox, Saying
+from actors.simulated_outbox import Charge, Outbox, Saying
 from actors.simulated_turns import History, StepKind, Turns
 from statecharts.ports import CentralSystem, IncomingCommand
 from statecharts.station_commands import StationCommand
@@ -73,6 +73,10 @@ class Line:
     def owed(self) -> int:
         """How many reports of transactions wait for their answer."""
         return self._outbox.owed
+
+    def owes(self, charge: Charge) -> bool:
+        """Whether any report of this transaction waits for its answer."""
+        return self._outbox.owes(charge)
 
     def open(self, nursery: trio.Nursery) -> None:
         """Begins to connect; tasks of the connection live in this nursery."""

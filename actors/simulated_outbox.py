@@ -10,14 +10,25 @@ from typing import Any
 import msgspec
 
 from statecharts.limits import SIMULATED_OUTBOX
-from statecharts.station_reports import BootNotification, MeterValues, StationReport, StopTransaction
+from statecharts.station_reports import (
+    BootNotification,
+    MeterValues,
+    StationReport,
+    StopTransaction,
+    TransactionEvent,
+    TransactionEventKind,
+)
 
 UNKNOWN_TRANSACTION = -1
 
 
 @dataclass(slots=True, eq=False)
 class Charge:
-    """One transaction as the station itself saw it. `transaction_id` is None until the central system has given one."""
+    """One transaction as the station itself saw it.
+
+    `transaction_id` is None until the central system has given one, which only OCPP 1.6 does; `reference` is what a
+    station of OCPP 2.x calls it, and `events` how many events it has told of it.
+    """
 
     connector_id: int
     id_tag: str
@@ -27,6 +38,17 @@ class Charge:
     stopped_at: datetime | None = None
     meter_stop_wh: int | None = None
     reason: str | None = None
+    reference: str = ""
+    events: int = 0
+
+    def is_meant_by(self, transaction_id: int | None, reference: str) -> bool:
+        """Whether a number of the central system's, or a name of the station's own, is that of this transaction."""
+        return reference == self.reference if reference else transaction_id in (None, self.transaction_id)
+
+    def next_seq_no(self) -> int:
+        """The number of the next event: 0, 1, 2 ... (OCPP 2.0.1 part 2, E07)."""
+        self.events += 1
+        return self.events - 1
 
     def energy_wh(self, meter_wh: int) -> int:
         """Its energy, at the end of it or, while it runs, at this meter reading."""
@@ -56,6 +78,11 @@ class Saying:
         return msgspec.structs.replace(self.report, transaction_id=UNKNOWN_TRANSACTION if known is None else known)
 
 
+def _is_intermediate(report: StationReport) -> bool:
+    updates = isinstance(report, TransactionEvent) and report.kind is TransactionEventKind.UPDATED
+    return updates or isinstance(report, MeterValues)
+
+
 class Outbox:
     """Reports in the order they came about. Those of transactions leave strictly in order; others may overtake them."""
 
@@ -70,6 +97,10 @@ class Outbox:
         """How many reports of transactions have not been answered yet."""
         return sum(saying.charge is not None for saying in self._sayings)
 
+    def owes(self, charge: Charge) -> bool:
+        """Whether any report of this transaction has not been answered yet."""
+        return any(saying.charge is charge for saying in self._sayings)
+
     def add(self, saying: Saying) -> None:
         """Puts a report last. A full outbox gives up its oldest meter values, never a start or a stop."""
         if len(self._sayings) >= SIMULATED_OUTBOX.limit:
@@ -78,7 +109,7 @@ class Outbox:
 
     def _thin_out(self) -> None:
         # OCPP 1.6 errata 3.89: intermediate values may be dropped.
-        oldest = next((saying for saying in self._sayings if isinstance(saying.report, MeterValues)), None)
+        oldest = next((saying for saying in self._sayings if _is_intermediate(saying.report)), None)
         if oldest is not None:
             self._sayings.remove(oldest)
 

@@ -10,29 +10,34 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import msgspec
 import trio
 
+from actors.simulated_access import Access
+from actors.simulated_answers import ANSWERS
+from actors.simulated_certificates import Certificates, knows_certificate
 from actors.simulated_connector import SimulatedConnector, Site
+from actors.simulated_control import ACCEPTED, REJECTED, Control, Handlers
+from actors.simulated_idioms import IDIOMS
 from actors.simulated_line import Connect, Line, Reply
 from actors.simulated_outbox import Charge, Saying
+from actors.simulated_profiles import Profiles
+from actors.simulated_service import Service
+from actors.simulated_settings import Settings
+from actors.simulated_smart import SmartCharging
 from actors.simulated_turns import History, Step, Turns
-from statecharts import simulated_station as chart
+from statecharts import simulated_events as chart
 from statecharts.events import Event
 from statecharts.ports import Clock
 from statecharts.simulated_equipment import BEHAVIOURS, configuration, habits
-from statecharts.simulated_station import AVAILABLE, PLUGGED
 from statecharts.station_commands import (
     CentralDataTransfer,
-    ChangeAvailability,
-    ChangeConfiguration,
     ClearCache,
-    GetConfiguration,
-    RemoteStartTransaction,
-    RemoteStopTransaction,
-    Reset,
+    GetLocalListVersion,
+    PlainCommand,
+    SendLocalList,
     StationCommand,
     TriggerMessage,
-    UnlockConnector,
 )
 from statecharts.station_reports import (
     BootAnswer,
@@ -46,19 +51,18 @@ from statecharts.station_reports import (
 __all__ = ["BEHAVIOURS", "Charge", "SimulatedStation", "Step"]
 
 BOOT_RETRY_S = 30
-REBOOT_AFTER_S = 1
 REBOOT_S = 5
+ONLY_PLUG = 1
 
-_ACCEPTED, _REJECTED = Reply("Accepted"), Reply("Rejected")
-_RESET_REASONS = {"Hard": "HardReset", "Soft": "SoftReset"}
-_AVAILABILITY: dict[str, type[Event]] = {"Operative": chart.MakeOperative, "Inoperative": chart.MakeInoperative}
+_NOT_SUPPORTED = Reply("not supported", supported=False)
 
 
 class SimulatedStation:
     """A charging station with `connectors` connectors of `power_w` watts each, its drivers included.
 
-    `behaviour` names one of `BEHAVIOURS`; with `random` (numbers in [0, 1)) and `clock` it decides all that happens;
-    energy follows trio's clock. `battery_wh`: a car takes that much and pauses; without it, it takes energy for ever.
+    It speaks `ocpp_version` 1.6, 2.0.1 or 2.1. `behaviour` names one of `BEHAVIOURS`; with `random` (numbers in [0, 1))
+    and `clock` it decides all that happens; energy follows trio's clock. `battery_wh`: a car takes that much and
+    pauses; without it, it takes energy for ever.
     `on_event` is told of every step, `on_charge` of a charge when it begins, gets its number and ends. Raises
     ValueError for a behaviour that does not exist and for no connectors.
     """
@@ -70,6 +74,7 @@ class SimulatedStation:
         connect: Connect,
         clock: Clock,
         random: Callable[[], float],
+        ocpp_version: str = "1.6",
         behaviour: str = "normal",
         connectors: int = 1,
         power_w: int = 11_000,
@@ -86,7 +91,12 @@ class SimulatedStation:
         self.registered = trio.Event()
         self._boot_notification = BootNotification(vendor=vendor, model=model, serial_number=identity)
         turns, history = Turns(), History(identity, clock, on_event)
+        self._boot_reason: str | None = "PowerUp"
         self._site = Site(
+            idiom=IDIOMS[ocpp_version],
+            answers=ANSWERS[ocpp_version],
+            access=Access(),
+            profiles=Profiles(),
             turns=turns,
             line=Line(connect, self, turns, history, random),
             history=history,
@@ -102,7 +112,43 @@ class SimulatedStation:
             for number in range(1, connectors + 1)
         }
         self._told: dict[int, ConnectorStatus] = {}
+        self._said: dict[int, ConnectorStatus] = {}
+        self._add_parts()
         self._follow_configuration()
+
+    def _add_parts(self) -> None:
+        site, access = self._site, self._site.access
+        self._control = control = Control(site, self._connectors, partial(self._reboot, reason="RemoteReset"))
+        self._service = service = Service(site, self.identity, lambda: control.idle, self._reboot, knows_certificate)
+        certificates = Certificates(site, self.identity, service.note)
+        settings = Settings(site, self._configure)
+        self._plain_commands = {"GetBaseReport": settings.base_report}
+        self._commands: Handlers = {
+            **control.commands,
+            **settings.commands,
+            **SmartCharging(site, self._connectors).commands,
+            **service.commands,
+            **certificates.commands,
+            ClearCache: access.clear_cache,
+            SendLocalList: access.take_list,
+            GetLocalListVersion: self._list_version,
+            TriggerMessage: self._trigger,
+            CentralDataTransfer: self._transfer_data,
+        }
+        self._triggers_of_connectors: dict[str, Callable[[int], object]] = {
+            "StatusNotification": lambda number: site.line.say(self._status(number)),
+            "MeterValues": lambda number: self._connectors[number].tell_meter(),
+        }
+        if site.idiom.numbered_evses:
+            self._triggers_of_connectors["TransactionEvent"] = lambda number: self._connectors[number].tell_charge()
+        self._triggers: dict[str, Callable[[], object]] = {
+            "BootNotification": partial(self._boot, "Triggered"),
+            "DiagnosticsStatusNotification": service.tell_log,
+            "FirmwareStatusNotification": service.tell_firmware,
+            "Heartbeat": lambda: site.line.say(Saying(Heartbeat())),
+            "LogStatusNotification": service.tell_log,
+            "SignChargingStationCertificate": certificates.ask,
+        }
 
     def __repr__(self) -> str:
         state = "online" if self.online else "offline"
@@ -209,10 +255,16 @@ class SimulatedStation:
         else:
             self._boot()
 
-    def _boot(self) -> None:
+    def _boot(self, reason: str | None = None) -> None:
+        """`reason` is why it tells so now, if that is not the one it has come up for."""
         retry = partial(self._site.turns.arm, "boot", BOOT_RETRY_S, self._boot)
         self._site.turns.disarm("boot")
-        self._site.line.say(Saying(self._boot_notification, answered=self._booted, unanswered=retry))
+        boot = msgspec.structs.replace(
+            self._boot_notification,
+            reason=reason or self._service.boot_reason or self._boot_reason,
+            firmware_version=self._service.firmware_version,
+        )
+        self._site.line.say(Saying(boot, answered=self._booted, unanswered=retry))
 
     def _booted(self, answer: BootAnswer) -> None:
         if answer.interval_s > 0:
@@ -224,14 +276,16 @@ class SimulatedStation:
         self._site.line.registered = True
         self._told.clear()
         self._tell_statuses()
+        self._service.booted()
         self._arm_heartbeat()
         self.registered.set()
 
     def _lose_power(self, away_s: float) -> None:
-        self._end_charges("PowerLoss")
-        self._reboot(away_s)
+        self._control.end_charges("PowerLoss")
+        self._reboot(away_s, reason="PowerUp")
 
-    def _reboot(self, away_s: float = REBOOT_S) -> None:
+    def _reboot(self, away_s: float = REBOOT_S, reason: str | None = None) -> None:
+        self._boot_reason = reason
         self._site.line.registered = False
         self._site.turns.disarm("boot", "heartbeat")
         self._site.line.drop(away_s)
@@ -249,23 +303,28 @@ class SimulatedStation:
     # -- status --------------------------------------------------------------------------------------------------------
 
     def _tell_status(self, number: int) -> None:
-        if self._site.line.registered:
+        if self._site.line.registered and self._said.get(number) is not self._shown(number):
             self._site.line.say(self._status(number))
 
     def _tell_statuses(self) -> None:
         """Before all that is owed: each connector whose status the central system does not know; 0 is the station."""
-        whole = [] if 0 in self._told else [0]
-        changed = [n for n, connector in self._connectors.items() if self._told.get(n) is not connector.data.status]
+        whole = [] if 0 in self._told or self._site.idiom.numbered_evses else [0]
+        changed = [number for number in self._connectors if self._told.get(number) is not self._shown(number)]
         self._site.line.say_first(*(self._status(number) for number in (*whole, *changed)))
+
+    def _shown(self, number: int) -> ConnectorStatus:
+        connector = self._connectors.get(number)
+        return self._site.idiom.shown(connector.data.status) if connector else ConnectorStatus.AVAILABLE
 
     def _status(self, number: int) -> Saying:
         connector = self._connectors.get(number)
-        status = connector.data.status if connector else ConnectorStatus.AVAILABLE
+        self._said[number] = status = self._shown(number)
         report = StatusNotification(
             connector_id=number,
             status=status,
             error_code=connector.data.error_code if connector else "NoError",
             timestamp=self._site.now(),
+            plug_id=ONLY_PLUG if self._site.idiom.numbered_evses else None,
         )
         return Saying(report, answered=lambda _: self._told.update({number: status}))
 
@@ -273,56 +332,11 @@ class SimulatedStation:
 
     def commanded(self, command: StationCommand) -> Reply:
         """Does what the central system asks and says what to answer."""
-        obey = _COMMANDS.get(type(command))
-        return obey(self, command) if obey else Reply("not supported", supported=False)
-
-    def _remote_start(self, command: RemoteStartTransaction) -> Reply:
-        number = command.connector_id or self._free_connector()
-        if not (self._site.habits.accepts_remote_start and self._site.line.registered and number in self._connectors):
-            return _REJECTED
-        return self._asked(number, chart.StartRemotely, id_tag=command.id_tag)
-
-    def _free_connector(self) -> int:
-        """The connector for a start that names none: one with a cable first. 0 if none is free."""
-        states = {connector.data.state: number for number, connector in reversed(self._connectors.items())}
-        return states.get(PLUGGED) or states.get(AVAILABLE) or 0
-
-    def _remote_stop(self, command: RemoteStopTransaction) -> Reply:
-        for number, connector in self._connectors.items():
-            if self._site.line.registered and connector.transaction_id == command.transaction_id:
-                return self._asked(number, chart.StopRemotely)
-        return _REJECTED
-
-    def _asked(self, number: int, kind: type[Event], **what: Any) -> Reply:
-        decision = self._connectors[number].happens(kind, **what)
-        return _REJECTED if decision.refusal else Reply(decision.answer)
-
-    def _reset(self, command: Reset) -> Reply:
-        if command.kind not in _RESET_REASONS:
-            return _REJECTED
-        self._end_charges(_RESET_REASONS[command.kind])
-        self._site.turns.arm("reboot", REBOOT_AFTER_S, self._reboot)
-        return _ACCEPTED
-
-    def _end_charges(self, reason: str) -> None:
-        for connector in self._connectors.values():
-            connector.happens(chart.Rebooted, reason=reason)
-
-    def _unlock(self, command: UnlockConnector) -> Reply:
-        if command.connector_id not in self._connectors:
-            return Reply("NotSupported")
-        return self._asked(command.connector_id, chart.Unlock)
-
-    def _change_availability(self, command: ChangeAvailability) -> Reply:
-        numbers = [*self._connectors] if command.connector_id == 0 else [command.connector_id]
-        kind = _AVAILABILITY.get(command.kind)
-        if kind is None or not self._connectors.keys() >= set(numbers):
-            return _REJECTED
-        replies = [self._asked(number, kind) for number in numbers]
-        return next((reply for reply in replies if reply.status == "Scheduled"), _ACCEPTED)
-
-    def _change_configuration(self, command: ChangeConfiguration) -> Reply:
-        return Reply(self._configure(command.key, command.value))
+        if isinstance(command, PlainCommand):
+            plain = self._plain_commands.get(command.action)
+            return plain(command) if plain else _NOT_SUPPORTED
+        obey = self._commands.get(type(command))
+        return obey(command) if obey else _NOT_SUPPORTED
 
     def _configure(self, key: str, value: str) -> str:
         self._site.configuration, status = self._site.configuration.changed(key, value)
@@ -337,45 +351,23 @@ class SimulatedStation:
         for connector in self._connectors.values():
             connector.follow_configuration()
 
-    def _get_configuration(self, command: GetConfiguration) -> Reply:
-        return Reply("", self._site.configuration.listed(command.keys))
-
     def _trigger(self, command: TriggerMessage) -> Reply:
         """OCPP 1.6 section 5.17: one connector, or all of them where none is named."""
         numbers = [*self._connectors] if command.connector_id is None else [command.connector_id]
         if not self._connectors.keys() >= set(numbers):
-            return _REJECTED
-        match command.what:
-            case "StatusNotification":
-                for number in numbers:
-                    self._site.line.say(self._status(number))
-            case "MeterValues":
-                for number in numbers:
-                    self._connectors[number].tell_meter()
-            case "Heartbeat":
-                self._site.line.say(Saying(Heartbeat()))
-            case "BootNotification":
-                self._boot()
-            case _:
-                return Reply("NotImplemented")
-        return _ACCEPTED
+            return REJECTED
+        of_connector, of_station = self._triggers_of_connectors.get(command.what), self._triggers.get(command.what)
+        if of_connector is not None:
+            for number in numbers:
+                of_connector(number)
+        elif of_station is not None:
+            of_station()
+        else:
+            return Reply("NotImplemented")
+        return ACCEPTED
 
-    def _clear_cache(self, _: ClearCache) -> Reply:
-        return _ACCEPTED
+    def _list_version(self, _: GetLocalListVersion) -> Reply:
+        return Reply("", self._site.answers.list_version(self._site.access.version))
 
     def _transfer_data(self, _: CentralDataTransfer) -> Reply:
         return Reply("UnknownVendorId")
-
-
-_COMMANDS: dict[type[StationCommand], Callable[[SimulatedStation, Any], Reply]] = {
-    RemoteStartTransaction: SimulatedStation._remote_start,
-    RemoteStopTransaction: SimulatedStation._remote_stop,
-    Reset: SimulatedStation._reset,
-    UnlockConnector: SimulatedStation._unlock,
-    ChangeAvailability: SimulatedStation._change_availability,
-    ChangeConfiguration: SimulatedStation._change_configuration,
-    GetConfiguration: SimulatedStation._get_configuration,
-    TriggerMessage: SimulatedStation._trigger,
-    ClearCache: SimulatedStation._clear_cache,
-    CentralDataTransfer: SimulatedStation._transfer_data,
-}

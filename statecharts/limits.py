@@ -190,6 +190,24 @@ SIMULATED_OUTBOX = Limit(
     unit="reports",
     reason="what a station that is offline keeps; weeks of meter values",
 )
+SIMULATED_TAGS = Limit(
+    name="simulated_tags",
+    limit=1_000,
+    unit="idTags",
+    reason="what a station's local list, or its cache, has room for",
+)
+SIMULATED_PROFILES = Limit(
+    name="simulated_profiles",
+    limit=20,
+    unit="profiles",
+    reason="ChargingProfiles that a station keeps at the same time",
+)
+SIMULATED_CERTIFICATES = Limit(
+    name="simulated_certificates",
+    limit=20,
+    unit="certificates",
+    reason="what a station's certificate store has room for",
+)
 DEMO_LINE = Limit(
     name="demo_line",
     limit=1_000_000,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
-from statecharts.simulated_station import Rules
+from statecharts.limits import SIMULATED_PROFILES, SIMULATED_TAGS
+from statecharts.simulated_connector import Rules
 from statecharts.vocabulary import Value
 
 _WATT_MS_PER_WH = 3_600_000
+STACK_LEVEL_MAX = 9
+PERIODS_MAX = 24
 
 
 class Meter(Value, frozen=True, kw_only=True):
@@ -27,6 +29,11 @@ class Meter(Value, frozen=True, kw_only=True):
     def read_wh(self, now_ms: int) -> int:
         """The register in whole Wh. `now_ms` is a monotonic time in milliseconds."""
         return self._watt_ms_at(now_ms) // _WATT_MS_PER_WH
+
+    def limited(self, power_w: int, now_ms: int) -> Meter:
+        """The meter with another power from now on."""
+        since = None if self.flowing_since_ms is None else now_ms
+        return Meter(power_w=power_w, watt_ms=self._watt_ms_at(now_ms), flowing_since_ms=since)
 
     def switched(self, flowing: bool, now_ms: int) -> Meter:
         """The meter after energy began, or ceased, to flow."""
@@ -73,6 +80,11 @@ class Configuration(Value, frozen=True, kw_only=True):
     def _name(self, key: str) -> str | None:
         return next((name for name in self.keys if name.casefold() == key.casefold()), None)
 
+    def find(self, key: str) -> tuple[str, Key] | None:
+        """The name of a key and what it says; None where the station has none of that name."""
+        name = self._name(key)
+        return None if name is None else (name, self.keys[name])
+
     def number(self, key: str) -> int:
         return int(self.keys[key].value)
 
@@ -97,15 +109,8 @@ class Configuration(Value, frozen=True, kw_only=True):
             return self, "Rejected"
         return Configuration(keys={**self.keys, name: msgspec.structs.replace(old, value=value)}), "Accepted"
 
-    def listed(self, keys: tuple[str, ...]) -> dict[str, Any]:
-        """The fields of GetConfiguration.conf; no keys asks for all."""
-        names = {key: self._name(key) for key in keys} if keys else {name: name for name in self.keys}
-        known = [
-            {"key": name, "readonly": self.keys[name].readonly, "value": self.keys[name].value}
-            for name in names.values()
-            if name is not None
-        ]
-        return {"configurationKey": known, "unknownKey": [key for key, name in names.items() if name is None]}
+
+FEATURES = "Core,FirmwareManagement,LocalAuthListManagement,RemoteTrigger,Reservation,SmartCharging"
 
 
 def configuration(*, connectors: int, meter_interval_s: int) -> Configuration:
@@ -113,15 +118,27 @@ def configuration(*, connectors: int, meter_interval_s: int) -> Configuration:
     return Configuration(
         keys={
             "AllowOfflineTxForUnknownId": Key(value="false", valid=_boolean),
+            "AuthorizationCacheEnabled": Key(value="false", valid=_boolean),
             "AuthorizeRemoteTxRequests": Key(value="false", valid=_boolean),
+            "ChargeProfileMaxStackLevel": _read_only(str(STACK_LEVEL_MAX)),
+            "ChargingScheduleAllowedChargingRateUnit": _read_only("Current,Power"),
+            "ChargingScheduleMaxPeriods": _read_only(str(PERIODS_MAX)),
             "ConnectionTimeOut": Key(value="60", valid=_whole_number),
+            "CpoName": Key(value="roamnode"),
             "HeartbeatInterval": Key(value="300", valid=_whole_number),
+            "LocalAuthListEnabled": Key(value="true", valid=_boolean),
+            "LocalAuthListMaxLength": _read_only(str(SIMULATED_TAGS.limit)),
+            "LocalAuthorizeOffline": Key(value="true", valid=_boolean),
+            "LocalPreAuthorize": Key(value="false", valid=_boolean),
+            "MaxChargingProfilesInstalled": _read_only(str(SIMULATED_PROFILES.limit)),
             "MeterValueSampleInterval": Key(value=str(meter_interval_s), valid=_whole_number),
             "MeterValuesSampledData": _read_only("Energy.Active.Import.Register"),
             "NumberOfConnectors": _read_only(str(connectors)),
+            "ReserveConnectorZeroSupported": _read_only("false"),
+            "SendLocalListMaxLength": _read_only(str(SIMULATED_TAGS.limit)),
             "StopTransactionOnEVSideDisconnect": _read_only("true"),
             "StopTransactionOnInvalidId": Key(value="true", valid=_boolean),
-            "SupportedFeatureProfiles": _read_only("Core"),
+            "SupportedFeatureProfiles": _read_only(FEATURES),
             "TransactionMessageAttempts": Key(value="0", valid=_whole_number),
             "TransactionMessageRetryInterval": Key(value="10", valid=_whole_number),
             "UnlockConnectorOnEVSideDisconnect": _read_only("true"),
@@ -178,8 +195,8 @@ def moment(span: Span, random: float) -> float:
 class StationPlan(Value, frozen=True, kw_only=True):
     """One station to simulate: where it connects (`url`, without its identity), with what, and how it behaves.
 
-    `seed` makes its chance repeatable; `swipe` is the card of a driver who comes to its first connector once it is
-    registered.
+    `ocpp_version` is 1.6, 2.0.1 or 2.1; `seed` makes its chance repeatable; `swipe` is the card of a driver who comes
+    to its first connector once it is registered.
     """
 
     identity: str
@@ -191,3 +208,4 @@ class StationPlan(Value, frozen=True, kw_only=True):
     meter_interval_s: int = 60
     seed: int | None = None
     swipe: str | None = None
+    ocpp_version: str = "1.6"

@@ -1,7 +1,7 @@
 """The chart of one connector of a simulated charging station: the truth that the station then reports.
 
 The chart knows a cable, an idTag and a transaction; it knows no network. What the station says follows from it: a
-change of status is a StatusNotification, and the three effects are Authorize, StartTransaction and StopTransaction.
+change of status is a StatusNotification; effects are Authorize, begins and ends of transactions, unused reservations.
 """
 
 from __future__ import annotations
@@ -13,162 +13,62 @@ from typing import Any
 import msgspec
 
 from statecharts.chart import Change, Chart, Contract, Effects, Row, State, move, repeat, stay
-from statecharts.events import Command, DeadlineReached, Effect, Fact
-from statecharts.station_reports import ConnectorStatus
-from statecharts.vocabulary import Value
-
-# -- what happens at a connector; `meter_wh` is what its meter showed at that moment -----------------------------------
-
-
-class ConnectorFact(Fact, frozen=True, kw_only=True):
-    meter_wh: int
-
-
-class ConnectorCommand(Command, frozen=True, kw_only=True):
-    meter_wh: int
-
-
-class CablePlugged(ConnectorFact, frozen=True, kw_only=True):
-    pass
-
-
-class CableUnplugged(ConnectorFact, frozen=True, kw_only=True):
-    pass
-
-
-class IdTagPresented(ConnectorFact, frozen=True, kw_only=True):
-    """A driver held an RFID card to the reader."""
-
-    id_tag: str
-
-
-class IdTagJudged(ConnectorFact, frozen=True, kw_only=True):
-    """The answer to Authorize."""
-
-    id_tag: str
-    accepted: bool
-
-
-class StartJudged(ConnectorFact, frozen=True, kw_only=True):
-    """The idTagInfo in the answer to StartTransaction; `transaction` is this connector's own number for it."""
-
-    transaction: int
-    accepted: bool
-
-
-class EvPaused(ConnectorFact, frozen=True, kw_only=True):
-    """The car takes no energy for now, as with a full battery."""
-
-
-class EvResumed(ConnectorFact, frozen=True, kw_only=True):
-    pass
-
-
-class FaultAppeared(ConnectorFact, frozen=True, kw_only=True):
-    """`error_code` is a word of OCPP 1.6 section 7.6, ChargePointErrorCode."""
-
-    error_code: str
-
-
-class FaultCleared(ConnectorFact, frozen=True, kw_only=True):
-    pass
-
-
-class Rebooted(ConnectorFact, frozen=True, kw_only=True):
-    """`reason` is what a transaction under way is stopped with: HardReset, SoftReset, PowerLoss."""
-
-    reason: str
-
-
-class StartRemotely(ConnectorCommand, frozen=True, kw_only=True):
-    id_tag: str
-
-
-class StopRemotely(ConnectorCommand, frozen=True, kw_only=True):
-    pass
-
-
-class Unlock(ConnectorCommand, frozen=True, kw_only=True):
-    pass
-
-
-class MakeOperative(ConnectorCommand, frozen=True, kw_only=True):
-    pass
-
-
-class MakeInoperative(ConnectorCommand, frozen=True, kw_only=True):
-    pass
-
-
-# -- what is to be done about it ---------------------------------------------------------------------------------------
-
-
-class AskAuthorization(Effect, frozen=True, kw_only=True):
-    id_tag: str
-
-
-class BeginTransaction(Effect, frozen=True, kw_only=True):
-    transaction: int
-    id_tag: str
-    meter_wh: int
-    at: datetime
-
-
-class EndTransaction(Effect, frozen=True, kw_only=True):
-    """`reason` is a word of OCPP 1.6 section 7.36; `id_tag` only where a card ended it."""
-
-    reason: str
-    meter_wh: int
-    at: datetime
-    id_tag: str | None = None
-
-
-# -- the chart ---------------------------------------------------------------------------------------------------------
+from statecharts.events import DeadlineReached, Effect
+from statecharts.simulated_connector import (
+    AUTHORIZING,
+    AVAILABLE,
+    AWAITING_CABLE,
+    CHARGING,
+    FAULTED,
+    FINISHING,
+    PLUGGED,
+    RESERVED,
+    RUNNING,
+    SUSPENDED_EV,
+    SUSPENDED_EVSE,
+    UNAVAILABLE,
+    WAITING,
+    Connector,
+    Reservation,
+    same_tag,
+)
+from statecharts.simulated_events import (
+    AskAuthorization,
+    BeginTransaction,
+    CablePlugged,
+    CableUnplugged,
+    CancelReservation,
+    EndReservation,
+    EndTransaction,
+    EvPaused,
+    EvResumed,
+    FaultAppeared,
+    FaultCleared,
+    IdTagJudged,
+    IdTagPresented,
+    MakeInoperative,
+    MakeOperative,
+    Rebooted,
+    Reserve,
+    StartJudged,
+    StartRemotely,
+    StopRemotely,
+    Unlock,
+)
 
 AUTHORIZE_TIMEOUT_S = 30
-
-
-class Rules(Value, frozen=True, kw_only=True):
-    """The configuration keys that the chart follows."""
-
-    authorize_remote: bool = False
-    connection_timeout_s: int = 60
-    stop_on_invalid_id: bool = True
-
-
-class Connector(Value, frozen=True, kw_only=True):
-    """One connector. `transaction` counts its transactions; OCPP's number for it is the central system's to give."""
-
-    connector_id: int
-    rules: Rules = Rules()
-    state: str = "Available"
-    plugged: bool = False
-    inoperative: bool = False
-    id_tag: str | None = None
-    until: datetime | None = None
-    transaction: int | None = None
-    begun: int = 0
-    error_code: str = "NoError"
-
-    @property
-    def status(self) -> ConnectorStatus:
-        """What OCPP calls this state."""
-        return _PREPARING.get(self.state) or ConnectorStatus(self.state)
-
-
-AVAILABLE, PLUGGED, AUTHORIZING, AWAITING_CABLE = "Available", "Plugged", "Authorizing", "AwaitingCable"
-CHARGING, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING = "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"
-UNAVAILABLE, FAULTED = "Unavailable", "Faulted"
-
-RUNNING = (CHARGING, SUSPENDED_EV, SUSPENDED_EVSE)
-_WAITING = (AUTHORIZING, AWAITING_CABLE)
-_PREPARING = dict.fromkeys((PLUGGED, *_WAITING), ConnectorStatus.PREPARING)
 
 
 def _until(data: Connector) -> datetime:
     if data.until is None:
         raise ValueError(f"connector {data.connector_id} is {data.state} for ever")
     return data.until
+
+
+def _expires_at(data: Connector) -> datetime:
+    if data.reservation is None:
+        raise ValueError(f"connector {data.connector_id} is reserved for nobody")
+    return data.reservation.expires_at
 
 
 _STATES = (
@@ -180,6 +80,7 @@ _STATES = (
     State(SUSPENDED_EV, "a transaction runs, the car takes nothing", resting=True),
     State(SUSPENDED_EVSE, "a transaction runs, the station gives nothing: its idTag was not accepted", resting=True),
     State(FINISHING, "the transaction is over, the cable still in", resting=True),
+    State(RESERVED, "kept for one driver or his group", deadline=_expires_at),
     State(UNAVAILABLE, "taken out of service", resting=True),
     State(FAULTED, "broken", resting=True),
 )
@@ -191,8 +92,15 @@ def _asks(_: Connector, after: Connector, __: Any) -> Iterable[Effect]:
     yield AskAuthorization(id_tag=after.id_tag or "")
 
 
-def _begins(_: Connector, after: Connector, event: Any) -> Iterable[Effect]:
-    yield BeginTransaction(transaction=after.begun, id_tag=after.id_tag or "", meter_wh=event.meter_wh, at=event.at)
+def _begins(before: Connector, after: Connector, event: Any) -> Iterable[Effect]:
+    yield BeginTransaction(
+        transaction=after.begun,
+        id_tag=after.id_tag or "",
+        meter_wh=event.meter_wh,
+        at=event.at,
+        remotely=before.remotely or isinstance(event, StartRemotely),
+        reservation_id=before.reservation.reservation_id if before.reservation else None,
+    )
 
 
 def _ends(reason: str, *, named: bool = False) -> Effects:
@@ -207,6 +115,14 @@ def _ends_by_reboot(before: Connector, after: Connector, event: Rebooted) -> Ite
     return _ends(event.reason)(before, after, event)
 
 
+def _unreserves(reason: str) -> Effects:
+    def effects(before: Connector, _: Connector, __: Any) -> Iterable[Effect]:
+        if before.reservation is not None:
+            yield EndReservation(reservation_id=before.reservation.reservation_id, reason=reason)
+
+    return effects
+
+
 def _plugged(data: Connector, _: Any) -> bool:
     return data.plugged
 
@@ -215,13 +131,38 @@ def _inoperative(data: Connector, _: Any) -> bool:
     return data.inoperative
 
 
+def _reserved(data: Connector, _: Any) -> bool:
+    return data.reservation is not None
+
+
 def _authorize_first(data: Connector, _: Any) -> bool:
     return data.rules.authorize_remote
 
 
 def _own_card(data: Connector, event: IdTagPresented) -> bool:
-    # OCPP 1.6 errata 3.58: idTags compare without regard to case.
-    return event.id_tag.casefold() == (data.id_tag or "").casefold()
+    return same_tag(event.id_tag, data.id_tag)
+
+
+def _expected(data: Connector, event: IdTagPresented) -> bool:
+    """Whether this may be the driver that the connector is kept for; whose group a tag is of, the answer tells."""
+    kept_for = data.reservation
+    return kept_for is not None and (kept_for.is_of(event.id_tag) or kept_for.parent_id_tag is not None)
+
+
+def _named(data: Connector, event: StartRemotely) -> bool:
+    return data.reservation is not None and data.reservation.is_of(event.id_tag)
+
+
+def _named_to_authorize(data: Connector, event: StartRemotely) -> bool:
+    return _named(data, event) and data.rules.authorize_remote
+
+
+def _named_with_cable(data: Connector, event: StartRemotely) -> bool:
+    return _named(data, event) and data.plugged
+
+
+def _same_reservation(data: Connector, event: Reserve) -> bool:
+    return data.reservation is not None and data.reservation.reservation_id == event.reservation_id
 
 
 def _accepted_with_cable(data: Connector, event: IdTagJudged) -> bool:
@@ -229,15 +170,20 @@ def _accepted_with_cable(data: Connector, event: IdTagJudged) -> bool:
 
 
 def _accepted(data: Connector, event: IdTagJudged) -> bool:
-    return event.accepted and event.id_tag == data.id_tag
+    usable = data.reservation is None or data.reservation.may_be_used_by(event)
+    return event.accepted and usable and event.id_tag == data.id_tag
 
 
 def _refused_with_cable(data: Connector, event: IdTagJudged) -> bool:
     return _refused(data, event) and data.plugged
 
 
+def _refused_reserved(data: Connector, event: IdTagJudged) -> bool:
+    return _refused(data, event) and data.reservation is not None
+
+
 def _refused(data: Connector, event: IdTagJudged) -> bool:
-    return not event.accepted and event.id_tag == data.id_tag
+    return event.id_tag == data.id_tag and not _accepted(data, event)
 
 
 def _not_accepted(data: Connector, event: StartJudged) -> bool:
@@ -251,14 +197,14 @@ def _must_stop(data: Connector, event: StartJudged) -> bool:
 _CABLE_ROWS = (
     move(CablePlugged, AVAILABLE, PLUGGED),
     move(CablePlugged, AWAITING_CABLE, CHARGING, then=_begins),
-    stay(CablePlugged, (AUTHORIZING, UNAVAILABLE, FAULTED)),
+    stay(CablePlugged, (AUTHORIZING, RESERVED, UNAVAILABLE, FAULTED)),
     repeat(CablePlugged, (PLUGGED, *RUNNING, FINISHING)),
     move(CableUnplugged, PLUGGED, AVAILABLE),
     move(CableUnplugged, RUNNING, UNAVAILABLE, when=_inoperative, note="inoperative", then=_ends("EVDisconnected")),
     move(CableUnplugged, RUNNING, AVAILABLE, then=_ends("EVDisconnected")),
     move(CableUnplugged, FINISHING, UNAVAILABLE, when=_inoperative, note="inoperative"),
     move(CableUnplugged, FINISHING, AVAILABLE),
-    stay(CableUnplugged, (AUTHORIZING, UNAVAILABLE, FAULTED)),
+    stay(CableUnplugged, (AUTHORIZING, RESERVED, UNAVAILABLE, FAULTED)),
     repeat(CableUnplugged, (AVAILABLE, AWAITING_CABLE)),
     move(EvPaused, CHARGING, SUSPENDED_EV),
     repeat(EvPaused, _EVERYWHERE),
@@ -267,6 +213,7 @@ _CABLE_ROWS = (
 )
 _START_ROWS = (
     move(IdTagPresented, _IDLE, AUTHORIZING, then=_asks),
+    move(IdTagPresented, RESERVED, AUTHORIZING, when=_expected, note="it is kept for him, or his group", then=_asks),
     move(
         IdTagPresented, RUNNING, FINISHING, when=_own_card, note="the card that began", then=_ends("Local", named=True)
     ),
@@ -278,11 +225,46 @@ _START_ROWS = (
     move(StartRemotely, PLUGGED, CHARGING, then=_begins, answer="Accepted"),
     move(IdTagJudged, AUTHORIZING, CHARGING, when=_accepted_with_cable, note="accepted, cable in", then=_begins),
     move(IdTagJudged, AUTHORIZING, AWAITING_CABLE, when=_accepted, note="accepted"),
+    move(IdTagJudged, AUTHORIZING, RESERVED, when=_refused_reserved, note="refused, kept for another"),
     move(IdTagJudged, AUTHORIZING, PLUGGED, when=_refused_with_cable, note="refused, cable in"),
     move(IdTagJudged, AUTHORIZING, AVAILABLE, when=_refused, note="refused"),
     repeat(IdTagJudged, _EVERYWHERE),
+    move(DeadlineReached, WAITING, RESERVED, when=_reserved, note="reserved"),
     move(DeadlineReached, AUTHORIZING, PLUGGED, when=_plugged, note="cable in"),
-    move(DeadlineReached, _WAITING, AVAILABLE),
+    move(DeadlineReached, WAITING, AVAILABLE),
+)
+_RESERVATION_ROWS = (
+    move(Reserve, AVAILABLE, RESERVED, answer="Accepted"),
+    # OCPP 1.6 section 5.13: the same number replaces the reservation.
+    move(Reserve, RESERVED, RESERVED, when=_same_reservation, note="the same one", answer="Accepted"),
+    repeat(Reserve, (RESERVED, PLUGGED, *WAITING, *RUNNING, FINISHING), answer="Occupied"),
+    repeat(Reserve, UNAVAILABLE, answer="Unavailable"),
+    repeat(Reserve, FAULTED, answer="Faulted"),
+    move(CancelReservation, RESERVED, PLUGGED, when=_plugged, note="cable in", answer="Accepted"),
+    move(CancelReservation, RESERVED, AVAILABLE, answer="Accepted"),
+    stay(CancelReservation, WAITING, when=_reserved, note="its driver is here", answer="Accepted"),
+    repeat(CancelReservation, _EVERYWHERE, answer="Rejected"),
+    move(DeadlineReached, RESERVED, PLUGGED, when=_plugged, note="cable in", then=_unreserves("Expired")),
+    move(DeadlineReached, RESERVED, AVAILABLE, then=_unreserves("Expired")),
+    move(
+        StartRemotely,
+        RESERVED,
+        AUTHORIZING,
+        when=_named_to_authorize,
+        note="kept for him, authorise first",
+        then=_asks,
+        answer="Accepted",
+    ),
+    move(
+        StartRemotely,
+        RESERVED,
+        CHARGING,
+        when=_named_with_cable,
+        note="kept for him, cable in",
+        then=_begins,
+        answer="Accepted",
+    ),
+    move(StartRemotely, RESERVED, AWAITING_CABLE, when=_named, note="kept for him", answer="Accepted"),
 )
 _STOP_ROWS = (
     move(StopRemotely, RUNNING, FINISHING, then=_ends("Remote"), answer="Accepted"),
@@ -299,14 +281,15 @@ _STOP_ROWS = (
     move(Unlock, RUNNING, FINISHING, then=_ends("UnlockCommand"), answer="Unlocked"),
     repeat(Unlock, _EVERYWHERE, answer="Unlocked"),
     move(Rebooted, RUNNING, FINISHING, then=_ends_by_reboot),
+    move(Rebooted, WAITING, RESERVED, when=_reserved, note="reserved"),
     move(Rebooted, AUTHORIZING, PLUGGED, when=_plugged, note="cable in"),
-    move(Rebooted, _WAITING, AVAILABLE),
+    move(Rebooted, WAITING, AVAILABLE),
     repeat(Rebooted, _EVERYWHERE),
 )
 _SERVICE_ROWS = (
     move(FaultAppeared, RUNNING, FAULTED, then=_ends("Other")),
     repeat(FaultAppeared, FAULTED),
-    move(FaultAppeared, (*_IDLE, *_WAITING, FINISHING, UNAVAILABLE), FAULTED),
+    move(FaultAppeared, (*_IDLE, *WAITING, RESERVED, FINISHING, UNAVAILABLE), FAULTED, then=_unreserves("Removed")),
     move(FaultCleared, FAULTED, UNAVAILABLE, when=_inoperative, note="inoperative"),
     move(FaultCleared, FAULTED, PLUGGED, when=_plugged, note="cable in"),
     move(FaultCleared, FAULTED, AVAILABLE),
@@ -315,13 +298,19 @@ _SERVICE_ROWS = (
     stay(MakeInoperative, RUNNING, answer="Scheduled"),
     stay(MakeInoperative, FAULTED, answer="Accepted"),
     repeat(MakeInoperative, UNAVAILABLE, answer="Accepted"),
-    move(MakeInoperative, (*_IDLE, *_WAITING, FINISHING), UNAVAILABLE, answer="Accepted"),
+    move(
+        MakeInoperative,
+        (*_IDLE, *WAITING, RESERVED, FINISHING),
+        UNAVAILABLE,
+        then=_unreserves("Removed"),
+        answer="Accepted",
+    ),
     move(MakeOperative, UNAVAILABLE, PLUGGED, when=_plugged, note="cable in", answer="Accepted"),
     move(MakeOperative, UNAVAILABLE, AVAILABLE, answer="Accepted"),
     stay(MakeOperative, (*RUNNING, FINISHING, FAULTED), answer="Accepted"),
     repeat(MakeOperative, _EVERYWHERE, answer="Accepted"),
 )
-_ROWS: tuple[Row, ...] = (*_CABLE_ROWS, *_START_ROWS, *_STOP_ROWS, *_SERVICE_ROWS)
+_ROWS: tuple[Row, ...] = (*_CABLE_ROWS, *_START_ROWS, *_RESERVATION_ROWS, *_STOP_ROWS, *_SERVICE_ROWS)
 
 
 def _belongings(data: Connector) -> dict[str, Any]:
@@ -331,8 +320,10 @@ def _belongings(data: Connector) -> dict[str, Any]:
     return {
         "begun": data.begun + fresh,
         "transaction": data.begun + fresh if running else None,
-        "id_tag": data.id_tag if running or data.state in _WAITING else None,
-        "until": data.until if data.state in _WAITING else None,
+        "id_tag": data.id_tag if running or data.state in WAITING else None,
+        "until": data.until if data.state in WAITING else None,
+        "remotely": data.remotely and data.state in WAITING,
+        "reservation": data.reservation if data.state in (RESERVED, *WAITING) else None,
         "error_code": data.error_code if data.state == FAULTED else "NoError",
     }
 
@@ -350,11 +341,23 @@ def _wait(data: Connector, at: datetime) -> datetime:
     return at + timedelta(seconds=waits_s.get(data.state, AUTHORIZE_TIMEOUT_S))
 
 
+def _kept(_: Connector, event: Reserve) -> Mapping[str, Any]:
+    kept = Reservation(
+        reservation_id=event.reservation_id,
+        id_tag=event.id_tag,
+        expires_at=event.expires_at,
+        parent_id_tag=event.parent_id_tag,
+    )
+    return {"reservation": kept}
+
+
 _CHANGES: dict[type[Any], Change] = {
     CablePlugged: lambda _, event: {"plugged": True},
     CableUnplugged: lambda _, event: {"plugged": False},
     IdTagPresented: lambda data, event: {"id_tag": event.id_tag, "until": _wait(data, event.at)},
-    StartRemotely: lambda data, event: {"id_tag": event.id_tag, "until": _wait(data, event.at)},
+    StartRemotely: lambda data, event: {"id_tag": event.id_tag, "until": _wait(data, event.at), "remotely": True},
+    Reserve: _kept,
+    CancelReservation: lambda _, event: {"reservation": None},
     IdTagJudged: lambda data, event: {"until": _wait(data, event.at)},
     FaultAppeared: lambda _, event: {"error_code": event.error_code},
     MakeOperative: lambda _, event: {"inoperative": False},
@@ -375,7 +378,12 @@ def _cable_as_state(data: Connector) -> bool:
     return _CABLE.get(data.state, data.plugged) == data.plugged
 
 
+def _reserved_for_somebody(data: Connector) -> bool:
+    return data.state != RESERVED or data.reservation is not None
+
+
 _CONTRACTS = (
+    Contract("a reserved connector is kept for somebody", always=_reserved_for_somebody),
     Contract("a transaction runs exactly while its state says so", always=_transaction_as_state),
     Contract("a transaction has a cable and an idTag", always=_transaction_complete),
     Contract("a cable is in, or not, as the state says", always=_cable_as_state),

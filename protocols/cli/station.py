@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -26,6 +27,14 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _BEHAVIOUR_HELP = "How they behave: " + "; ".join(f"{name} ({what})" for name, what in BEHAVIOURS.items()) + "."
 
 
+class Version(StrEnum):
+    """The versions of OCPP that a simulated station can speak."""
+
+    V16 = "1.6"
+    V201 = "2.0.1"
+    V21 = "2.1"
+
+
 class Habits(NamedTuple):
     """What all stations of one command have in common."""
 
@@ -34,6 +43,7 @@ class Habits(NamedTuple):
     meter_interval_s: int = 60
     seed: int | None = None
     swipe: str | None = None
+    ocpp_version: str = Version.V16.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +151,7 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
             typer.Option(min=1, max=SIMULATED_STATIONS.limit, help="So many of each: IDENTITY-1, IDENTITY-2, ..."),
         ] = None,
         connectors: Annotated[int, typer.Option(min=1, max=255, help="Connectors of each, without --config.")] = 1,
+        ocpp: Annotated[Version, typer.Option(help="The version of OCPP that they speak.")] = Version.V16,
         behaviour: Annotated[str, typer.Option(help=_BEHAVIOUR_HELP)] = "normal",
         power_w: Annotated[int, typer.Option(min=0, max=10_000_000, help="Power of each connector.")] = 11_000,
         meter_interval_s: Annotated[int, typer.Option(min=0, max=86_400, help="Between meter values; 0: none.")] = 60,
@@ -160,7 +171,7 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
         wanted = Wanted(tuple(checked(Identity, "the identity", name) for name in names), count)
         if swipe is not None:
             checked(IdTag, "the card", swipe)
-        habits = Habits(behaviour, power_w, meter_interval_s, seed, swipe)
+        habits = Habits(behaviour, power_w, meter_interval_s, seed, swipe, ocpp.value)
         plans: Sequence[StationPlan]
         if config is not None:
             plans = plans_of(read_config(config), url, wanted, habits, os.environ)

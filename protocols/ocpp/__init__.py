@@ -9,6 +9,7 @@ From bytes to meaning, each module knowing only those above it:
     fields      what messages of all versions have in common; exchanges: the shapes of most (no I/O)
     v16/        the tables of OCPP 1.6, one file per functional block (no I/O)
     v2/         the same for what 2.0.1 and 2.1 share; v201/ and v21/ are thin tables on top (no I/O)
+    versions    all of these dialects by name
     transport   what rpc needs of whatever carries its messages
     rpc         remote procedure calls both ways over any transport of messages
     websocket   the server's end of a WebSocket over any trio stream

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -23,7 +24,9 @@ from protocols.ocpp.limits import Limits
 from protocols.ocpp.rpc import NoAnswer, RpcPeer
 from protocols.ocpp.transport import NothingSent, Transport
 from protocols.ocpp.v16 import V16
+from protocols.ocpp.versions import spoken
 from statecharts.promises import Promise
+from statecharts.simulated_equipment import StationPlan
 from statecharts.station_commands import StationCommand
 from statecharts.station_reports import ReportAnswer, StationReport
 from statecharts.vocabulary import Acknowledgement
@@ -247,6 +250,13 @@ async def open_central_system(
         await trio.aclose_forcefully(stream)
     if failure:
         raise failure
+
+
+def connecting(plan: StationPlan, epochs: Callable[[], str]) -> Callable[[], AbstractAsyncContextManager[StationEnd]]:
+    """How a simulated station connects, in the version that it speaks; each connection has an epoch of its own."""
+    password = plan.password.encode() if plan.password is not None else None
+    connect = partial(open_central_system, plan.url, plan.identity, password, dialect=spoken(plan.ocpp_version))
+    return lambda: connect(epoch=epochs())
 
 
 def _credentials(identity: str, password: bytes | None) -> list[tuple[bytes, bytes]]:

@@ -26,13 +26,11 @@ from protocols.ocpp.lines import address_of, line_over
 from protocols.ocpp.listening import eager
 from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
-from protocols.ocpp.v21 import V21
-from protocols.ocpp.v201 import V201
+from protocols.ocpp.versions import DIALECTS
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 
-DIALECTS: dict[str, Dialect] = {dialect.subprotocol: dialect for dialect in (V16, V201, V21)}
 _SPOKEN_WITHOUT_SAYING = V16.subprotocol
 """What a station speaks that offers no subprotocol at all, and for which no version is configured."""
 

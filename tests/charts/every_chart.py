@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from statecharts import (
     evse,
     peer,
+    simulated_events,
     simulated_station,
     station,
     transaction_destination,
@@ -33,7 +34,7 @@ from statecharts.flows import (
     source_flows,
     stamped,
 )
-from statecharts.simulated_station import Connector
+from statecharts.simulated_connector import Connector, Rules
 from statecharts.source_events import SourceTransaction, StartRequested, StopRequested
 from statecharts.station_reports import BootNotification, ConnectorStatus, RegistrationStatus
 from statecharts.transaction_local import LocalTransaction
@@ -129,7 +130,7 @@ def _outages() -> st.SearchStrategy[Flow]:
 
 def _charges() -> st.SearchStrategy[Flow]:
     """A driver plugs in, is taken, and the charge is then held up by the car or by the central system."""
-    sim, said = simulated_station, {"at": BEGIN, "meter_wh": 0}
+    sim, said = simulated_events, {"at": BEGIN, "meter_wh": 0}
     plugged, presented = sim.CablePlugged(**said), sim.IdTagPresented(**said, id_tag="A")
     judged = sim.IdTagJudged(**said, id_tag="A", accepted=True)
     held = st.sampled_from((sim.EvPaused(**said), sim.StartJudged(**said, transaction=1, accepted=False)))
@@ -151,7 +152,7 @@ BOOTED = st.builds(station.Booted, at=AT, boot=st.just(BOOT), status=st.sampled_
 LINKED = st.one_of(
     st.builds(station.Connected, at=AT, protocol=st.just("ocpp1.6")), st.builds(station.Disconnected, at=AT)
 )
-LENIENT = simulated_station.Rules(stop_on_invalid_id=False)
+LENIENT = Rules(stop_on_invalid_id=False)
 FRESH = st.integers(0, 10**6).map(str)
 SOURCE_EVENTS = st.one_of(
     source_events(),

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from actors.simulated_station import SimulatedStation
-from statecharts.simulated_station import AVAILABLE, PLUGGED, RUNNING
+from statecharts.simulated_connector import AVAILABLE, PLUGGED, RUNNING
 from tests.world.world import World
 
 LOOKS_EVERY_S = 10.0

@@ -13,7 +13,7 @@ from functools import partial
 
 import trio
 
-from statecharts.simulated_station import AVAILABLE
+from statecharts.simulated_connector import AVAILABLE
 from tests.world.patrons import LOOKS_EVERY_S, RECORDED, Driver, Patron, until
 from tests.world.plan import Plan, StationPlan
 from tests.world.scripted import ScriptedStation, Tale

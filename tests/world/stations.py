@@ -8,7 +8,7 @@ import trio
 
 from actors.simulated_outbox import Charge
 from actors.simulated_station import SimulatedStation
-from statecharts.simulated_station import AVAILABLE, PLUGGED
+from statecharts.simulated_connector import AVAILABLE, PLUGGED
 from tests.world.ground import Ground, HostClock
 from tests.world.history import ChargeSeen, DriverDid
 from tests.world.lines import Line

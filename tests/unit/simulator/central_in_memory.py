@@ -23,10 +23,13 @@ from statecharts.station_reports import (
     IdTagAnswer,
     RegistrationStatus,
     ReportAnswer,
+    SignCertificate,
     StartAnswer,
     StartTransaction,
     StationReport,
+    StatusAnswer,
     StatusNotification,
+    TransactionEvent,
 )
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Acknowledgement
@@ -159,6 +162,10 @@ class Central:
             Heartbeat: lambda _: HeartbeatAnswer(current_time=VirtualClock().now()),
             AuthorizeIdTag: lambda _: IdTagAnswer(id_tag_info=IdTagInfo(status=self.id_tag_status)),
             StartTransaction: self.start,
+            TransactionEvent: lambda event: IdTagAnswer(
+                id_tag_info=IdTagInfo(status=self.id_tag_status) if event.id_tag else None
+            ),
+            SignCertificate: lambda _: StatusAnswer(status="Accepted"),
             **self.answers,
         }
         return by_kind.get(type(report), lambda _: Acknowledgement())(report)

@@ -48,15 +48,13 @@ def test_a_key_changes_only_to_what_makes_sense(key: str, value: str, status: st
     assert (changed == KEYS) == (status != "Accepted")
 
 
-def test_what_is_listed_is_what_was_set() -> None:
+def test_what_is_found_is_what_was_set() -> None:
     changed, _ = KEYS.changed("connectiontimeout", "30")
-    listed = changed.listed(("ConnectionTimeOut",))
-    assert listed == {
-        "configurationKey": [{"key": "ConnectionTimeOut", "readonly": False, "value": "30"}],
-        "unknownKey": [],
-    }
+    found = changed.find("CONNECTIONTIMEOUT")
+    assert found is not None
+    assert (found[0], found[1].value) == ("ConnectionTimeOut", "30")
     assert changed.rules().connection_timeout_s == 30
-    assert len(KEYS.listed(())["configurationKey"]) == len(KEYS.keys)
+    assert changed.find("Unheard") is None
 
 
 @given(st.floats(0, 1, exclude_max=True))
