@@ -99,7 +99,7 @@ def _starts(profile: ChargingProfile, charging: Charging, first: datetime, last:
     if profile.kind == "Relative":
         yield charging.since or first
         return
-    start = schedule.starts_at or profile.valid_from or first
+    start = schedule.starts_at or profile.valid_from or charging.since or first
     if profile.kind != "Recurring" or profile.recurrency not in _EVERY:
         yield start
         return

@@ -19,7 +19,6 @@ from websockets.http11 import Request
 from protocols.http.places import Burst
 from protocols.ocpp.admission import Admission, Knock, Refusal
 from protocols.ocpp.connection import LiveConnection
-from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.entrance import Entrance, Visitor
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.lines import address_of, line_over

@@ -17,6 +17,7 @@ from protocols.ocpp.server import serve_stations
 from protocols.ocpp.versions import spoken
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
+from statecharts.station_commands import StationCommand
 from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
 from statecharts.station_reports import (
     ReportAnswer,
@@ -93,3 +94,8 @@ async def on_the_wire(
         await station.registered.wait()
         yield hall, station
         nursery.cancel_scope.cancel()
+
+
+async def word(hall: Hall, command: StationCommand) -> str:
+    """The status word that the station answers this command with."""
+    return (await hall.connections[0].call(command)).status
