@@ -6,8 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from statecharts.charging_limits import STATION_MAX, TX, Charging, Installed, composite
-from statecharts.limits import SIMULATED_PROFILES
-from statecharts.simulated_equipment import PERIODS_MAX, STACK_LEVEL_MAX
+from statecharts.limits import SIMULATED_PERIODS, SIMULATED_PROFILES, SIMULATED_STACK_LEVELS
 from statecharts.station_commands import ClearChargingProfile
 from statecharts.station_vocabulary import ChargingPeriod, ChargingProfile
 
@@ -65,7 +64,8 @@ def _acceptable(connector_id: int, profile: ChargingProfile) -> bool:
     periods = profile.schedules[0].periods
     placed = (profile.purpose != STATION_MAX or connector_id == 0) and (profile.purpose != TX or connector_id > 0)
     in_order = [period.start_s for period in periods] == sorted({0, *(period.start_s for period in periods)})
-    return placed and in_order and 0 <= profile.stack_level <= STACK_LEVEL_MAX and len(periods) <= PERIODS_MAX
+    ranked = 0 <= profile.stack_level <= SIMULATED_STACK_LEVELS.limit
+    return placed and in_order and ranked and len(periods) <= SIMULATED_PERIODS.limit
 
 
 def _replaces(connector_id: int, profile: ChargingProfile, old: Installed) -> bool:

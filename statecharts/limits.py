@@ -202,6 +202,18 @@ SIMULATED_PROFILES = Limit(
     unit="profiles",
     reason="ChargingProfiles that a station keeps at the same time",
 )
+SIMULATED_STACK_LEVELS = Limit(
+    name="simulated_stack_level",
+    limit=9,
+    unit="level",
+    reason="the highest stack level of a ChargingProfile that a station takes",
+)
+SIMULATED_PERIODS = Limit(
+    name="simulated_periods",
+    limit=24,
+    unit="periods",
+    reason="an hour each of a day, in one ChargingSchedule",
+)
 SIMULATED_CERTIFICATES = Limit(
     name="simulated_certificates",
     limit=20,

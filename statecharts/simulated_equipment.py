@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from statecharts.limits import SIMULATED_PROFILES, SIMULATED_TAGS
+from statecharts.limits import SIMULATED_PERIODS, SIMULATED_PROFILES, SIMULATED_STACK_LEVELS, SIMULATED_TAGS
 from statecharts.simulated_connector import Rules
 from statecharts.vocabulary import Value
 
 _WATT_MS_PER_WH = 3_600_000
-STACK_LEVEL_MAX = 9
-PERIODS_MAX = 24
 
 
 class Meter(Value, frozen=True, kw_only=True):
@@ -120,9 +118,9 @@ def configuration(*, connectors: int, meter_interval_s: int) -> Configuration:
             "AllowOfflineTxForUnknownId": Key(value="false", valid=_boolean),
             "AuthorizationCacheEnabled": Key(value="false", valid=_boolean),
             "AuthorizeRemoteTxRequests": Key(value="false", valid=_boolean),
-            "ChargeProfileMaxStackLevel": _read_only(str(STACK_LEVEL_MAX)),
+            "ChargeProfileMaxStackLevel": _read_only(str(SIMULATED_STACK_LEVELS.limit)),
             "ChargingScheduleAllowedChargingRateUnit": _read_only("Current,Power"),
-            "ChargingScheduleMaxPeriods": _read_only(str(PERIODS_MAX)),
+            "ChargingScheduleMaxPeriods": _read_only(str(SIMULATED_PERIODS.limit)),
             "ConnectionTimeOut": Key(value="60", valid=_whole_number),
             "CpoName": Key(value="roamnode"),
             "HeartbeatInterval": Key(value="300", valid=_whole_number),

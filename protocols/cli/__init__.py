@@ -9,7 +9,7 @@ done. Beside them:
     listeners, logs      the sockets and the log that a configuration names
     version              which release this is
 
-`demo` plays two operators and four stations; each module beside it knows one thing about that:
+`demo` plays two operators and six stations; each module beside it knows one thing about that:
 
     demo_operators       their ports, fresh secrets and configurations
     demo_processes       started, listened to, always ended

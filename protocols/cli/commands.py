@@ -136,7 +136,7 @@ def _add_demo(cli: typer.Typer, starter: Starter) -> None:
         once: Annotated[bool, typer.Option("--once", help="End after the charge record, with a line of JSON.")] = False,
         folder: Annotated[Path, typer.Option(help="Where configurations, journals and logs go.")] = Path(".demo"),
     ) -> None:
-        """Two operators, four simulated stations and one roaming transaction, as it happens."""
+        """Two operators, six simulated stations and a roaming transaction in each version of OCPP, as it happens."""
         from protocols.cli.demo import play  # with httpx and rich, which no other command needs
 
         play(starter, folder, once)

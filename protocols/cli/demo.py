@@ -1,4 +1,4 @@
-"""`node.py demo`: two operators and four simulated stations as processes, and a roaming transaction between them."""
+"""`node.py demo`: two operators and six simulated stations as processes, and roaming transactions between them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,22 @@ from rich.console import Console
 
 from protocols.cli.demo_api import Api, View
 from protocols.cli.demo_guide import guide
-from protocols.cli.demo_operators import HOME, LOCAL, RFID, ROAMING, STATIONS, USER, Operators, Secrets, free_ports
+from protocols.cli.demo_operators import (
+    BESIDE,
+    HOME,
+    LOCAL,
+    RFID,
+    ROAMING,
+    STATIONS,
+    USER,
+    DemoStation,
+    Operators,
+    Secrets,
+    free_ports,
+)
 from protocols.cli.demo_processes import Processes, open_processes
-from protocols.cli.demo_record import Evidence
-from protocols.cli.demo_timeline import APP, WIDTH, Timeline
+from protocols.cli.demo_record import Evidence, table_of
+from protocols.cli.demo_timeline import APP, WIDTH, Timeline, short
 from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, Starter, outcome_of
 
@@ -68,9 +80,11 @@ async def _run(operators: Operators, command: tuple[str, ...], once: bool) -> Vi
         open_scene(operators, timeline, charges) as scene,
     ):
         await scene.get_ready(processes, command)
-        evidence = await scene.roam()
-        timeline.console.print(evidence.table())
-        summary = evidence.summary()
+        found = await scene.roam()
+        told = found[STATIONS[0].ocpp]
+        timeline.console.print(told.table(), table_of(found))
+        energy_wh = {version: evidence.summary()["energy_wh"]["destination"] for version, evidence in found.items()}
+        summary = {**told.summary(), "energy_wh_by_ocpp_version": energy_wh}
         if not once:
             await scene.get_free()
             typer.echo(guide(operators))
@@ -126,8 +140,7 @@ class Scene:
         note(f"both operators listen: {self.operators.home_url} and {self.operators.local_url}")
         self.timeline.head()
         for station in STATIONS:
-            options = ["--behaviour", station.behaviour, *(("--swipe", station.card) if station.card else ())]
-            await processes.start(station.identity, (*command, *self._station_arguments(station.identity), *options))
+            await processes.start(station.identity, (*command, *self._station_arguments(station)))
         await self._until("the stations are online", self._stations_are_ready)
         note(f"{len(STATIONS)} stations are online")
 
@@ -136,10 +149,12 @@ class Scene:
         self.timeline.note("the driver unplugs and leaves")
         await self._until(f"{ROAMING} is free again", self._stations_are_ready)
 
-    def _station_arguments(self, identity: str) -> tuple[str, ...]:
+    def _station_arguments(self, station: DemoStation) -> tuple[str, ...]:
         config = str(self.operators.config_of(LOCAL))
         meter = ("--power-w", str(POWER_W), "--meter-interval-s", str(METER_INTERVAL_S))
-        return ("station", "--config", config, identity, "--events", *meter)
+        habits = ("--ocpp", station.ocpp, "--behaviour", station.behaviour)
+        swipe = ("--swipe", station.card) if station.card else ()
+        return ("station", "--config", config, station.identity, "--events", *meter, *habits, *swipe)
 
     async def _until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Polls: what is waited for happens in another process."""
@@ -160,45 +175,65 @@ class Scene:
 
     # -- the transaction -----------------------------------------------------------------------------------------------
 
-    async def roam(self) -> Evidence:
-        """One roaming transaction from authorisation to its acknowledged record, beside a local one."""
-        began_s = self.timeline.seconds
+    async def roam(self) -> dict[str, Evidence]:
+        """Roaming transactions from authorisation to acknowledged record, by version of OCPP, beside a local one.
+
+        The first is told as it happens; of the others, which go the same way at the same time, the outcome.
+        """
+        found: dict[str, Evidence] = {}
         with trio.move_on_after(STORY_TIMEOUT_S):
-            transaction = await self._authorize()
-            settled = await self._charge(f"/transactions/{transaction}")
-            evidence = await self._evidence(settled, began_s)
-            for difference in evidence.differences():
-                raise CannotRun(difference)
-            return evidence
+            granted = [(station, await self._authorize(station)) for station in (STATIONS[0], *BESIDE)]
+            first = granted[0][1]
+            self.timeline.follow(
+                f"source/{first['transaction_id']}", f"destination/{first['authorization_identifier']}"
+            )
+            async with trio.open_nursery() as nursery:
+                for station, grant in granted:
+                    nursery.start_soon(self._roam_at, station, grant, found)
+            self.timeline.follow()
+            return {station.ocpp: found[station.ocpp] for station, _ in granted}
         raise CannotRun(
             f"no complete transaction within {STORY_TIMEOUT_S:g} s; see the logs in {self.operators.folder}"
         )
 
-    async def _authorize(self) -> str:
-        self.timeline.row(APP, f"{USER}: authorize {ROAMING}")
-        wish = {"user_identifier": USER, "destination": LOCAL, "local_service_identifier": ROAMING}
+    async def _authorize(self, station: DemoStation) -> View:
+        self.timeline.row(APP, f"{USER}: authorize {station.identity}")
+        wish = {"user_identifier": USER, "destination": LOCAL, "local_service_identifier": station.identity}
         granted = await self.app.post("/authorizations", wish)
         self.timeline.row(APP, f"◀ {granted['state']}, authorisation {granted['authorization_identifier']}")
-        return str(granted["transaction_id"])
+        return granted
 
-    async def _charge(self, place: str) -> View:
+    async def _roam_at(self, station: DemoStation, granted: View, found: dict[str, Evidence]) -> None:
+        """Puts what the parties hold into `found`. Raises `CannotRun` where it differs."""
+        began_s = self.timeline.seconds
+        tell = partial(self.timeline.row, APP) if station.identity == ROAMING else _nobody
+        settled = await self._charge(f"/transactions/{granted['transaction_id']}", tell)
+        evidence = await self._evidence(settled, began_s)
+        for difference in evidence.differences():
+            raise CannotRun(f"{station}: {difference}")
+        if station in BESIDE:
+            energy_wh = settled["cdr"]["energy_wh"]
+            self.timeline.row(APP, f"◀ {short(station.identity)}, OCPP {station.ocpp}: receipt: {energy_wh} Wh")
+        found[station.ocpp] = evidence
+
+    async def _charge(self, place: str, tell: Callable[[str], None]) -> View:
         """Starts, follows the events, stops once there is energy and the local charge runs too; returns the end."""
-        self.timeline.row(APP, "start")
+        tell("start")
         await self.app.post(f"{place}/start")
         stopped, shown = False, ""
         async for view in self.app.changes(f"{place}/events"):
             energy_wh = view.get("energy_wh") or 0
             news = f"◀ {view['state']}" + (f", {energy_wh} Wh" if energy_wh else "")
             if news != shown:
-                self.timeline.row(APP, shown := news)
+                tell(shown := news)
             if view["state"] == "Ready":
                 raise CannotRun(f"the start failed: {view.get('cause')}")
             if view["state"] == "TxRunning" and energy_wh >= CHARGED_WH and not stopped and await self._local_runs():
-                self.timeline.row(APP, "stop")
+                tell("stop")
                 await self.app.post(f"{place}/stop")
                 stopped = True
         receipt = await self.app.get(f"{place}/receipt")
-        self.timeline.row(APP, f"◀ receipt: {receipt['energy_wh']} Wh")
+        tell(f"◀ receipt: {receipt['energy_wh']} Wh")
         return await self.app.get(place)
 
     async def _local_runs(self) -> bool:
@@ -216,6 +251,10 @@ class Scene:
             await trio.sleep(POLL_S)
 
 
+def _nobody(_: str) -> None:
+    """Whom a story is told to that goes on beside the one that is shown."""
+
+
 async def _listens(port: int) -> bool:
     try:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -227,5 +266,6 @@ async def _listens(port: int) -> bool:
 
 def _is_ready(station: View) -> bool:
     """Online and accepted, and free where the roaming driver shall come."""
-    free = station.get("identity") != ROAMING or station.get("connectors") == {"1": "Available"}
+    awaited = station.get("identity") in (ROAMING, *(beside.identity for beside in BESIDE))
+    free = not awaited or station.get("connectors") == {"1": "Available"}
     return bool(station.get("online")) and station.get("registration") == "Accepted" and free

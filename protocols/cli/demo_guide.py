@@ -16,14 +16,13 @@ _MOTOWN_REQUEST = r'"{\"authorizationIdentifier\":\"$AUTH\"}"'
 
 def guide(operators: Operators) -> str:
     """What stays up, and lines to copy into another terminal, in their order."""
-    stations = ", ".join(f"{station.identity} ({station.behaviour})" for station in STATIONS)
     lines = [
         "Both operators stay up; what you do appears below. Ctrl-C ends everything.",
         "",
         f"  {HOME}, Source       {operators.home_url}  {operators.config_of(HOME)}",
         f"  {LOCAL}, Destination  {operators.local_url}  {operators.config_of(LOCAL)}",
         f"  stations             ws://{HOST}:{operators.ports.local_ocpp}/ocpp/<identity>",
-        f"                       {stations}",
+        *(f"                       {station}" for station in STATIONS),
         "",
         "Copy these lines into another terminal, one after the other:",
         "",

@@ -17,13 +17,20 @@ SECRET_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class DemoStation:
-    """`card` is the RFID card of a driver who comes by himself; without it the station waits to be asked."""
+    """`card` is the RFID card of a driver who comes by himself; without it the station waits to be asked.
+
+    `ocpp` is the version that it speaks.
+    """
 
     identity: str
     behaviour: str
     latitude: str
     longitude: str
     card: str | None = None
+    ocpp: str = "1.6"
+
+    def __str__(self) -> str:
+        return f"{self.identity} ({self.behaviour}, OCPP {self.ocpp})"
 
 
 STATIONS = (
@@ -31,8 +38,12 @@ STATIONS = (
     DemoStation("IE-001-CS02", "unplugs", "53.3331", "-6.2489", card=CARD),
     DemoStation("IE-001-CS03", "rejects", "53.3382", "-6.2591"),
     DemoStation("IE-001-CS04", "loses_connection", "53.3440", "-6.2672"),
+    DemoStation("IE-001-CS05", "normal", "53.3402", "-6.2551", ocpp="2.0.1"),
+    DemoStation("IE-001-CS06", "normal", "53.3467", "-6.2719", ocpp="2.1"),
 )
 ROAMING, RFID = STATIONS[0].identity, STATIONS[1].identity
+BESIDE = STATIONS[4:]
+"""Where the same driver charges at the same time, as the story is the same in every version of OCPP."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,3 +72,15 @@ class Evidence:
         for label, name, own in _ROWS:
             table.add_row(label, str(ours[name]), str(theirs[name]), str(station[own]))
         return table
+
+
+def table_of(all_evidence: Mapping[str, Evidence]) -> Table:
+    """The records of the same story told in several versions of OCPP, a line each."""
+    table = Table(title="The same in every version of OCPP", title_justify="left")
+    for name in ("OCPP", "station", "CDR", f"Wh, {HOME} Source", f"Wh, {LOCAL} Destination", "Wh, station"):
+        table.add_column(name)
+    for version, evidence in all_evidence.items():
+        said = evidence.summary()
+        place = evidence.source["cdr"]["local_service_identifier"]
+        table.add_row(version, place, said["cdr_id"], *map(str, said["energy_wh"].values()))
+    return table

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from protocols.cli.demo_operators import HOME, LOCAL, RFID
+from protocols.cli.demo_operators import BESIDE, HOME, LOCAL, RFID
 
 WIDTH, WIDTH_MIN = 168, 72
 """Of the timeline, in characters: at the widest every step fits into one line."""
@@ -19,6 +19,8 @@ APP, SOURCE, DESTINATION, STATION = range(4)
 STYLES = ("bold cyan", "green", "yellow", "magenta")
 
 _REPORTS = ("StartTransaction", "StopTransaction", "AuthorizeIdTag")
+_SILENT = (RFID, *(station.identity for station in BESIDE))
+"""Stations beside the story, whose meters nobody follows."""
 _HOUSE_KEEPING = ("StationAnswered", "RequestAccepted", "DeliveryEnded", "MeterRead")
 """Events of a transaction that say nothing new where they change no state."""
 
@@ -32,6 +34,7 @@ class Timeline:
         self.console, self._clock = console, clock
         self._began_s = clock()
         self._widths = self._column_widths()
+        self._followed: frozenset[str] = frozenset()
 
     def _column_widths(self) -> tuple[int, ...]:
         width = max(WIDTH_MIN, min(self.console.width, WIDTH)) - TIME_WIDTH
@@ -40,6 +43,10 @@ class Timeline:
     @property
     def seconds(self) -> float:
         return self._clock() - self._began_s
+
+    def follow(self, *transactions: str) -> None:
+        """From now on shows what the operators log of these, and of local ones; without any, of all."""
+        self._followed = frozenset(transactions)
 
     def head(self) -> None:
         """The names of the columns, under a rule."""
@@ -67,10 +74,15 @@ class Timeline:
 
     def hear(self, name: str, record: Record) -> None:
         """A JSON line of one of the processes; shown if it belongs to the story."""
-        told = node_line(record) if name in (HOME, LOCAL) else station_line(record)
+        told = self._node_line(record) if name in (HOME, LOCAL) else station_line(record)
         if told is not None:
             column = {HOME: SOURCE, LOCAL: DESTINATION}.get(name, STATION)
             self.row(column, told)
+
+    def _node_line(self, record: Record) -> str | None:
+        transaction = str(record.get("transaction", ""))
+        aside = self._followed and transaction and transaction not in self._followed
+        return None if aside and not transaction.startswith("local/") else node_line(record)
 
 
 def node_line(record: Record) -> str | None:
@@ -93,7 +105,9 @@ def station_line(record: Record) -> str | None:
     match record:
         case {"kind": "sent", "station": station, "text": text} if text in _REPORTS:
             return f"{short(station)} ⇒ {text}"
-        case {"kind": "sent", "station": station, "message": {"samples": [{"value": value}, *_]}} if station != RFID:
+        case {"kind": "sent", "station": station, "message": {"samples": [{"value": value}, *_]}} if (
+            station not in _SILENT
+        ):
             return f"{short(station)} ⇒ meter {value} Wh"
         case {"kind": "commanded", "station": station, "text": text}:
             return f"{short(station)} ◀ {text}"

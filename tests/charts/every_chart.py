@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -108,6 +109,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "transaction": st.integers(1, 3),
     "error_code": st.sampled_from(("GroundFailure", "OtherError")),
     "reason": st.just("HardReset"),
+    "reservation_id": st.integers(1, 2),
+    "expires_at": AT.map(lambda at: at + timedelta(hours=1)),
+    "parent_id_tag": st.sampled_from((None, "GROUP")),
 }
 
 

@@ -19,9 +19,20 @@ from protocols.cli.config import load_config
 from protocols.cli.demo import play
 from protocols.cli.demo_api import Api
 from protocols.cli.demo_guide import guide, steps
-from protocols.cli.demo_operators import HOME, LOCAL, RFID, STATIONS, USER, Operators, Ports, Secrets, free_ports
+from protocols.cli.demo_operators import (
+    BESIDE,
+    HOME,
+    LOCAL,
+    RFID,
+    STATIONS,
+    USER,
+    Operators,
+    Ports,
+    Secrets,
+    free_ports,
+)
 from protocols.cli.demo_processes import lines_of, open_processes
-from protocols.cli.demo_record import Evidence
+from protocols.cli.demo_record import Evidence, table_of
 from protocols.cli.demo_timeline import APP, DESTINATION, SOURCE, STATION, WIDTH, Timeline, node_line, station_line
 from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, outcome_of
@@ -77,9 +88,10 @@ def test_a_port_that_is_taken_is_replaced_by_a_free_one():
     assert chosen.home_http not in (port, 0)
 
 
-def test_the_four_stations_behave_in_four_ways():
-    assert len({station.behaviour for station in STATIONS}) == len(STATIONS) == 4
+def test_the_stations_behave_in_four_ways_and_speak_every_version():
+    assert len({station.behaviour for station in STATIONS}) == 4
     assert BEHAVIOURS.keys() >= {station.behaviour for station in STATIONS}
+    assert sorted(station.ocpp for station in (STATIONS[0], *BESIDE)) == ["1.6", "2.0.1", "2.1"]
 
 
 def test_the_guide_is_shell_that_names_every_step(operators):
@@ -193,6 +205,19 @@ def test_the_rfid_station_does_not_drown_the_rest_in_meter_values():
     assert station_line({"station": RFID, "kind": "sent", "text": "MeterValues", "message": message}) is None
 
 
+def test_what_goes_on_beside_the_story_is_not_told_until_it_is_over():
+    out = io.StringIO()
+    timeline = Timeline(Console(file=out, width=WIDTH), lambda: 0.0)
+    event = {"event": "transaction.event", "event_type": "Seen", "from_state": "A", "to_state": "B"}
+    timeline.follow("destination/A")
+    for name in ("destination/A", "destination/B", "local/1"):
+        timeline.hear(LOCAL, {**event, "transaction": name})
+    assert (out.getvalue().count("seen"), out.getvalue().count("RFID")) == (2, 1)
+    timeline.follow()
+    timeline.hear(LOCAL, {**event, "transaction": "destination/B"})
+    assert out.getvalue().count("seen") == 3
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -253,6 +278,8 @@ def test_one_record_at_all_three_is_no_difference(evidence):
     out = io.StringIO()
     Console(file=out, width=132).print(evidence.table())
     assert out.getvalue().count("173") == 3
+    Console(file=out, width=132).print(table_of({"1.6": evidence, "2.1": evidence}))
+    assert out.getvalue().count("173") == 9
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,12 @@ def test_a_station_by_its_url_takes_its_password_from_the_environment(cli, start
     assert (plan.behaviour, plan.seed, plan.swipe) == ("unplugs", 7, "04AB")
 
 
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_a_station_speaks_the_version_that_is_asked_for(cli, starter, version):
+    assert cli.call("station", "--url", "ws://host/ocpp", "X", "--ocpp", version) == 0
+    assert starter.plans[0].ocpp_version == version
+
+
 def test_without_a_password_a_station_connects_without_credentials(cli, starter):
     assert cli.call("station", "--url", "ws://host:9000/ocpp", "X") == 0
     assert starter.plans[0].password is None
