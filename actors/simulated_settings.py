@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from actors.simulated_answers import Fields
 from actors.simulated_connector import Site
@@ -11,8 +10,9 @@ from actors.simulated_control import ACCEPTED, Handlers
 from actors.simulated_line import Reply
 from actors.simulated_outbox import Saying
 from statecharts.simulated_equipment import Key
-from statecharts.station_commands import ChangeConfiguration, GetConfiguration, PlainCommand
+from statecharts.station_commands import ChangeConfiguration, GetBaseReport, GetConfiguration
 from statecharts.station_reports import NotifyReport
+from statecharts.station_settings import READ_ONLY, named_by
 
 ENTRIES_PER_PART = 10
 _INVENTORIES = ("ConfigurationInventory", "FullInventory")
@@ -23,7 +23,11 @@ class Settings:
 
     def __init__(self, site: Site, configure: Callable[[str, str], str]) -> None:
         self._site, self._configure = site, configure
-        self.commands: Handlers = {ChangeConfiguration: self._change, GetConfiguration: self._get}
+        self.commands: Handlers = {
+            ChangeConfiguration: self._change,
+            GetConfiguration: self._get,
+            GetBaseReport: self._report,
+        }
 
     def _change(self, command: ChangeConfiguration) -> Reply:
         answers = self._site.answers
@@ -55,15 +59,15 @@ class Settings:
 
     # -- reports of OCPP 2.x -------------------------------------------------------------------------------------------
 
-    def base_report(self, command: PlainCommand) -> Reply:
+    def _report(self, command: GetBaseReport) -> Reply:
         """OCPP 2.0.1 part 2, B07: accepted, and then told in parts."""
-        if command.payload["reportBase"] not in _INVENTORIES:
+        if command.base not in _INVENTORIES:
             return Reply("NotSupported")
         entries = [_variable(name, key) for name, key in self._all()]
         parts = [entries[first : first + ENTRIES_PER_PART] for first in range(0, len(entries), ENTRIES_PER_PART)]
         for seq_no, part in enumerate(parts):
             report = NotifyReport(
-                request_id=command.payload["requestId"],
+                request_id=command.request_id,
                 seq_no=seq_no,
                 more=seq_no < len(parts) - 1,
                 generated_at=self._site.now(),
@@ -78,13 +82,12 @@ def _entry(name: str, key: Key) -> Fields:
 
 
 def _variable(name: str, key: Key) -> Fields:
-    """One entry of a report: `Component.Variable[.Instance]` with its value."""
-    component, variable, *instance = name.split(".")
-    named: dict[str, Any] = {"name": variable, **({"instance": instance[0]} if instance else {})}
+    """One entry of a report: a variable with its value."""
+    component, variable = named_by(name)
     return {
-        "component": {"name": component},
-        "variable": named,
-        "variableAttribute": [{"value": key.value, "mutability": "ReadOnly" if key.readonly else "ReadWrite"}],
+        "component": component,
+        "variable": variable,
+        "variableAttribute": [{"value": key.value, "mutability": READ_ONLY if key.readonly else "ReadWrite"}],
         "variableCharacteristics": {"dataType": _data_type(key.value), "supportsMonitoring": False},
     }
 

@@ -34,7 +34,6 @@ from statecharts.station_commands import (
     CentralDataTransfer,
     ClearCache,
     GetLocalListVersion,
-    PlainCommand,
     SendLocalList,
     StationCommand,
     TriggerMessage,
@@ -121,11 +120,9 @@ class SimulatedStation:
         self._control = control = Control(site, self._connectors, partial(self._reboot, reason="RemoteReset"))
         self._service = service = Service(site, self.identity, lambda: control.idle, self._reboot, knows_certificate)
         certificates = Certificates(site, self.identity, service.note)
-        settings = Settings(site, self._configure)
-        self._plain_commands = {"GetBaseReport": settings.base_report}
         self._commands: Handlers = {
             **control.commands,
-            **settings.commands,
+            **Settings(site, self._configure).commands,
             **SmartCharging(site, self._connectors).commands,
             **service.commands,
             **certificates.commands,
@@ -332,9 +329,6 @@ class SimulatedStation:
 
     def commanded(self, command: StationCommand) -> Reply:
         """Does what the central system asks and says what to answer."""
-        if isinstance(command, PlainCommand):
-            plain = self._plain_commands.get(command.action)
-            return plain(command) if plain else _NOT_SUPPORTED
         obey = self._commands.get(type(command))
         return obey(command) if obey else _NOT_SUPPORTED
 

@@ -7,16 +7,16 @@ import itertools
 import pytest
 import trio
 from central_in_memory import ID_TAG
-from hall import on_the_wire
+from hall import on_the_wire, word
 from trio.testing import MockClock
 
 from statecharts.station_commands import (
     CallVerdict,
     ChangeAvailability,
     ChangeConfiguration,
+    GetBaseReport,
     GetConfiguration,
     GetTransactionStatus,
-    PlainCommand,
     RemoteStartTransaction,
     RemoteStopTransaction,
     Reset,
@@ -110,8 +110,8 @@ async def test_settings_are_variables_of_components(autojump_clock: MockClock, v
 @EVERY_2
 async def test_a_base_report_comes_in_parts(autojump_clock: MockClock, version: str) -> None:
     async with on_the_wire(version=version) as (hall, _):
-        order = PlainCommand(action="GetBaseReport", payload={"requestId": 5, "reportBase": "FullInventory"})
-        assert (await hall.connections[0].call(order)).status == "Accepted"
+        assert await word(hall, GetBaseReport(request_id=5, base="SummaryInventory")) == "NotSupported"
+        assert await word(hall, GetBaseReport(request_id=5)) == "Accepted"
         await trio.sleep(1)
         parts = hall.central.reports(NotifyReport)
         assert [(part.request_id, part.seq_no, part.more) for part in parts] == [
