@@ -70,6 +70,8 @@ class Line:
 class Station:
     """The equipment, and what it does when it is told or asked."""
 
+    subprotocol = "ocpp1.6"
+
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.meters = dict.fromkeys(range(1, arguments.connectors + 1), 10_000)
@@ -107,8 +109,8 @@ class Station:
         user = f"{self.arguments.identity}:{self.arguments.password}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
         url = f"{self.arguments.url}/{self.arguments.identity}"
-        async with connect(url, subprotocols=["ocpp1.6"], additional_headers=headers) as socket:
-            point = Point(self, socket)
+        async with connect(url, subprotocols=[self.subprotocol], additional_headers=headers) as socket:
+            point = self.point_on(socket)
             self.line = line = Line(point, socket)
             tell("connected")
             tasks = [asyncio.create_task(point.start()), asyncio.create_task(self.introduce_and_report(point))]
@@ -120,10 +122,15 @@ class Station:
             await asyncio.gather(*tasks, return_exceptions=True)
         tell("disconnected", code=socket.close_code, reason=socket.close_reason)
 
+    def point_on(self, socket: ClientConnection) -> ChargePoint:
+        return Point(self, socket)
+
+    async def boot(self, point: ChargePoint) -> str:
+        return str((await point.call(call.BootNotification("Foreign", "Asyncio 1"), suppress=False)).status)
+
     async def introduce_and_report(self, point: ChargePoint) -> None:
         if not self.booted:
-            boot = await point.call(call.BootNotification("Foreign", "Asyncio 1"), suppress=False)
-            self.booted = boot.status == "Accepted"
+            self.booted = await self.boot(point) == "Accepted"
         for connector in self.meters:  # whatever it was while there was no line (OCPP 1.6, 4.9)
             await self.show(connector, "Charging" if connector in self.charges else "Available")
         tell("online")
@@ -149,13 +156,16 @@ class Station:
     async def show(self, connector: int, status: str) -> None:
         """A StatusNotification, if there is a line; nobody queues those."""
         if self.line is not None:
-            said = call.StatusNotification(connector, "NoError", status, timestamp=now())
+            said = self.status_of(connector, status)
             errand = asyncio.create_task(self.line.point.call(said))
             self.line.errands.add(errand)
             errand.add_done_callback(self.line.errands.discard)
             await asyncio.wait([errand])  # whatever comes of it: an answer, none in time, or the end of the line
             if not errand.cancelled():
                 errand.exception()
+
+    def status_of(self, connector: int, status: str) -> Any:
+        return call.StatusNotification(connector, "NoError", status, timestamp=now())
 
     def owe(self, message: Callable[[ChargePoint], Awaitable[None]]) -> None:
         self.queue.append(message)
@@ -307,8 +317,7 @@ async def obey(station: Station) -> None:
         await getattr(station, order.pop("do"))(**order)
 
 
-async def main(arguments: argparse.Namespace) -> None:
-    station = Station(arguments)
+async def main(station: Station) -> None:
     living = asyncio.create_task(station.live())
     await obey(station)
     living.cancel()
@@ -320,6 +329,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--identity", required=True)
     parser.add_argument("--password", required=True)
     parser.add_argument("--connectors", type=int, default=1)
+    parser.add_argument("--subprotocol", default="ocpp1.6", help="of those that the script speaks")
     parser.add_argument("--manual", action="store_true", help="a RemoteStart is accepted, and nobody plugs in")
     return parser.parse_args()
 
@@ -327,4 +337,4 @@ def parsed() -> argparse.Namespace:
 if __name__ == "__main__":
     logging.getLogger("ocpp").setLevel(logging.CRITICAL)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(parsed()))
+        asyncio.run(main(Station(parsed())))

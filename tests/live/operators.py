@@ -25,6 +25,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN_STATION = Path(__file__).with_name("foreign_station.py")
+FOREIGN_STATION_2 = Path(__file__).with_name("foreign_station_2.py")
 
 START_S = 60.0
 WAIT_S = 20.0
@@ -360,11 +361,14 @@ def make_partners(source: Operator, destination: Operator, *, ports: tuple[int, 
 
 
 class Station(Process):
-    """The foreign station, at work for an operator."""
+    """The foreign station, at work for an operator, in the version of OCPP that its subprotocol names."""
 
-    def __init__(self, operator: Operator, identity: str, *, manual: bool = False) -> None:
+    def __init__(
+        self, operator: Operator, identity: str, *, manual: bool = False, subprotocol: str = "ocpp1.6"
+    ) -> None:
         self.identity = identity
-        arguments = [str(FOREIGN_STATION), "--url", f"ws://127.0.0.1:{operator.ocpp_port}/ocpp",
+        script = FOREIGN_STATION if subprotocol == "ocpp1.6" else FOREIGN_STATION_2
+        arguments = [str(script), "--subprotocol", subprotocol, "--url", f"ws://127.0.0.1:{operator.ocpp_port}/ocpp",
                      "--identity", identity, f"--password={operator.station_passwords[identity]}",
                      "--connectors", str(operator.stations[identity])]  # fmt: skip
         super().__init__([*arguments, *(["--manual"] if manual else [])], lines_on="stdout")
@@ -406,9 +410,11 @@ def running(*operators: Operator) -> Iterator[None]:
 
 
 @contextmanager
-def station_of(operator: Operator, identity: str, *, manual: bool = False) -> Iterator[Station]:
+def station_of(
+    operator: Operator, identity: str, *, manual: bool = False, subprotocol: str = "ocpp1.6"
+) -> Iterator[Station]:
     """A foreign station that is online."""
-    station = Station(operator, identity, manual=manual)
+    station = Station(operator, identity, manual=manual, subprotocol=subprotocol)
     try:
         station.come_online()
         yield station
