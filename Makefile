@@ -9,6 +9,8 @@ BIN := .venv/bin
 ONCE ?=
 # For the other Pythons: what stands on libraries that are others there, the store on SQLite, and a node that starts
 FAST := contracts unit/config unit/http unit/mobieurope unit/ocpp unit/rest live/test_start_live.py
+# A station for the live tests that is not ours, where there is npm
+NPM := $(if $(shell command -v npm),tests/live/npm/node_modules/.ok)
 ONLY ?=
 LONG ?=
 MINUTES ?= 30
@@ -20,10 +22,10 @@ SEED ?= 1
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-demo: .venv/.ok  ## two operators, four stations, one roaming transaction; ONCE=1 ends after its charge record
+demo: .venv/.ok  ## two operators, six stations, roaming in each version of OCPP; ONCE=1 ends after the records
 	@$(BIN)/python node.py demo $(if $(ONCE),--once)
 
-test: .venv/.ok $(OTHERS:%=.venv-%/.ok)  ## every test, on two cores; then the fast ones on each other Python that is here
+test: .venv/.ok $(OTHERS:%=.venv-%/.ok) $(NPM)  ## every test, on two cores; then the fast ones on each other Python that is here
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 	@for version in $(OTHERS); do \
 		echo "Python $$version, the fast tests"; \
@@ -61,6 +63,11 @@ lock: .venv/.ok  ## write requirements.lock anew from pyproject.toml
 	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9
 	@.venv/bin/uv pip sync -q --require-hashes --python .venv/bin/python requirements.lock
 	@touch $@
+
+tests/live/npm/node_modules/.ok: tests/live/npm/package-lock.json
+	@echo "setting up a charging station from the npm registry"
+	@cd tests/live/npm && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules/.ok \
+		|| echo "npm did not install it: not tried"
 
 .venv-%/.ok: pyproject.toml requirements.lock | .venv/.ok
 	@echo "setting up .venv-$*"

@@ -19,13 +19,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-FOREIGN_STATION = Path(__file__).with_name("foreign_station.py")
-FOREIGN_STATION_2 = Path(__file__).with_name("foreign_station_2.py")
+HERE = Path(__file__).parent
+NPM_STATION = HERE / "npm"
+"""The package of a station on Node.js, which runs where `make test` could install what it needs."""
+
+
+class Make(NamedTuple):
+    """A make of foreign stations: the program that runs it, and its script."""
+
+    program: str
+    script: Path
+
+
+ASYNCIO = Make(sys.executable, HERE / "foreign_station.py")
+ASYNCIO_2 = Make(sys.executable, HERE / "foreign_station_2.py")
+NPM = Make("node", NPM_STATION / "station.mjs")
 
 START_S = 60.0
 WAIT_S = 20.0
@@ -54,11 +67,20 @@ def matches(record: Record, wanted: Record) -> bool:
 class Process:
     """A process that writes JSON objects, one a line, and what it has written so far.
 
-    `within` is the command that runs it somewhere else than here: in another namespace, under another limit.
+    `within` is the command that runs it somewhere else than here: in another namespace, under another limit; `program`
+    is what takes the arguments.
     """
 
-    def __init__(self, arguments: list[str], *, lines_on: str, folder: Path = ROOT, within: Sequence[str] = ()) -> None:
-        pipe, command = subprocess.PIPE, [*within, sys.executable, *arguments]
+    def __init__(
+        self,
+        arguments: list[str],
+        *,
+        lines_on: str,
+        folder: Path = ROOT,
+        within: Sequence[str] = (),
+        program: str = sys.executable,
+    ) -> None:
+        pipe, command = subprocess.PIPE, [*within, program, *arguments]
         self.popen = subprocess.Popen(command, cwd=folder, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
         assert self.popen.stdout is not None and self.popen.stderr is not None
         self.records: list[Record] = []
@@ -364,14 +386,20 @@ class Station(Process):
     """The foreign station, at work for an operator, in the version of OCPP that its subprotocol names."""
 
     def __init__(
-        self, operator: Operator, identity: str, *, manual: bool = False, subprotocol: str = "ocpp1.6"
+        self,
+        operator: Operator,
+        identity: str,
+        *,
+        manual: bool = False,
+        make: Make = ASYNCIO,
+        subprotocol: str = "ocpp1.6",
     ) -> None:
         self.identity = identity
-        script = FOREIGN_STATION if subprotocol == "ocpp1.6" else FOREIGN_STATION_2
-        arguments = [str(script), "--subprotocol", subprotocol, "--url", f"ws://127.0.0.1:{operator.ocpp_port}/ocpp",
+        arguments = [str(make.script), "--subprotocol", subprotocol, "--url", f"ws://127.0.0.1:{operator.ocpp_port}/ocpp",
                      "--identity", identity, f"--password={operator.station_passwords[identity]}",
                      "--connectors", str(operator.stations[identity])]  # fmt: skip
-        super().__init__([*arguments, *(["--manual"] if manual else [])], lines_on="stdout")
+        arguments += ["--manual"] if manual else []
+        super().__init__(arguments, lines_on="stdout", program=make.program)
 
     def come_online(self) -> None:
         """Connects, and has introduced itself when this returns."""
@@ -411,10 +439,10 @@ def running(*operators: Operator) -> Iterator[None]:
 
 @contextmanager
 def station_of(
-    operator: Operator, identity: str, *, manual: bool = False, subprotocol: str = "ocpp1.6"
+    operator: Operator, identity: str, *, manual: bool = False, make: Make = ASYNCIO, subprotocol: str = "ocpp1.6"
 ) -> Iterator[Station]:
     """A foreign station that is online."""
-    station = Station(operator, identity, manual=manual, subprotocol=subprotocol)
+    station = Station(operator, identity, manual=manual, make=make, subprotocol=subprotocol)
     try:
         station.come_online()
         yield station
