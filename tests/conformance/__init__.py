@@ -1,1 +1,1 @@
-"""The API as a tool of others finds it: schemathesis asks a served house what the document allows, and what not."""
+"""The node as tools of others find it: its API as its document says, and cases of the OCPP test tool by their ids."""

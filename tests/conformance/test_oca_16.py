@@ -14,9 +14,11 @@ from trio.testing import MockClock
 from statecharts.station_commands import (
     CancelReservation,
     CentralDataTransfer,
+    CertificateHash,
     ChangeAvailability,
     ChangeConfiguration,
     ClearChargingProfile,
+    DeleteCertificate,
     GetCompositeSchedule,
     GetConfiguration,
     GetInstalledCertificateIds,
@@ -446,7 +448,15 @@ async def test_tc_075_csms_tc_076_csms_certificates(autojump_clock: MockClock, n
         installed = InstallCertificate(certificate_type=kind, certificate=certificate("Root"))
         assert await at.word(installed) == "Accepted"
         found = (await at.ask(GetInstalledCertificateIds(certificate_types=(kind,)))).data["certificateHashData"]
-        assert len(found) == 1
+        [hashes] = found
+        named = CertificateHash(
+            algorithm=hashes["hashAlgorithm"],
+            issuer_name_hash=hashes["issuerNameHash"],
+            issuer_key_hash=hashes["issuerKeyHash"],
+            serial_number=hashes["serialNumber"],
+        )
+        assert await at.word(DeleteCertificate(certificate=named)) == "Accepted"
+        assert await at.word(GetInstalledCertificateIds(certificate_types=(kind,))) == "NotFound"
 
 
 async def test_tc_079_csms_security_log(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
