@@ -379,5 +379,6 @@ def _started(
         timestamp=start.timestamp,
         meter_start_wh=start.meter_start_wh,
         id_tag_accepted=accepted,
+        partial=start.partial,
         opening=opening,
     )

@@ -80,7 +80,7 @@ NEWEST_WINS = 1000, "a newer connection of this station took over"
 log = structlog.get_logger(__name__)
 
 
-FORM = Form("station 3", Station, Station())
+FORM = Form("station 4", Station, Station())
 
 
 def _fold(before: Station, fact: Fact) -> Station:

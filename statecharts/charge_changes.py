@@ -91,6 +91,7 @@ def begun(charge: Charge, event: TransactionStarted) -> Charge:
         id_tag=event.id_tag,
         start_timestamp=event.timestamp,
         meter_start_wh=event.meter_start_wh,
+        partial=event.partial,
         meter_last_wh=None if charge.meter_last_wh is None else max(known),
     )
 
@@ -154,7 +155,7 @@ def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
         stop_timestamp=event.timestamp,
         meter_stop_wh=next((wh for wh in known if wh is not None), None),
         reason=event.reason,
-        estimated=event.meter_stop_wh is None,
+        estimated=event.meter_stop_wh is None or data.charge.partial,
     )
     said, flags = (event.timestamp, event.meter_stop_wh), (*undoubted(data), *charge.flags)
     return {"charge": charge, "stop_said": said, "finished_at": event.at, "flags": flags, "changed_at": event.at}

@@ -50,8 +50,9 @@ class Opening(Value, frozen=True, kw_only=True):
 class Charge(Value, frozen=True, kw_only=True):
     """A charge at one connector as its station reported it. Meter readings are the station's register, in Wh.
 
-    `estimated` marks an end that no StopTransaction reported, `number_used` that the station has named `number` itself;
-    `flags` name what is odd about the figures.
+    `estimated` marks an end that no StopTransaction reported, or a charge that is `partial`: it took more before its
+    first reading that is known. `number_used` says that the station has named `number` itself; `flags` name what is odd
+    about the figures.
     """
 
     number: int | None = None
@@ -66,6 +67,7 @@ class Charge(Value, frozen=True, kw_only=True):
     reason: str | None = None
     estimated: bool = False
     number_used: bool = False
+    partial: bool = False
 
     @property
     def energy_wh(self) -> int | None:
@@ -96,8 +98,8 @@ class Charge(Value, frozen=True, kw_only=True):
 class TransactionStarted(Fact, frozen=True, kw_only=True):
     """The station started a charge. `number` is the OCPP transactionId that we gave it.
 
-    `meter_start_wh` is absent where the first reading is still to come; `opening` is there for a charge of our own,
-    which nobody may have asked for before.
+    `meter_start_wh` is absent where the first reading is still to come; of one that is `partial` it is the first known,
+    from after the beginning. `opening` is there for a charge of our own, which nobody may have asked for before.
     """
 
     number: int
@@ -106,6 +108,7 @@ class TransactionStarted(Fact, frozen=True, kw_only=True):
     timestamp: datetime
     meter_start_wh: int | None
     id_tag_accepted: bool = True
+    partial: bool = False
     opening: Opening | None = None
 
 

@@ -134,13 +134,17 @@ class MeterSample(Value, frozen=True, kw_only=True):
 
 
 class StartTransaction(Message, frozen=True, kw_only=True):
-    """OCPP 1.6 section 4.8. `meter_start_wh` is absent where a station of OCPP 2.x has not metered yet."""
+    """OCPP 1.6 section 4.8. `meter_start_wh` is absent where a station of OCPP 2.x has not metered yet.
+
+    One that is `partial` is made of later events of OCPP 2.x: the first one is missing.
+    """
 
     connector_id: int
     id_tag: str
     meter_start_wh: int | None
     timestamp: datetime
     reservation_id: int | None = None
+    partial: bool = False
 
 
 class StopTransaction(Message, frozen=True, kw_only=True):

@@ -94,6 +94,7 @@ class Session(Value, frozen=True, kw_only=True):
             meter_start_wh=first and first[1],
             timestamp=self.begun_at,
             reservation_id=self.reservation_id,
+            partial=not self.begun,
         )
 
     def stop(self, number: int) -> StopTransaction | None:
