@@ -65,6 +65,7 @@ def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
         allow: Annotated[list[str] | None, says("Only these operations and kinds of flows.")] = None,
         skip: Annotated[list[str] | None, says("None of these operations and kinds of flows.")] = None,
         allow_host: Annotated[list[str] | None, says("A host beyond this machine.")] = None,
+        require: Annotated[list[str] | None, says("No verdict without this rule tried, or all.")] = None,
         flows: Annotated[int, says("How many flows.", min=1, max=100_000)] = 100,
         seed: Annotated[int, says("The same seed draws the same flows.")] = 0,
         time_limit: Annotated[float, says("Seconds for all.", min=1)] = 600,
@@ -79,7 +80,11 @@ def add_verify_command(cli: typer.Typer, starter: Starter) -> None:
         json: Annotated[Path | None, says("Write the result there as JSON.")] = None,
         junit: Annotated[Path | None, says("Write the result there as JUnit XML.")] = None,
     ) -> None:
-        """Verify a partner: play the other role, the app and the station; 0 conforming, 1 not, 2 could not be run."""
+        """Verify a partner: play the other role, the app and the station.
+
+        Exit status 0: conforming. 1: a rule is broken. 2: no verdict, as it could not be run, ended early, or tried too
+        little.
+        """
         given = dict(locals())
         options = read_options(given, os.environ)
         _check_folders(json, junit)
@@ -112,6 +117,7 @@ def read_options(given: dict[str, Any], environ: Any) -> Options:
         app=_app(given, secret(given["app_token_file"], TOKEN)),
         wsdl=given["wsdl"].read_bytes() if given["wsdl"] else None,
         operations=operations,
+        required=_required(given["require"] or (), role),
         kinds=kinds,
         time_limit_s=given["time_limit"],
         patience_s=given["patience"],
@@ -143,9 +149,21 @@ def _chosen(
     for names in (operations, kinds):
         names &= set(allow) or names if set(allow) & names else names
         names -= set(skip)
+    if operations & {"start", "stop"} and "authorize" not in operations:
+        raise WrongUse("without authorize nothing can be started or stopped: allow it as well, or skip those")
     if not operations or not kinds:
         raise WrongUse("nothing is left that may be done: allow more, or skip less")
     return frozenset(operations), frozenset(kinds)
+
+
+def _required(names: Sequence[str], role: Any) -> frozenset[str]:
+    """The rules that must be tried. Raises `WrongUse` for one that there is not."""
+    from protocols.verify.rules import RULES
+
+    known = {rule.id for rule in RULES if rule.role in ("both", role)}
+    if unknown := {*names} - known - {"all"}:
+        raise WrongUse(f"there is no rule {', '.join(sorted(unknown))} for a {role}")
+    return frozenset(known if "all" in names else names)
 
 
 def _station(given: dict[str, Any], password: str | None) -> StationAccess | None:
@@ -228,9 +246,9 @@ def _finish(result: Result, json: Path | None, junit: Path | None) -> None:
     for path, write in ((json, as_json), (junit, as_junit)):
         if path is not None:
             path.write_bytes(write(result))
-    if not result.conforming:
+    if result.failures:
         raise typer.Exit(NOT_CONFORMING)
-    if result.interrupted:
+    if result.verdict != "conforming":
         raise typer.Exit(WrongUse.exit_code)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.fetching import Fetched, NotFetched, fetch
-from protocols.verify.options import AppAccess, Options
+from protocols.verify.options import AppAccess, CannotVerify, Options
 from protocols.verify.partner import Pace
 from statecharts.limits import PEER_ANSWER
 
@@ -57,10 +57,14 @@ class AppReply:
 
 
 class UserApp:
-    """Asks as the user; everything is written down. `verify` is as httpx takes it."""
+    """Asks as the user; everything is written down.
+
+    Asking raises `CannotVerify` where the app's token is not let in at the first request.
+    """
 
     def __init__(self, options: Options, access: AppAccess, pace: Pace, mask: Mask) -> None:
         self._options, self._access, self._pace, self._mask = options, access, pace, mask
+        self._known = False
         self._client = httpx.AsyncClient(
             verify=options.tls or True,
             timeout=None,  # the whole of an exchange has its bound, in `fetch`
@@ -105,6 +109,9 @@ class UserApp:
             talk.say(f"app: {what}", sent, f"it {error}")
             return AppReply(0, trouble=f"it {error}")
         talk.say(f"app: {what}", sent, self._mask.message(f"HTTP {answer.status}", answer.headers, answer.body))
+        if not self._known and answer.status in (401, 403):
+            raise CannotVerify(f"{url} does not let the app in: HTTP {answer.status} with the token given")
+        self._known = True
         return _read(answer)
 
 

@@ -18,7 +18,8 @@ from protocols.verify.attacks import Strangers, break_contract
 from protocols.verify.authorizations import AUTHORIZATIONS, authorization_request
 from protocols.verify.conversation import Conversation
 from protocols.verify.destination_record import judge_commands, judge_reports
-from protocols.verify.destination_services import ask_for_services, await_free
+from protocols.verify.destination_services import ask_for_services, await_free, why_not_granted
+from protocols.verify.names import Names
 from protocols.verify.options import Options
 from protocols.verify.partner import Partner, Reply
 from protocols.verify.reception import Reception
@@ -52,14 +53,13 @@ from statecharts.vocabulary import (
 )
 
 NO_NAME = "FFFFFFFFFFFF"
-RUN_CHARACTERS = 6
 
 
 @dataclass(slots=True)
 class DestinationScene:
-    """What all flows of one verification share. `names` are all authorizationIdentifiers that were granted,
-    `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows. `run` is in the names of its
-    users: what an earlier verification has left open at the partner counts against users of its own.
+    """What all flows of one verification share. `names` are all authorizationIdentifiers that were granted, `granted`
+    how they were asked for, `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows, `own`
+    what this run calls its own.
     """
 
     partner: Partner
@@ -68,24 +68,24 @@ class DestinationScene:
     clock: Clock
     new_id: Callable[[], str]
     strangers: Strangers = field(init=False)
-    run: str = field(init=False)
+    own: Names = field(init=False)
     names: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)
     ended: dict[str, EndTransaction] = field(default_factory=dict)
     asked_before: set[str] = field(default_factory=set)
-    users: int = 0
     life: Life | None = None
 
     def __post_init__(self) -> None:
         self.strangers = Strangers(self.options.username)
-        self.run = self.new_id()[:RUN_CHARACTERS]
+        self.own = Names(self.options.user, self.new_id)
+        self.reception.is_of_before = self.own.is_of_before
 
     @property
     def options(self) -> Options:
         return self.partner.options
 
     async def play(self, flow: Flow, talk: Conversation) -> None:
-        self.users += 1
-        life = self.life = Life(self, talk, f"{self.options.user}-{self.run}-{self.users}")
+        life = self.life = Life(self, talk, self.own.next_user())
         self.reception.begin(talk, life.respond)
         if self.station is not None:
             self.station.begin(talk, life.learn)
@@ -152,9 +152,12 @@ class Life:
         rule = "grants" if step.how == "good" else "connector-optional"
         self.talk.expect(rule, reply.done, f"authorize ({step.how}) of a free station was answered {reply}")
         if reply.done:
+            self.scene.granted.add(step.how)
             self._granted(reply)
-        else:
-            self.astray = True
+            return
+        if step.how not in self.scene.granted:
+            await why_not_granted(self, step.how)
+        self.astray = True
 
     def _granted(self, reply: Reply) -> None:
         name = reply.text("authorizationIdentifier").strip()
@@ -194,7 +197,7 @@ class Life:
         return self.data.id if name == "own" else self.data.id[:-1] + ("0" if self.data.id[-1] != "0" else "1")
 
     async def start(self, step: steps.Start) -> None:
-        identifier = self.requests.setdefault(step.request, self.scene.new_id())
+        identifier = self.requests.setdefault(step.request, self.scene.own.next_request())
         if (name := self._named(step.name)) is not None:
             event = StartRequested(
                 at=self.scene.clock.now(),
@@ -205,7 +208,7 @@ class Life:
             await self._ask(event, request, own=step.name == "own")
 
     async def stop(self, step: steps.Stop) -> None:
-        identifier = self.requests.setdefault(step.request, self.scene.new_id())
+        identifier = self.requests.setdefault(step.request, self.scene.own.next_request())
         if (name := self._named(step.name)) is not None:
             event = StopRequested(at=self.scene.clock.now(), request_identifier=identifier)
             request = RequestStopTransaction(request_identifier=identifier, authorization_identifier=name)

@@ -12,6 +12,7 @@ from protocols.mobieurope.mapping import Unreadable, read_location
 from protocols.verify import steps
 from protocols.verify.authorizations import NO_STATION
 from protocols.verify.conversation import Conversation
+from protocols.verify.options import CannotVerify
 from protocols.verify.partner import Reply
 from statecharts.vocabulary import GetLocalServicesList, GetLocalServiceStatus, Location, ServiceStatus
 
@@ -43,6 +44,23 @@ async def ask_for_services(life: Life, step: steps.Ask) -> None:
     life.talk.expect("status-true", true, f"{service} is shown as {shown}, answered {reply}")
     if true and step.what == "list":
         await _list(life, reply)
+
+
+async def why_not_granted(life: Life, how: str) -> None:
+    """Raises `CannotVerify` if it is not the partner's fault that nothing was granted yet: the connector given is not
+    one of the service's, or somebody charges there, perhaps for an earlier verification.
+    """
+    options, partner = life.scene.options, life.scene.partner
+    if "status" in options.operations:
+        asked = GetLocalServiceStatus(local_service_identifier=options.service)
+        status = (await partner.ask(life.talk, asked)).text(f"{_SERVICE}/localServiceStatus")
+        if status == ServiceStatus.IN_USE:
+            raise CannotVerify(f"{options.service} is in use, so nothing is authorised there: wait until it is free")
+    if how == "good":
+        reply = await partner.ask(life.talk, life.request_of("any connector"), "authorize (any connector)")
+        if reply.done:
+            wrong = f"{options.service} is authorised, but not its connector {options.connector}"
+            raise CannotVerify(f"{wrong}: --connector names one that it has")
 
 
 async def await_free(scene: DestinationScene) -> None:

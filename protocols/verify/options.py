@@ -27,6 +27,12 @@ OPERATIONS = {
 KINDS = ("happy", "refused", "repeated", "late", "crossed", "malformed", "hostile")
 
 
+_OF_TRANSACTIONS = frozenset(KINDS) - {"malformed", "hostile"}
+_ESSENTIAL_OF = {"malformed": "malformed-refused", "hostile": "stranger-refused"}
+_ESSENTIAL_DESTINATION = {"authorize": "grants", "start": "takes-start"}
+_ESSENTIAL_SOURCE = frozenset({"grant-reaches-app", "takes-report"})
+
+
 @dataclass(frozen=True, slots=True)
 class StationAccess:
     """A charging station of the partner that we are: `url` without the identity, as stations are configured."""
@@ -53,6 +59,7 @@ class Options:
     `username` and `password` are what we present; `incoming_username` and `incoming_password` what the partner presents
     at `own_url` (no password: not checked). `service` and `connector` name the place where is charged. `patience_s`
     bounds each wait for what the partner owes, `quiet_s` is waited at the end of a flow for what it should not send.
+    `required` are rules without which there is no verdict, beside the `essential` ones.
     """
 
     role: Role
@@ -81,6 +88,7 @@ class Options:
     quiet_s: float = 0.2
     shrinks: int = 100
     first_only: bool = False
+    required: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
     tls: ssl.SSLContext | None = None
     own_tls: ssl.SSLContext | None = None
@@ -96,6 +104,16 @@ class Options:
     def targets(self) -> tuple[str, ...]:
         """Every address that is spoken to."""
         return (self.url, *((self.station.url,) if self.station else ()), *((self.app.url,) if self.app else ()))
+
+    @property
+    def essential(self) -> frozenset[str]:
+        """The rules that must be tried for a verdict: what such a partner is there for, as far as it is allowed."""
+        if not self.kinds & _OF_TRANSACTIONS:
+            return self.required | {_ESSENTIAL_OF[kind] for kind in self.kinds}
+        if self.role is Role.SOURCE:
+            return self.required | (_ESSENTIAL_SOURCE if self.app else frozenset({"own-transactions-only"}))
+        rules = {rule for operation, rule in _ESSENTIAL_DESTINATION.items() if operation in self.operations}
+        return self.required | rules | ({"end-sent"} if self.station and "start" in self.operations else set())
 
     def check_hosts(self) -> None:
         """Raises `CannotVerify` for a host that is neither this machine nor named as allowed."""

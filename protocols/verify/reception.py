@@ -17,7 +17,7 @@ from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.envelopes import CONTENT_TYPE, answer_envelope, read_content
 from protocols.verify.partner import basic
 from statecharts.bounds import HTTP_BODY
-from statecharts.vocabulary import Refusal, RoamingAnswer, RoamingRequest
+from statecharts.vocabulary import Acknowledgement, Refusal, RoamingAnswer, RoamingRequest
 
 BODY_TIMEOUT_S = 10.0
 
@@ -27,7 +27,10 @@ Respond = Callable[[RoamingRequest], Awaitable["RoamingAnswer | Refusal | int"]]
 
 @dataclass(slots=True)
 class Reception:
-    """An ASGI app. `talk` is the conversation of the flow that runs, `respond` what answers in it."""
+    """An ASGI app. `talk` is the conversation of the flow that runs, `respond` what answers in it.
+
+    What `is_of_before`, left by an earlier verification, is acknowledged and set aside: it is nobody's fault.
+    """
 
     contract: Contract
     mask: Mask
@@ -35,6 +38,8 @@ class Reception:
     password: str | None
     talk: Conversation = field(default_factory=Conversation)
     respond: Respond | None = None
+    is_of_before: Callable[[RoamingRequest], bool] = lambda _: False
+    set_aside: int = 0
     heard: list[RoamingRequest] = field(default_factory=list)
     answered: list[RoamingRequest] = field(default_factory=list)
     _news: trio.Condition = field(default_factory=trio.Condition)
@@ -82,6 +87,10 @@ class Reception:
         if request is None:
             talk.say("partner: what we cannot read", shown, "HTTP 400")
             raise HttpRefusal(400, "This is no request of the contract.")
+        if self.is_of_before(request):
+            self.set_aside += 1
+            await exchange.answer(200, answer_envelope(type(request), Acknowledgement()), CONTENT_TYPE, {})
+            return
         self.heard.append(request)
         await self.tell()
         status, answer = await self._answer(request)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from textwrap import wrap
 from typing import Any
 
 import msgspec
 from lxml import etree
 
 from protocols.mobieurope.envelope import writable
+from protocols.verify.options import KINDS
 from protocols.verify.rules import RULES, Rule
-from protocols.verify.verification import Failure, Result
+from protocols.verify.verification import Failure, Result, Verdict
+
+LINE = 120
+_CONFORMING = {Verdict.CONFORMING: True, Verdict.NOT_CONFORMING: False}
 
 
 class Outcome(StrEnum):
@@ -39,15 +44,22 @@ def _why_not(result: Result, rule: Rule) -> str:
     """Why a rule was not tried."""
     options = result.options
     given = {"": True, "station": options.station is not None, "app": options.app is not None}
-    given |= {kind: kind in result.kinds for kind in ("malformed", "hostile")}
-    return "no flow came to it" if given[rule.needs] else f"needs {rule.needs}"
+    given |= {kind: kind in options.kinds for kind in ("malformed", "hostile")}
+    if not given[rule.needs]:
+        return f"needs {rule.needs}"
+    unplayed = rule.needs in KINDS and rule.needs not in result.kinds
+    return f"needs more --flows, for {rule.needs} ones" if unplayed else "no flow came to it"
 
 
 def headline(result: Result) -> str:
     """The verdict in a line."""
     options = result.options
-    broken = len(result.failures)
-    verdict = "conforming" if result.conforming else f"not conforming, {counted(broken, 'rule')} broken"
+    why = {
+        Verdict.NOT_CONFORMING: f", {counted(len(result.failures), 'rule')} broken",
+        Verdict.NOT_FINISHED: f", ended by {result.ended}",
+        Verdict.NOT_JUDGED: f", {', '.join(result.untried)} could not be tried",
+    }
+    verdict = f"{result.verdict}{why.get(result.verdict, '')}"
     untried = sum(outcome is Outcome.NOT_TRIED for outcome in outcomes(result).values())
     untold = f", {counted(untried, 'rule')} not tried" if untried else ""
     return f"{options.partner_pms} as {options.role} at {options.url}: {verdict}{untold}"
@@ -70,8 +82,12 @@ def as_text(result: Result) -> str:
     ]
     if result.ended:
         lines.append(f"ended early by {result.ended}")
-    lines += _list(told, Outcome.HELD, lambda rule: f"{rule.id} ({result.looks[rule.id]})")
-    lines += _list(told, Outcome.NOT_TRIED, lambda rule: f"{rule.id} ({_why_not(result, rule)})")
+    if result.set_aside:
+        lines.append(f"{counted(result.set_aside, 'report')} of what earlier verifications left open, set aside")
+    held = [f"{rule.id} ({result.looks[rule.id]})" for rule, outcome in told.items() if outcome is Outcome.HELD]
+    lines += _list("held", held)
+    for why, rules in _untried(result, told).items():
+        lines += _list(f"not tried, {why}", rules)
     for failure in result.failures.values():
         lines += ["", *_failure_lines(failure)]
     return "\n".join(lines)
@@ -82,10 +98,18 @@ def _totals(told: Mapping[Rule, Outcome]) -> dict[Outcome, int]:
     return {outcome: found[outcome] for outcome in Outcome}
 
 
-def _list(told: Mapping[Rule, Outcome], wanted: Outcome, shown: Callable[[Rule], str]) -> list[str]:
-    """The rules of this outcome in a line, if there are any."""
-    rules = ", ".join(shown(rule) for rule, outcome in told.items() if outcome is wanted)
-    return [f"{wanted}: {rules}"] if rules else []
+def _untried(result: Result, told: Mapping[Rule, Outcome]) -> dict[str, list[str]]:
+    """The rules that were not tried, by the reason."""
+    untried: dict[str, list[str]] = {}
+    for rule, outcome in told.items():
+        if outcome is Outcome.NOT_TRIED:
+            untried.setdefault(_why_not(result, rule), []).append(rule.id)
+    return untried
+
+
+def _list(what: str, rules: list[str]) -> list[str]:
+    """These rules in lines that can be read, if there are any."""
+    return wrap(f"{what}: {', '.join(rules)}", LINE, subsequent_indent="  ", break_on_hyphens=False) if rules else []
 
 
 def _failure_lines(failure: Failure) -> Iterator[str]:
@@ -104,7 +128,8 @@ def as_json(result: Result) -> bytes:
     options = result.options
     told = outcomes(result)
     content: dict[str, Any] = {
-        "conforming": result.conforming,
+        "verdict": result.verdict,
+        "conforming": _CONFORMING.get(result.verdict),
         "partner": options.partner_pms,
         "role": options.role,
         "url": options.url,
@@ -115,6 +140,8 @@ def as_json(result: Result) -> bytes:
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
         "ended": result.ended,
+        "untried": result.untried,
+        "set_aside": result.set_aside,
         "totals": _totals(told),
         "rules": {rule.id: outcome for rule, outcome in told.items()},
         "looks": {rule.id: result.looks[rule.id] for rule in told},
@@ -139,14 +166,20 @@ def _as_object(failure: Failure) -> dict[str, Any]:
 def as_junit(result: Result) -> bytes:
     """JUnit XML with a test case for each rule, as most servers of continuous integration show it.
 
-    Its `assertions` is how often the rule was looked at; what was not tried is skipped.
+    Its `assertions` is how often the rule was looked at; what was not tried is skipped. The first test case is the
+    verification itself: it is in error if there is no verdict.
     """
     told = outcomes(result)
     totals = _totals(told)
     suite = etree.Element("testsuite", name=f"verify {result.options.partner_pms} as {result.options.role}")
-    counts = {"tests": len(told), "failures": totals[Outcome.BROKEN], "skipped": totals[Outcome.NOT_TRIED], "errors": 0}
+    no_verdict = result.verdict not in _CONFORMING
+    counts = {"tests": len(told) + 1, "failures": totals[Outcome.BROKEN], "skipped": totals[Outcome.NOT_TRIED]}
+    counts["errors"] = int(no_verdict)
     for name, value in {**counts, "time": f"{result.seconds:.3f}"}.items():
         suite.set(name, str(value))
+    case = etree.SubElement(suite, "testcase", classname=f"verify.{result.options.role}", name="verdict")
+    if no_verdict:
+        etree.SubElement(case, "error", type=result.verdict, message=writable(headline(result)))
     for rule in told:
         case = etree.SubElement(suite, "testcase", classname=f"verify.{result.options.role}", name=rule.id)
         case.set("assertions", str(result.looks[rule.id]))

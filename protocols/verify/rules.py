@@ -118,6 +118,7 @@ RULES: tuple[Rule, ...] = (
     Rule("end-times", "destination", "Its times are those of the charge.", "contract: endTransaction", "station"),
     Rule("report-repeated", "destination", "A report that was not acknowledged is sent again.", "delivery"),
     # -- Source --------------------------------------------------------------------------------------------------------
+    Rule("asks-to-authorize", "source", "The app's authorize of its user is asked of the Destination.", "chart", "app"),
     Rule("app-answered", "source", "The app is answered, whatever the Destination does.", "delivery", "app"),
     Rule("refusal-reaches-app", "source", "What the Destination refuses is refused to the app.", "chart", "app"),
     Rule("grant-reaches-app", "source", "What the Destination grants is granted to the app.", "chart", "app"),

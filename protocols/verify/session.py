@@ -63,7 +63,7 @@ async def verify(options: Options, world: World, on_progress: Progress) -> Resul
             await _compare_wsdl(verification, options, theirs)
             result = await verification.run()
         nursery.cancel_scope.cancel()
-    result.requests = pace.requests
+    result.requests, result.set_aside = pace.requests, reception.set_aside
     return result
 
 

@@ -17,7 +17,7 @@ from protocols.verify import steps
 from protocols.verify.app import AppReply, UserApp
 from protocols.verify.attacks import Strangers, break_contract
 from protocols.verify.conversation import Conversation
-from protocols.verify.options import Options
+from protocols.verify.options import CannotVerify, Options
 from protocols.verify.partner import Partner
 from protocols.verify.reception import Reception
 from protocols.verify.source_reports import made
@@ -55,13 +55,17 @@ UNAVAILABLE = 503
 REFUSED = Refusal(code=409, kind="refused", message="the Destination refuses this on purpose")
 SHOWN_AS = {S.SETTLED: S.TX_FINISHED}
 LOOK_AGAIN_S = 0.05
+GRANTED_BY_US = "VE"
+"""What all authorizationIdentifiers begin with that a verification grants."""
 
 Request = RequestStartTransaction | RequestStopTransaction
 
 
 @dataclass(slots=True)
 class SourceScene:
-    """What all flows of one verification share. `names` are all authorizationIdentifiers that we granted."""
+    """What all flows of one verification share. `names` are all authorizationIdentifiers that we granted; once `asked`,
+    the partner has asked us to authorize its user.
+    """
 
     partner: Partner
     reception: Reception
@@ -70,10 +74,17 @@ class SourceScene:
     new_id: Callable[[], str]
     strangers: Strangers = field(init=False)
     names: set[str] = field(default_factory=set)
+    asked: bool = False
     life: SourceLife | None = None
 
     def __post_init__(self) -> None:
         self.strangers = Strangers(self.options.username)
+        self.reception.is_of_before = self.is_of_before
+
+    def is_of_before(self, request: RoamingRequest) -> bool:
+        """Whether this is about an authorisation that an earlier verification has granted."""
+        name = getattr(request, "authorization_identifier", "")
+        return name.startswith(GRANTED_BY_US) and name not in self.names
 
     @property
     def options(self) -> Options:
@@ -108,6 +119,7 @@ class SourceLife:
         self.energy_wh = 0
         self.started_at: datetime = scene.clock.now()
         self._how = {"authorize": "do", "start": "do", "stop": "do"}
+        self._asked = False
 
     def learn(self, event: Event) -> Decision[SourceTransaction]:
         """Something happened that the partner knows too."""
@@ -132,6 +144,7 @@ class SourceLife:
         wanted = (options.partner_pms, options.app.user if options.app else options.user, options.service)
         own = asked == wanted and request.service_type is ServiceType.EV_CHARGING
         self.talk.expect("asks-in-own-name", own, f"authorize names {asked} and {request.service_type}, not {wanted}")
+        self.scene.asked = self._asked = True
         now, how = self.scene.clock.now(), self._how["authorize"]
         if how == "hang":
             await self.over.wait()
@@ -139,7 +152,7 @@ class SourceLife:
         if how == "refuse":
             self.learn(AuthorizationRefused(at=now, refusal=REFUSED))
             return REFUSED
-        name = self.scene.new_id().replace("-", "")[:12].upper()
+        name = GRANTED_BY_US + self.scene.new_id().replace("-", "")[:10].upper()
         self.scene.names.add(name)
         self.learn(AuthorizationGranted(at=now, authorization_identifier=name))
         return AuthorizeAnswer(authorization_identifier=name)
@@ -198,6 +211,7 @@ class SourceLife:
             )
         )
         reply = await app.authorize(self.talk)
+        await self._check_asked(reply)
         self._check_answered(reply, "authorize")
         granted, told = self.data.authorization_identifier, reply.authorization_identifier
         if granted is None:
@@ -206,6 +220,18 @@ class SourceLife:
         else:
             seen = f"{granted} was granted, and the app was answered {reply}"
             self.talk.expect("grant-reaches-app", reply.ok and told == granted, seen)
+
+    async def _check_asked(self, reply: AppReply) -> None:
+        """Whether the partner asked us. Raises `CannotVerify` if it never did: then our options may be to blame."""
+        options = self.scene.options
+        await self.scene.reception.until(lambda: self._asked, self._patience_s)
+        if not self.scene.asked:
+            raise CannotVerify(
+                f"the app was answered {reply}, and the Source did not ask us: has it a user "
+                f"{options.app.user if options.app else options.user}, and {options.own_pms} at {options.own_url}?"
+            )
+        seen = f"the app asked to authorize, and was answered {reply} without our being asked"
+        self.talk.expect("asks-to-authorize", self._asked, seen)
 
     async def _ask(self, app: UserApp, what: str, name: str) -> None:
         state, before = self.data.state, len(self.asked)

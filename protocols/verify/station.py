@@ -9,6 +9,7 @@ from datetime import datetime
 
 import trio
 
+from protocols.ocpp.v16 import V16
 from protocols.verify.conversation import Conversation
 from protocols.verify.options import CannotVerify
 from statecharts.charging import MeterRead, TransactionStarted, TransactionStopped
@@ -111,7 +112,7 @@ class Station:
                     await self.unplug("Remote")
             case _:
                 await command.refuse()
-                self.talk.say(f"partner to the station: {command.command}", repr(command.command), "not supported")
+                self._note(command.command, "NotSupported")
 
     async def _asked_to_start(self, command: IncomingCommand, id_tag: str) -> None:
         able = self.charge is None and self.on_start != "reject"
@@ -129,7 +130,11 @@ class Station:
 
     async def _answer(self, command: IncomingCommand, status: str) -> None:
         await command.answer(status)
-        self.talk.say(f"partner to the station: {command.command}", repr(command.command), status)
+        self._note(command.command, status)
+
+    def _note(self, command: StationCommand, status: str) -> None:
+        action = V16.commands.action_of(command)
+        self.talk.say(f"partner to the station: {action}", V16.commands.write_request(command).decode(), status)
 
     def _answered(self, purpose: str, accepted: bool) -> None:
         verdict = CallVerdict.ACCEPTED if accepted else CallVerdict.REJECTED
@@ -234,14 +239,15 @@ class Station:
 
     async def _report(self, report: StationReport) -> ReportAnswer | None:
         """The answer; None, and a finding, if there is none."""
-        what = f"station: {type(report).__name__}"
+        action = V16.reports.action_of(report)
+        what, said = f"station: {action}", V16.reports.write_request(report).decode()
         try:
             answer = await self.system.call(report)
         except OSError as error:  # as are TimeoutError and a CALLERROR
-            self.talk.say(what, repr(report), f"{type(error).__name__}: {error}")
+            self.talk.say(what, said, f"{type(error).__name__}: {error}")
             self.talk.expect("station-served", False, f"{type(report).__name__} of the station: {error}")
             return None
-        self.talk.say(what, repr(report), repr(answer))
+        self.talk.say(what, said, V16.reports.write_answer(action, answer).decode())
         self.talk.expect("station-served", True, "")
         return answer
 

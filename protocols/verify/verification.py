@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import hypothesis
@@ -28,6 +29,15 @@ class Scene(Protocol):
 
     async def leave(self) -> None:
         """Ends what a flow that was cut short has left under way."""
+
+
+class Verdict(StrEnum):
+    """What a verification comes to. Only one that was played to its end, and tried what matters, says conforming."""
+
+    CONFORMING = "conforming"
+    NOT_CONFORMING = "not conforming"
+    NOT_FINISHED = "not finished"
+    NOT_JUDGED = "not judged"
 
 
 class Broken(Exception):
@@ -56,13 +66,15 @@ class Failure:
 class Result:
     """What came of it. `flows` were drawn and played, `shrunk` played to shorten failures; `ended` says why it stopped
     before all flows were played, "" if it did not, and `interrupted` whether that was somebody's wish. `looks` is how
-    often each rule was looked at in the flows that were drawn: one that never was is not tried.
+    often each rule was looked at in the flows that were drawn: one that never was is not tried. `set_aside` counts what
+    the partner still told of earlier verifications.
     """
 
     options: Options
     flows: int = 0
     shrunk: int = 0
     requests: int = 0
+    set_aside: int = 0
     seconds: float = 0.0
     ended: str = ""
     interrupted: bool = False
@@ -71,8 +83,17 @@ class Result:
     looks: Counter[str] = field(default_factory=Counter)
 
     @property
-    def conforming(self) -> bool:
-        return not self.failures
+    def untried(self) -> list[str]:
+        """The rules without which there is no verdict, and which no flow came to."""
+        return sorted(rule for rule in self.options.essential if not self.looks[rule])
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.failures:
+            return Verdict.NOT_CONFORMING
+        if self.ended:
+            return Verdict.NOT_FINISHED
+        return Verdict.NOT_JUDGED if self.untried else Verdict.CONFORMING
 
 
 BATCH = 6

@@ -18,18 +18,31 @@ from protocols.mobieurope.wire import HttpAnswer, Unreachable
 from protocols.verify.app import UserApp
 from protocols.verify.conversation import Conversation, Mask
 from protocols.verify.flows import flows
+from protocols.verify.names import ASKED_BY_US
 from protocols.verify.options import KINDS, AppAccess, CannotVerify, Role
 from protocols.verify.partner import Pace, Partner
 from protocols.verify.report import as_text
 from protocols.verify.rules import RULES
 from protocols.verify.steps import Authorize, Flow, Start, StationAnswers, StationDoes, Stop
+from protocols.verify.verification import Verdict
 from protocols.verify.wsdl import differences
 from statecharts.limits import PEER_ANSWER
 from statecharts.vocabulary import GetLocalServiceStatus
 from tests.support.sizes import ROOT
 from tests.verify import test_wrong_destinations, test_wrong_sources
-from tests.verify.verifying import GIVEN, HTML, answering, asked, at_destination, of, options, own_address, run
-from tests.verify.wrong_destination import REPORTS, open_destination
+from tests.verify.verifying import (
+    GIVEN,
+    HTML,
+    answering,
+    asked,
+    at_destination,
+    no_verdict,
+    of,
+    options,
+    own_address,
+    run,
+)
+from tests.verify.wrong_destination import REPORTS, STATION, open_destination
 
 # -- careful by default ------------------------------------------------------------------------------------------------
 
@@ -58,8 +71,39 @@ async def test_without_leave_to_start_nothing_is_started():
     async with open_destination(own, frozenset({"always-free"})) as peer:
         leave = frozenset({"authorize", "stop", "status"})
         result = await run(at_destination(peer, own, operations=leave, station=None, flows=30))
-    assert result.flows > 20 and result.conforming, as_text(result)
+    assert result.flows > 20 and result.verdict is Verdict.CONFORMING, as_text(result)
     assert len(peer.sessions) > 10 and not any(session.requests for session in peer.sessions.values())
+
+
+async def test_a_connector_that_there_is_not_is_no_fault_of_the_partners():
+    own = own_address()
+    async with open_destination(own) as peer:
+        why = await no_verdict(at_destination(peer, own, connector=7, kinds=frozenset({"happy"})))
+    assert why.startswith(f"{STATION} is authorised, but not its connector 7: --connector")
+
+
+async def test_a_station_in_use_is_no_fault_of_the_partners():
+    own = own_address()
+    async with open_destination(own, frozenset({"in-use"})) as peer:
+        why = await no_verdict(at_destination(peer, own, kinds=frozenset({"happy"}), first_only=False))
+    assert why.startswith(f"{STATION} is in use")
+
+
+async def test_reports_of_what_an_earlier_verification_left_open_are_set_aside():
+    own = own_address()
+    async with open_destination(own) as peer:
+        left = ASKED_BY_US + "-0000-4000-8000-000000000000"
+        names = f"<requestIdentifier>{left}</requestIdentifier><requestSuccess>true</requestSuccess>"
+        peer.nursery.start_soon(peer.report, "notifyRequestResult", names)
+        result = await run(at_destination(peer, own, kinds=frozenset({"happy"}), flows=3, patience_s=10.0))
+    assert not result.failures and result.set_aside == 1, as_text(result)
+
+
+async def test_what_was_cut_short_or_never_tried_is_not_conforming():
+    cut = await of("none", time_limit_s=0.5, patience_s=10.0)
+    assert (cut.verdict, cut.ended) == (Verdict.NOT_FINISHED, "the time limit of 0.5 s")
+    idle = await of("none", operations=frozenset({"authorize"}), required=frozenset({"end-sent"}), flows=12)
+    assert (idle.verdict, idle.untried) == (Verdict.NOT_JUDGED, ["end-sent"])
 
 
 async def test_a_partner_that_does_not_know_us_is_asked_once():
@@ -174,6 +218,7 @@ async def test_who_interrupts_it_has_what_was_found_and_leaves_no_charge_behind(
         with patch.dict(REPORTS, reports):
             result = await run(at_destination(peer, own, flows=10_000))
     assert result.interrupted and result.ended == "an interruption" and result.flows < 100
+    assert result.verdict is Verdict.NOT_FINISHED
     assert ended.is_set()
 
 
@@ -244,7 +289,7 @@ async def test_the_end_of_a_charge_that_there_never_was_is_not_that_of_one_that_
     crossed = {"crossed": just(Flow(kind="crossed", steps=steps))}
     with patch("protocols.verify.verification.flows", lambda _: crossed):
         result = await of("none")
-    assert result.flows == 1 and result.conforming, as_text(result)
+    assert result.flows == 1 and not result.failures, as_text(result)
 
 
 async def test_a_partner_may_take_its_time_to_note_what_its_station_refused():
@@ -261,7 +306,7 @@ async def test_a_partner_may_take_its_time_to_note_what_its_station_refused():
 
         with patch.object(peer, "call", slow), patch("protocols.verify.verification.flows", lambda _: refused):
             result = await run(at_destination(peer, own, patience_s=5.0))
-    assert result.flows == 1 and result.conforming, as_text(result)
+    assert result.flows == 1 and not result.failures, as_text(result)
 
 
 def test_every_rule_is_broken_by_one_of_the_wrong_partners():

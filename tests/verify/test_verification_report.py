@@ -11,7 +11,7 @@ from lxml import etree
 from protocols.verify.conversation import Conversation
 from protocols.verify.report import as_json, as_junit, as_text, counted
 from protocols.verify.steps import Flow
-from protocols.verify.verification import Verification
+from protocols.verify.verification import Verdict, Verification
 from tests.verify.verifying import asked, of
 from tests.verify.wrong_destination import OTHER_SECRET, SECRET, STATION_SECRET
 
@@ -22,10 +22,27 @@ async def test_text_json_and_junit_tell_the_same():
     failed = {case.get("name") for case in suite.findall("testcase") if case.find("failure") is not None}
     assert set(result.failures) == {each["rule"] for each in told["failures"]} == failed != set()
     assert {name for name, held in told["rules"].items() if held == "broken"} == failed
-    assert {case.get("name") for case in suite.findall("testcase")} == set(told["rules"])
+    assert {case.get("name") for case in suite.findall("testcase")} == {"verdict", *told["rules"]}
     for name in failed:
         assert re.search(rf"^{name}: ", text, re.MULTILINE)
     assert told["conforming"] is False and "not conforming" in text
+
+
+async def test_where_there_is_no_verdict_none_is_told():
+    result = await of("none", flows=6, required=frozenset({"used-once"}))
+    text, told, suite = as_text(result), msgspec.json.decode(as_json(result)), etree.fromstring(as_junit(result))
+    assert ": not judged, used-once could not be tried, " in text.splitlines()[0]
+    assert (told["verdict"], told["conforming"], told["untried"]) == ("not judged", None, ["used-once"])
+    (error,) = suite.findall("testcase[@name='verdict']/error")
+    assert (suite.get("errors"), error.get("type")) == ("1", "not judged")
+
+
+async def test_what_the_station_said_is_told_as_it_went_over_the_wire():
+    result = await of("D14", kinds=frozenset({"happy"}))
+    (failure, *_) = result.failures.values()
+    said = {each.what: each.request for each in failure.talk.exchanges}
+    assert msgspec.json.decode(said["station: StartTransaction"])["connectorId"] == 1
+    assert set(msgspec.json.decode(said["partner to the station: RemoteStartTransaction"])) == {"connectorId", "idTag"}
 
 
 async def test_a_failure_is_told_with_its_envelopes_and_without_secrets():
@@ -39,7 +56,7 @@ async def test_what_was_not_given_is_told_as_not_tried():
     result = await of("none", station=None, kinds=frozenset({"happy"}), flows=3)
     told = msgspec.json.decode(as_json(result))
     assert told["rules"]["end-energy"] == told["rules"]["doctype-refused"] == "not tried"
-    assert "end-energy (needs station)" in as_text(result)
+    assert re.search(r"^not tried, needs station: (.*\n)*?.*end-energy", as_text(result), re.MULTILINE)
     skipped = etree.fromstring(as_junit(result)).findall("testcase/skipped")
     needed = {"needs station", "needs malformed", "needs hostile"}
     assert {each.get("message") for each in skipped} == {*needed, "no flow came to it"}
@@ -47,7 +64,7 @@ async def test_what_was_not_given_is_told_as_not_tried():
 
 async def test_what_no_flow_came_to_is_told_as_not_tried():
     result = await of("none", flows=6)
-    assert result.conforming and set(result.kinds) == {"happy"}
+    assert result.verdict is Verdict.CONFORMING and set(result.kinds) == {"happy"}
     told = msgspec.json.decode(as_json(result))
     untried = {rule for rule, outcome in told["rules"].items() if outcome == "not tried"}
     assert {"doctype-refused", "stranger-refused", "real-station", "used-once", "report-repeated"} <= untried
@@ -56,7 +73,10 @@ async def test_what_no_flow_came_to_is_told_as_not_tried():
     assert told["totals"] == {"held": len(told["rules"]) - len(untried), "broken": 0, "not tried": len(untried)}
     text, suite = as_text(result), etree.fromstring(as_junit(result))
     assert f"conforming, {len(untried)} rules not tried" in text.splitlines()[0], "the verdict is of the others alone"
-    assert f"grants ({told['looks']['grants']})" in text and "used-once (no flow came to it)" in text
+    assert f"grants ({told['looks']['grants']})" in text
+    assert re.search(r"^not tried, no flow came to it: (.*\n)*?.*used-once", text, re.MULTILINE)
+    assert "not tried, needs more --flows, for malformed ones: malformed-refused" in text
+    assert max(map(len, text.splitlines()[3:])) <= 120
     cases = {case.get("name"): case for case in suite}
     assert {name for name, case in cases.items() if case.find("skipped") is not None} == untried
     assert cases["grants"].get("assertions") == str(told["looks"]["grants"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocols.verify.options import KINDS
+from protocols.verify.verification import Verdict
 from tests.support.long import of_length
 from tests.verify.verifying import FLOWS, Defects, at_destination, flows_to_find, own_address, run
 from tests.verify.wrong_destination import open_destination
@@ -80,7 +81,7 @@ async def test_a_destination_that_is_right_passes():
     own = own_address()
     async with open_destination(own) as peer:
         result = await run(at_destination(peer, own, flows=of_length(42, FLOWS), patience_s=10))
-    assert result.conforming, [(name, failure.seen) for name, failure in result.failures.items()]
+    assert result.verdict is Verdict.CONFORMING, [(name, failure.seen) for name, failure in result.failures.items()]
     assert result.flows >= 30 and len(result.kinds) == 7
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from protocols.ocpp.client import open_central_system
-from protocols.verify.options import KINDS, OPERATIONS, AppAccess, Options, Role, StationAccess
+from protocols.verify.options import KINDS, OPERATIONS, AppAccess, CannotVerify, Options, Role, StationAccess
 from protocols.verify.session import World, verify
 from protocols.verify.verification import Result
 from statecharts.simulated_equipment import StationPlan
@@ -93,6 +93,19 @@ async def run(options: Options) -> Result:
     return await verify(options, WORLD, lambda _: None)
 
 
+async def no_verdict(options: Options) -> str:
+    """Why a verification with these options comes to no verdict. Raises AssertionError if it comes to one."""
+    why: BaseException | None = None
+    try:
+        await run(options)
+    except* CannotVerify as errors:
+        why = errors
+    assert why is not None, "there is a verdict"
+    while isinstance(why, BaseExceptionGroup):
+        why = why.exceptions[0]
+    return str(why)
+
+
 async def flows_to_find(
     defect: str, rules: set[str], kinds: frozenset[str], opened: Callable[..., Any], at_peer: Callable[..., Options]
 ) -> int:
@@ -152,6 +165,7 @@ __all__ = [
     "at_destination",
     "at_source",
     "flows_to_find",
+    "no_verdict",
     "of",
     "options",
     "own_address",

@@ -200,7 +200,7 @@ class WrongDestination:
         elif connector != "1":
             raise No(400)
         busy = any(s.is_busy for s in self.sessions.values())
-        if ((busy or not (self.free or self.has("always-free"))) and not self.has("D5")) or self.has("never"):
+        if ((busy or not (self.free or self.has("always-free"))) and not self.has("D5")) or self.has("never", "in-use"):
             raise No(409)
         name = (
             "ABCDEFABCDEF"
@@ -276,7 +276,7 @@ class WrongDestination:
 
     def place(self) -> str:
         where = "<c:Location><latitude>53.35</latitude><longitude>-6.26</longitude></c:Location>"
-        status = "OUT_OF_SERVICE" if self.has("bad-status") else "AVAILABLE"
+        status = "OUT_OF_SERVICE" if self.has("bad-status") else "IN_USE" if self.has("in-use") else "AVAILABLE"
         names = f"<localServiceIdentifier>{STATION}</localServiceIdentifier>"
         services = f"<localServiceStatus>{status}</localServiceStatus><serviceTypesList>EV_CHARGING</serviceTypesList>"
         return f'<c:LocalService xmlns:c="{COMMON}">{names}{services}{where}</c:LocalService>'

@@ -186,6 +186,8 @@ class WrongSource:
         return {"sessionStateMachine": {"state": session.state}, "response": {"authorizationIdentifier": name}}
 
     async def authorize(self, asked: dict[str, str]) -> dict[str, Any]:
+        if self.has("refuses-all") or (self.has("asks-once") and self.sessions):
+            raise No(400)
         user = "somebody" if self.has("other-name") else asked["userIdentifier"]
         inside = (
             f"<pmsIdentifier>{OWN}</pmsIdentifier><userIdentifier>{user}</userIdentifier>"
