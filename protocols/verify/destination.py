@@ -58,8 +58,8 @@ NO_NAME = "FFFFFFFFFFFF"
 @dataclass(slots=True)
 class DestinationScene:
     """What all flows of one verification share. `names` are all authorizationIdentifiers that were granted, `granted`
-    how they were asked for, `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows, `own`
-    what this run calls its own.
+    how they were asked for, `ended` the records of charges, `asked_before` the requestIdentifiers of earlier flows,
+    `own` what this run calls its own.
     """
 
     partner: Partner
