@@ -74,6 +74,30 @@ CERTIFICATE_CHAIN = Limit(
     unit="characters",
     reason="a station's certificate and its issuers: what CertificateSigned may carry (security whitepaper, OCPP 2.x)",
 )
+OCPP_TEXT_TAKEN = Limit(
+    name="ocpp_text_taken",
+    limit=255,
+    unit="characters",
+    reason="a text that is longer than OCPP allows, as an idTag of 23 characters, is taken up to here",
+)
+OCPP_ODDITIES = Limit(
+    name="ocpp_oddities",
+    limit=10,
+    unit="oddities",
+    reason="what is told apart of all that is odd about one message of a station",
+)
+OCPP_ODDITY = Limit(
+    name="ocpp_oddity",
+    limit=160,
+    unit="characters",
+    reason="what is said of one oddity, which a station's own words are part of",
+)
+OCPP_MESSAGE_KEPT = Limit(
+    name="ocpp_message_kept",
+    limit=16_384,
+    unit="characters",
+    reason="what is kept of a message that could not be read: any sound one whole",
+)
 GUESSES = Limit(
     name="peer_guesses_per_minute",
     limit=20,

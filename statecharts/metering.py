@@ -11,7 +11,8 @@ ENERGY_REGISTER = "Energy.Active.Import.Register"
 REGISTER_DIGITS = 18
 """No meter counts further, in Wh; and so many a journal and a database can hold."""
 
-TO_WH = {"Wh": Decimal(1), "kWh": Decimal(1000)}
+TO_WH = {"wh": Decimal(1), "kwh": Decimal(1000)}
+"""By unit in small letters: some stations write Kwh."""
 
 
 def register_wh(sample: MeterSample) -> int | None:
@@ -20,10 +21,10 @@ def register_wh(sample: MeterSample) -> int | None:
     A sum over all phases has no phase; a value that is no finite number, or one that no meter has, or signed data,
     reads as None.
     """
-    if sample.measurand != ENERGY_REGISTER or sample.phase is not None or sample.unit not in TO_WH:
+    if sample.measurand != ENERGY_REGISTER or sample.phase is not None or sample.unit.lower() not in TO_WH:
         return None
     try:
-        value, unit_wh = Decimal(sample.value), TO_WH[sample.unit]
+        value, unit_wh = Decimal(sample.value), TO_WH[sample.unit.lower()]
         # A few characters may name a number of a million digits.
         if not value.is_finite() or value.adjusted() + unit_wh.adjusted() >= REGISTER_DIGITS:
             return None

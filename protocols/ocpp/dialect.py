@@ -10,6 +10,7 @@ JSON as it is, checked by the schema: a version declares them by name, the repor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +18,7 @@ import msgspec
 from ocpp import exceptions as ocpp
 
 from protocols.ocpp.frames import Framing
+from protocols.ocpp.mending import Leniency, Unmendable
 from protocols.ocpp.schemas import Payload, Tolerated, payload
 from statecharts.station_commands import CallOutcome, CallVerdict, PlainCommand, StationCommand
 from statecharts.station_reports import PlainAnswer, PlainReport, ReportAnswer, StationReport
@@ -39,7 +41,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     with all that came. `write_answer` takes a `ReportAnswer`, or a `Confirmation` where the request is a command;
     `read_answer` then gives a `CallOutcome`. Where several actions have the same `request`, the first whose `says` is
     true of one is its action. Of the fields `open_words`, words that the schema does not know are taken as they are.
-    One that is not `answered` is a SEND of OCPP 2.1.
+    One that is not `answered` is a SEND of OCPP 2.1. A request that breaks its schema is `mended` as far as that says,
+    and refused where it is absent.
     """
 
     action: str
@@ -52,6 +55,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     open_words: frozenset[str] = frozenset()
     plain: bool = False
     answered: bool = True
+    mended: Leniency | None = None
 
 
 # -- the plain tier ----------------------------------------------------------------------------------------------------
@@ -175,10 +179,21 @@ class Conversation(Generic[Request, Given, Answer]):
 
     def read_request(self, action: str, data: bytes, tolerated: Tolerated) -> Request:
         exchange = self._exchange(action)
-        request: Request = exchange.read_request(
-            self._decode(exchange, self._request_schema(exchange), data, tolerated)
-        )
+        schema_name = self._request_schema(exchange)
+        notes: list[str] = []
+        try:
+            request: Request = exchange.read_request(self._decode(exchange, schema_name, data, notes.append))
+        except ocpp.OCPPError as refusal:
+            notes.clear()
+            request = exchange.read_request(self._mended(exchange, schema_name, data, notes.append, refusal))
+        for note in notes:
+            tolerated(note)
         return request
+
+    def must_be_kept(self, action: str) -> bool:
+        """Whether a message of this action is kept for the operator even where nobody can read it."""
+        exchange = self._by_action.get(action)
+        return exchange is not None and exchange.mended is not None
 
     def write_answer(self, action: str, answer: Given) -> bytes:
         exchange = self._exchange(action)
@@ -193,6 +208,15 @@ class Conversation(Generic[Request, Given, Answer]):
     def _decode(self, exchange: Exchange, schema_name: str, data: bytes, tolerated: Tolerated) -> Any:
         schema = self._payload(exchange, schema_name)
         return schema.decode_json(data, tolerated) if exchange.plain else schema.decode(data, tolerated)
+
+    def _mended(
+        self, exchange: Exchange, schema_name: str, data: bytes, tolerated: Tolerated, refusal: Exception
+    ) -> Any:
+        """What a request means that breaks its schema; raises the refusal where nobody can tell."""
+        if exchange.mended is not None:
+            with suppress(Unmendable):
+                return self._payload(exchange, schema_name).mend(data, exchange.mended, tolerated)
+        raise refusal
 
     def _saying(self, request: Request) -> Exchange:
         for exchange in self._by_request.get(type(request), ()):

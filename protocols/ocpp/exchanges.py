@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from protocols.ocpp.dialect import Content, Exchange, outcome_of, write_confirmation
+from protocols.ocpp.mending import Leniency
 from statecharts.vocabulary import Acknowledgement
 
 Write = Callable[[Any], Content]
@@ -20,6 +21,7 @@ def notification(
     *,
     says: Callable[[Any], bool] = lambda report: True,
     open_words: frozenset[str] = frozenset(),
+    mended: Leniency | None = None,
 ) -> Exchange:
     """A report whose answer says no more than that it has come."""
     return Exchange(
@@ -31,6 +33,7 @@ def notification(
         read_answer=lambda payload: Acknowledgement(),
         says=says,
         open_words=open_words,
+        mended=mended,
     )
 
 

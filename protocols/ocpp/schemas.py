@@ -2,7 +2,8 @@
 
 Each schema gives two types. The strict one is what we send. The tolerant one is what we also take, when the strict one
 refuses: fields nobody knows, `null` for a field left out, empty lists, and words outside the enumerations that the
-dialect leaves open. Whoever decodes is told of each tolerance, to log and to count it.
+dialect leaves open. What charges are made of is mended beyond that (`mending`). Whoever decodes is told of each
+tolerance, to log and to count it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ocpp import exceptions as ocpp
 
 from protocols.ocpp.frames import NOT_JSON
+from protocols.ocpp.mending import Leniency, Mender, Unmendable
 
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """The schemas leave integers open; ours end where journals and databases end."""
@@ -35,8 +37,14 @@ _OF_VENDORS = "customData"
 class Payload:
     """The payload of one message, both ways; attributes are named as on the wire."""
 
-    def __init__(self, strict: type[msgspec.Struct], tolerant: type[msgspec.Struct]) -> None:
-        self._type = strict
+    def __init__(
+        self,
+        strict: type[msgspec.Struct],
+        tolerant: type[msgspec.Struct],
+        schema: Mapping[str, Any],
+        open_words: frozenset[str],
+    ) -> None:
+        self._type, self._schema, self._open_words = strict, schema, open_words
         self._strict = msgspec.json.Decoder(strict)
         self._tolerant = msgspec.json.Decoder(tolerant)
 
@@ -54,6 +62,18 @@ class Payload:
                 raise _violation(error) from error
             tolerated(str(refusal))
             return payload
+
+    def mend(self, data: bytes, leniency: Leniency, tolerated: Tolerated) -> Any:
+        """The payload that these bytes mean, as well as they can be read. Raises `Unmendable`."""
+        try:
+            message = msgspec.json.decode(data)
+        except NOT_JSON as error:
+            raise Unmendable("no JSON that can be read") from error
+        mender = Mender(self._schema, leniency, self._open_words)
+        payload = mender.mend(message)
+        for note in mender.notes:
+            tolerated(note)
+        return payload
 
     def decode_json(self, data: bytes, tolerated: Tolerated) -> dict[str, Any]:
         """The payload as the JSON it is, with the fields that nobody knows, once `decode` finds it good."""
@@ -78,7 +98,8 @@ def payload(version: str, schema_name: str, open_words: frozenset[str]) -> Paylo
     path = resources.files("ocpp") / version / "schemas" / f"{schema_name}.json"
     schema = msgspec.json.decode(path.read_text(encoding="utf-8-sig"))
     strict, tolerant = _Compiler(schema, None), _Compiler(schema, open_words)
-    return Payload(strict.struct(schema, schema_name), tolerant.struct(schema, schema_name))
+    structs = strict.struct(schema, schema_name), tolerant.struct(schema, schema_name)
+    return Payload(*structs, schema, open_words)
 
 
 class _Compiler:

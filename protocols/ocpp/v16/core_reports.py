@@ -15,7 +15,9 @@ from protocols.ocpp.fields import (
     write_optional_time,
     write_time,
 )
+from protocols.ocpp.mending import CLOCK_NEVER_SET, Leniency
 from protocols.ocpp.v16.fields import read_id_tag_info, read_meter_values, write_id_tag_info, write_meter_values
+from statecharts.charging import UNLEARNED
 from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
@@ -50,6 +52,32 @@ STOP_REASONS = frozenset(
         "SoftReset",
         "UnlockCommand",
     }
+)
+
+
+# What stands for what a broken message lacks. A stop always means something: the station never learned the number.
+_BOOT = Leniency({"chargePointVendor": "", "chargePointModel": ""})
+_ID_TAG = Leniency()
+_STATUS = Leniency(
+    {"errorCode": "NoError"},
+    {
+        # OCPP 1.5, and what firmware makes of it
+        "occupied": "Preparing",
+        "idle": "Available",
+        "suspended": "SuspendedEV",
+        "inoperative": "Unavailable",
+        "offline": "Unavailable",
+        "outoforder": "Faulted",
+        "fault": "Faulted",
+        "error": "Faulted",
+    },
+)
+_START = Leniency({"timestamp": CLOCK_NEVER_SET, "meterStart": None})
+_STOP = Leniency(
+    {"timestamp": CLOCK_NEVER_SET, "transactionId": UNLEARNED, "meterStop": None, "sampledValue": [], "value": ""}
+)
+_READINGS = Leniency(
+    {"timestamp": CLOCK_NEVER_SET, "connectorId": 0, "meterValue": [], "sampledValue": [], "value": ""}
 )
 
 
@@ -170,7 +198,7 @@ def _read_start(payload: Any) -> StartTransaction:
     return StartTransaction(
         connector_id=payload.connectorId,
         id_tag=payload.idTag,
-        meter_start_wh=payload.meterStart,
+        meter_start_wh=given(payload.meterStart),
         timestamp=read_time(payload.timestamp),
         reservation_id=given(payload.reservationId),
     )
@@ -200,7 +228,7 @@ def _write_stop(report: StopTransaction) -> Content:
 def _read_stop(payload: Any) -> StopTransaction:
     return StopTransaction(
         transaction_id=payload.transactionId,
-        meter_stop_wh=payload.meterStop,
+        meter_stop_wh=given(payload.meterStop),
         timestamp=read_time(payload.timestamp),
         reason=_read_reason(payload.reason),
         id_tag=given(payload.idTag),
@@ -263,6 +291,7 @@ EXCHANGES = (
         read_request=_read_boot,
         write_answer=_write_boot_answer,
         read_answer=_read_boot_answer,
+        mended=_BOOT,
     ),
     Exchange(
         action="Heartbeat",
@@ -279,8 +308,9 @@ EXCHANGES = (
         read_request=_read_authorize,
         write_answer=_write_id_tag_answer,
         read_answer=_read_id_tag_answer,
+        mended=_ID_TAG,
     ),
-    notification("StatusNotification", StatusNotification, _write_status, _read_status),
+    notification("StatusNotification", StatusNotification, _write_status, _read_status, mended=_STATUS),
     Exchange(
         action="StartTransaction",
         request=StartTransaction,
@@ -288,6 +318,7 @@ EXCHANGES = (
         read_request=_read_start,
         write_answer=_write_start_answer,
         read_answer=_read_start_answer,
+        mended=_START,
     ),
     Exchange(
         action="StopTransaction",
@@ -296,8 +327,9 @@ EXCHANGES = (
         read_request=_read_stop,
         write_answer=_write_stop_answer,
         read_answer=_read_id_tag_answer,
+        mended=_STOP,
     ),
-    notification("MeterValues", MeterValues, _write_meter_values, _read_meter_values),
+    notification("MeterValues", MeterValues, _write_meter_values, _read_meter_values, mended=_READINGS),
     Exchange(
         action="DataTransfer",
         request=StationDataTransfer,

@@ -16,6 +16,7 @@ from protocols.ocpp.fields import (
     write_optional_time,
     write_time,
 )
+from protocols.ocpp.mending import CLOCK_NEVER_SET, Leniency
 from protocols.ocpp.v2.fields import said
 from statecharts.station_reports import (
     BootAnswer,
@@ -114,6 +115,14 @@ def _read_status(payload: Any) -> StatusNotification:
     )
 
 
+_MENDED_STATUS = Leniency(
+    {"timestamp": CLOCK_NEVER_SET, "connectorId": 0},
+    # the words of OCPP 1.6
+    dict.fromkeys(("preparing", "charging", "suspendedev", "suspendedevse", "finishing"), _OCCUPIED),
+)
+_MENDED_BOOT = Leniency({"reason": "", "chargingStation": {}, "vendorName": "", "model": ""})
+
+
 # -- A, L, N: security, firmware, logs ---------------------------------------------------------------------------------
 
 
@@ -174,6 +183,7 @@ REPORTS = (
         write_answer=_write_boot_answer,
         read_answer=_read_boot_answer,
         open_words=frozenset({"reason"}),
+        mended=_MENDED_BOOT,
     ),
     Exchange(
         action="Heartbeat",
@@ -183,7 +193,7 @@ REPORTS = (
         write_answer=lambda answer: {"currentTime": write_clock(answer.current_time)},
         read_answer=lambda payload: HeartbeatAnswer(current_time=read_time(payload.currentTime)),
     ),
-    notification("StatusNotification", StatusNotification, _write_status, _read_status),
+    notification("StatusNotification", StatusNotification, _write_status, _read_status, mended=_MENDED_STATUS),
     notification(
         "FirmwareStatusNotification",
         FirmwareStatus,

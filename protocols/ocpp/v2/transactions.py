@@ -7,6 +7,7 @@ from typing import Any
 from protocols.ocpp.dialect import Content, Exchange
 from protocols.ocpp.exchanges import notification
 from protocols.ocpp.fields import given, present, read_time, write_time
+from protocols.ocpp.mending import CLOCK_NEVER_SET, Leniency
 from protocols.ocpp.v2.fields import (
     read_evse,
     read_id_token,
@@ -34,6 +35,14 @@ READING_WORDS = frozenset({"context", "measurand", "phase", "location"})
 """A word we do not know must cost no reading and no event of a transaction."""
 
 _EVENT_WORDS = READING_WORDS | {"triggerReason", "chargingState", "stoppedReason", "type"}
+
+
+_READINGS = {"timestamp": CLOCK_NEVER_SET, "meterValue": [], "sampledValue": []}
+_VALUES = Leniency({**_READINGS, "evseId": 0})
+_EVENT = Leniency(
+    {**_READINGS, "triggerReason": "", "seqNo": 0, "transactionInfo": {}, "transactionId": "", "type": "", "id": 0}
+)
+"""What stands for what a broken event lacks; one that names no transaction is kept for the operator."""
 
 
 def _write_id_tag_answer(answer: IdTagAnswer | Acknowledgement) -> Content:
@@ -110,6 +119,7 @@ REPORTS = (
         write_answer=_write_id_tag_answer,
         read_answer=_read_id_tag_answer,
         open_words=frozenset({"type"}),
+        mended=Leniency({"type": ""}),
     ),
     Exchange(
         action="TransactionEvent",
@@ -119,8 +129,16 @@ REPORTS = (
         write_answer=_write_id_tag_answer,
         read_answer=_read_id_tag_answer,
         open_words=_EVENT_WORDS,
+        mended=_EVENT,
     ),
-    notification("MeterValues", MeterValues, _write_meter_values, _read_meter_values, open_words=READING_WORDS),
+    notification(
+        "MeterValues",
+        MeterValues,
+        _write_meter_values,
+        _read_meter_values,
+        open_words=READING_WORDS,
+        mended=_VALUES,
+    ),
     notification(
         "ReservationStatusUpdate",
         ReservationStatus,

@@ -179,7 +179,7 @@ async def test_bad_calls_get_the_right_error_and_the_connection_lives() -> None:
             ('[2,"1","GetLocalListVersion",{}]', [4, "1", "NotImplemented"]),
             ('[2,"2","Nonsense",{}]', [4, "2", "NotImplemented"]),
             ('[2,"3","StartTransaction",{}]', [4, "3", "OccurenceConstraintViolation"]),
-            ('[2,"4","Authorize",{"idTag":5}]', [4, "4", "TypeConstraintViolation"]),
+            ('[2,"4","Authorize",{"idTag":{}}]', [4, "4", "TypeConstraintViolation"]),
             ('[2,"5","Authorize",[]]', [4, "5", "FormationViolation"]),
             ("garbage", [4, "-1", "FormationViolation"]),
         ):
