@@ -26,7 +26,7 @@ from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
 from statecharts.promises import Promise
-from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, StopKept, is_older
+from statecharts.station import ChargeClosed, ChargeJudged, ChargeOpened, StationCharge, is_older
 from statecharts.station_reports import (
     IdTagAnswer,
     MeterValues,
@@ -125,18 +125,19 @@ class Charges:
             if due.was_put_aside:
                 await self._hand_over_readings(charge)
             if charge.stop and await self._ask(due.transaction, self._stopped(charge.stop, charge.number)) is not None:
-                await self._station.record(claimed=(self._station.orphan(charge.stop),))
+                await self._station.record(decided=(self._station.inbox.joined(charge.stop, due.transaction),))
 
     async def _hand_over_readings(self, charge: StationCharge) -> None:
         """What was metered meanwhile, before the end is told: after it a reading could only be a correction."""
-        read, kind = self._context.ledger.orphans_of, MeterValues.__name__
+        read, kind = self._context.orphans.after, MeterValues.__name__
         page = await read(self._station.identity, kind, 0, READINGS_AT_ONCE)
         while page:
             for orphan in page:
-                found, event = self._read_of(msgspec.json.decode(orphan.body, type=MeterValues))
+                values = msgspec.json.decode(orphan.body, type=MeterValues)
+                found, event = self._read_of(values)
                 ours = found is not None and found.number == charge.number
                 if ours and await self._ask(charge.transaction, event) is not None:
-                    await self._station.record(claimed=(orphan,))
+                    await self._station.record(decided=(self._station.inbox.joined(values, charge.transaction),))
             page = await read(self._station.identity, kind, page[-1].id or 0, READINGS_AT_ONCE)
 
     async def begin(self, session: Session, start: StartTransaction) -> StationCharge:
@@ -213,8 +214,8 @@ class Charges:
             turned = await self._ask(judged.transaction, self._stopped(stop, judged.number))
         over = turned is not None and turned.data.finished_at is not None
         closed = (ChargeClosed(at=judged.at, number=judged.number, stop=stop),) if over else ()
-        claimed = (self._station.orphan(stop),) if over and stop else ()
-        await self._station.record(judged, *closed, claimed=claimed)
+        decided = (self._station.inbox.joined(stop, judged.transaction),) if over and stop else ()
+        await self._station.record(judged, *closed, decided=decided)
 
     async def _open_local(self, transaction: str, charge: StationCharge, info: IdTagInfo, now: datetime) -> Any:
         opening = Opening(
@@ -242,7 +243,7 @@ class Charges:
             meter = IdleMeter(station=self._station.identity, at=read.at, body=msgspec.json.encode(values))
             await self._station.record(meters=(meter,))
         else:
-            await self.keep(values)
+            await self._station.inbox.keep(values)
         return Acknowledgement()
 
     def hand_on(self, values: MeterValues) -> Promise[ReportAnswer] | None:
@@ -281,7 +282,7 @@ class Charges:
         charge = await self._meant(stop)
         taken = await (self.end(charge, stop) if charge else self._stopped_without_start(stop))
         if not taken:
-            await self.keep(stop)
+            await self._station.inbox.keep(stop)
         return IdTagAnswer(id_tag_info=await self.check(stop.id_tag) if stop.id_tag else None)
 
     async def _meant(self, stop: StopTransaction) -> StationCharge | None:
@@ -300,14 +301,14 @@ class Charges:
             await self._station.record(ChargeClosed(at=self._station.clock.now(), number=charge.number, stop=stop))
         return taken
 
-    async def keep(self, report: StopTransaction | MeterValues) -> None:
-        """Keeps what belongs to nothing we know, for the operator, and a stop also for its start; each stop once."""
-        if report in self._station.data.stops:
-            return
-        log.warning("station.orphan", station=self._station.identity, kind=type(report).__name__)
-        now = self._station.clock.now()
-        kept = (StopKept(at=now, stop=report),) if isinstance(report, StopTransaction) else ()
-        await self._station.record(*kept, orphans=(self._station.orphan(report),))
+    async def give(self, transaction: str, report: StopTransaction | MeterValues) -> bool:
+        """Hands a transaction what an operator has found to be of its charge; whether it could be taken."""
+        if isinstance(report, MeterValues):
+            return await self._ask(transaction, self._read_of(report)[1]) is not None
+        charge = self._station.data.charges.get(report.transaction_id)
+        if charge is not None and charge.transaction == transaction:
+            return await self.end(charge, report)
+        return await self._ask(transaction, self._stopped(report, report.transaction_id)) is not None
 
     async def _stopped_without_start(self, stop: StopTransaction) -> bool:
         """A stop of a start that never reached us, known by the authorisation that it names."""
@@ -338,6 +339,10 @@ class Charges:
             await self._judge(charge)
             charge = self._station.data.charges[charge.number]
         return await self._ask(charge.transaction, event) is not None
+
+    async def look_at(self, transaction: str) -> Any | None:
+        """A transaction as it is now; None if there is none, or it is broken."""
+        return await self._ask(transaction, Look()) if await is_known(self._context, transaction) else None
 
     async def doubted(self, charge: StationCharge) -> Charging | None:
         """The transaction of this charge as it is now, if it is in doubt whether it goes on."""

@@ -19,12 +19,14 @@ from actors import tables
 from actors.archive import ARCHIVED_TIP
 from actors.bulk import insert_rows, put_rows
 from actors.head import Head, HeadRecord
+from actors.orphans import decide, orphan_row
 from actors.records import (
     Alias,
     AliasTaken,
     Append,
     Appended,
     DeliveryStatus,
+    OrphanDecided,
     Snapshot,
     StoreError,
     StoreUnavailable,
@@ -39,7 +41,6 @@ from actors.rows import (
     ledger_row,
     log_row,
     meter_row,
-    orphan_row,
     snapshot_row,
     transaction_row,
 )
@@ -68,7 +69,7 @@ class Rows:
     aliases: list[Row] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
     orphans: list[Row] = field(default_factory=list)
-    claimed: list[Row] = field(default_factory=list)
+    decided: list[OrphanDecided] = field(default_factory=list)
     meters: list[Row] = field(default_factory=list)
     log: list[Row] = field(default_factory=list)
     transactions: list[Row] = field(default_factory=list)
@@ -179,8 +180,7 @@ class _Batch:
             insert_rows(connection, tables.meter_values, rows.meters)
         if rows.log:
             insert_rows(connection, tables.station_log, rows.log)
-        if rows.claimed:
-            connection.execute(_CLAIM_ORPHANS, rows.claimed)
+        decide(connection, rows.decided)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
         placed = [{**row, "position": self.tips[row["stream"]].position} for row in rows.transactions]
@@ -307,7 +307,7 @@ def _add(append: Append, facts: list[Row], rows: Rows) -> None:
         aliases=[alias_row(alias, stream) for alias in append.aliases],
         ledger=[ledger_row(stream, entry) for entry in append.ledger],
         orphans=[orphan_row(orphan) for orphan in append.orphans],
-        claimed=[{"of": o.station, "what": o.kind, "content": o.body} for o in append.claimed],
+        decided=list(append.decided),
         meters=[meter_row(meter) for meter in append.meters],
         log=[log_row(entry) for entry in append.log],
         transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
@@ -349,11 +349,6 @@ _NEW_FACTS = (
     select(_FACTS.position, _FACTS.stream, _FACTS.seq, _FACTS.checksum)
     .where(_FACTS.position > bindparam("after"))
     .order_by(_FACTS.position)
-)
-_CLAIM_ORPHANS = delete(tables.orphans).where(
-    tables.orphans.c.station == bindparam("of"),
-    tables.orphans.c.kind == bindparam("what"),
-    tables.orphans.c.body == bindparam("content"),
 )
 # An acknowledged delivery stays acknowledged, whatever is said of it later. What closes it is one more attempt.
 _CLOSE_DELIVERIES = (

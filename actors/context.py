@@ -12,7 +12,9 @@ from actors.ledger import Ledger
 from actors.names import Names
 from actors.node_clock import NodeClock
 from actors.numbers import Numbers
+from actors.orphans import Orphans
 from actors.outbox import Outbox
+from actors.quirks import Quirks
 from actors.system import System
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
@@ -87,12 +89,15 @@ class Context:
     names: Names = field(init=False)
     outbox: Outbox = field(init=False)
     ledger: Ledger = field(init=False)
+    orphans: Orphans = field(init=False)
+    quirks: Quirks = field(init=False)
     numbers: Numbers = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
         self.names = Names(self.journal, self.watermarks)
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store, self.shown), Numbers(store)
+        self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
 
     @property
     def watermarks(self) -> Watermarks:

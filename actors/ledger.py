@@ -1,4 +1,4 @@
-"""Lists, look-ups and counts for people and for checks: transactions, charge records and orphans as they stand now."""
+"""Lists, look-ups and counts for people and for checks: transactions and charge records as they stand now."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Select, Table, and_, func, or_, select, tuple
 
 from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
-from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, LogEntry, Orphan
-from actors.rows import checked, document_of, instant, log_entry_of, meter_of, micros, orphan_of, raw
+from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, LogEntry
+from actors.rows import checked, document_of, instant, log_entry_of, meter_of, micros, raw
 from actors.store import Store
 from statecharts.limits import NAMESAKES_SHOWN
 from statecharts.ports import CdrView, Change, Page, TransactionView
@@ -154,24 +154,7 @@ class Ledger:
         counts = await self._store.read(_counts, select(*_COUNTED).where(which).group_by(_CDRS.role, _CDRS.status))
         return {**counts, "delivered": counts["delivered"] + await self._store.read(_number, _tried(peer))}
 
-    # -- orphans -------------------------------------------------------------------------------------------------------
-
-    async def orphans(self, *, cursor: str | None = None, limit: int) -> Page[Orphan]:
-        """A page of what stations reported that belongs to no transaction we know, newest first.
-
-        Raises `Refused` (400) for a cursor that is not ours.
-        """
-        query = select(*raw(tables.orphans))
-        if cursor is not None:
-            query = query.where(tables.orphans.c.id < place_of(cursor, "orphans", int)[0])
-        found = await self._store.read(_orphans, query.order_by(tables.orphans.c.id.desc()).limit(limit + 1))
-        return page_of(found, limit, lambda last: cursor_of("orphans", last.id or 0), lambda orphan: orphan)
-
-    async def orphans_of(self, station: str, kind: str, after: int, limit: int) -> tuple[Orphan, ...]:
-        """The next orphans of one kind from a station whose ids are beyond `after`, oldest first."""
-        where = (tables.orphans.c.station == station, tables.orphans.c.kind == kind, tables.orphans.c.id > after)
-        query = select(*raw(tables.orphans)).where(*where).order_by(tables.orphans.c.id).limit(limit)
-        return await self._store.read(_orphans, query)
+    # -- what stations said beside charging ----------------------------------------------------------------------------
 
     async def idle_meters(self, station: str, limit: int) -> tuple[IdleMeter, ...]:
         """The meter values of a station that belong to no charge and have not been archived, newest first."""
@@ -296,10 +279,6 @@ def _counts(connection: Connection, query: Select[str, str, int, int, int]) -> d
         if status not in _SUMS:
             counts[status] = counts.get(status, 0) + ended
     return counts
-
-
-def _orphans(connection: Connection, query: Query) -> tuple[Orphan, ...]:
-    return tuple(orphan_of(checked(tables.orphans, row)) for row in connection.execute(query).mappings())
 
 
 def _log_entries(connection: Connection, query: Query) -> tuple[LogEntry, ...]:

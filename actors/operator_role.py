@@ -12,13 +12,14 @@ import structlog
 
 from actors.actor import current_correlation_id
 from actors.changes import feed
-from actors.context import Context, Place
+from actors.context import Place
 from actors.cursors import cursor_of, page_of, place_of
 from actors.holding import holding
+from actors.inbox_role import InboxRole
 from actors.looks import Look
 from actors.peer import Replay
 from actors.quarantine import Case, Quarantine
-from actors.records import Delivery, DeliveryStatus, LogEntry, Orphan
+from actors.records import Delivery, DeliveryStatus, LogEntry
 from actors.rows import micros
 from actors.station import StationActor
 from actors.station_messages import Hold, StationLook
@@ -26,7 +27,7 @@ from actors.system import is_broken
 from actors.transaction import KINDS
 from statecharts.charging import Opening, StopAsked
 from statecharts.delivery import Parcel
-from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView, QuarantineView, StationView
+from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView, StationView
 from statecharts.events import Event
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
@@ -51,11 +52,8 @@ SHOWN_AT_ONCE = 50
 """How many items a page has where nobody asks for another number."""
 
 
-class OperatorRole:
+class OperatorRole(InboxRole):
     """See the module's docstring; callers have checked that an operator asks."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     # -- transactions --------------------------------------------------------------------------------------------------
 
@@ -84,10 +82,6 @@ class OperatorRole:
         self, *, role: str | None = None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
     ) -> Page[CdrView]:
         return await self._context.ledger.cdrs(role, cursor=cursor, limit=limit)
-
-    async def orphans(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[OrphanView]:
-        page = await self._context.ledger.orphans(cursor=cursor, limit=limit)
-        return Page(items=tuple(_orphan_shown(each) for each in page.items), next_cursor=page.next_cursor)
 
     async def stop(self, role: str, identifier: str) -> TransactionView:
         if role not in STOPPABLE:
@@ -289,12 +283,6 @@ def _delivery_shown(delivery: Delivery, created_at: datetime) -> DeliveryView:
         error=delivery.last_error,
         message=msgspec.to_builtins(message),
     )
-
-
-def _orphan_shown(orphan: Orphan) -> OrphanView:
-    assert orphan.id is not None, "it comes from the ledger"
-    report = msgspec.json.decode(orphan.body)
-    return OrphanView(id=orphan.id, station=orphan.station, kind=orphan.kind, at=orphan.at, report=report)
 
 
 def _entry_shown(entry: LogEntry) -> LogEntryView:

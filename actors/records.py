@@ -96,14 +96,44 @@ class DeliveryClosed(Value, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class OrphanOutcome(StrEnum):
+    """`JOINED`: its transaction was found without an operator; `ASSIGNED` and `DISMISSED`: by one."""
+
+    JOINED = "joined"
+    ASSIGNED = "assigned"
+    DISMISSED = "dismissed"
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """What became of an orphan. `by` is the operator who said so, `transaction` the stream that it belongs to."""
+
+    outcome: OrphanOutcome
+    at: datetime
+    by: str = ""
+    reason: str = ""
+    transaction: str = ""
+
+
 class Orphan(Value, frozen=True, kw_only=True):
-    """Something a station reported that belongs to no transaction we know; kept for the operator, never dropped."""
+    """Something a station reported that belongs to no transaction we know; kept for the operator, never dropped.
+
+    `why` says what was looked for and not found.
+    """
 
     station: str
     kind: str
     at: datetime
     body: bytes
+    why: str = ""
     id: int | None = None
+    decision: Decision | None = None
+
+
+class OrphanDecided(Value, frozen=True, kw_only=True):
+    """A decision on one orphan, by its id; without an id on all open ones with its content."""
+
+    orphan: Orphan
+    decision: Decision
 
 
 class IdleMeter(Value, frozen=True, kw_only=True):
@@ -144,7 +174,7 @@ class Append(Value, frozen=True, kw_only=True):
     """Everything one turn makes durable, in one transaction; `after_seq` is the last seq its writer knows of it.
 
     `snapshot` is of the stream as these facts leave it, and takes the place of the one before.
-    `claimed` are orphans whose transaction has been found: all with their content leave the operator's list.
+    `decided` are orphans that leave the inbox, and why.
     `view` (with `final` and, for look-ups, the station) replaces the row that lists and pages of transactions read.
     """
 
@@ -156,7 +186,7 @@ class Append(Value, frozen=True, kw_only=True):
     aliases: tuple[Alias, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     orphans: tuple[Orphan, ...] = ()
-    claimed: tuple[Orphan, ...] = ()
+    decided: tuple[OrphanDecided, ...] = ()
     meters: tuple[IdleMeter, ...] = ()
     log: tuple[LogEntry, ...] = ()
     snapshot: Snapshot | None = None

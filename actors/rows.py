@@ -25,7 +25,6 @@ from actors.records import (
     LogEntry,
     NewDelivery,
     NewFact,
-    Orphan,
     Snapshot,
     StreamCorrupt,
 )
@@ -230,15 +229,6 @@ def ledger_row(stream: str, entry: LedgerEntry) -> Row:
 def document_of(table: Table, row: RowMapping, kind: type[T]) -> T:
     """The record that a row keeps as its document. Raises StreamCorrupt if the row is not what was written."""
     return msgspec.json.decode(checked(table, row)["document"], type=kind)
-
-
-def orphan_row(orphan: Orphan) -> Row:
-    row = {"station": orphan.station, "kind": orphan.kind, "at": micros(orphan.at), "body": orphan.body}
-    return sealed(tables.orphans, row)
-
-
-def orphan_of(row: AnyRow) -> Orphan:
-    return Orphan(id=row["id"], station=row["station"], kind=row["kind"], at=instant(row["at"]), body=row["body"])
 
 
 def meter_row(meter: IdleMeter) -> Row:

@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 
 from actors.actor import Actor
@@ -19,8 +18,9 @@ from actors.charges import Charges
 from actors.context import Context, Place
 from actors.doubts import Doubts
 from actors.durable import Form, Memory, fact_of, read_fact
+from actors.inbox import Assign, Dismiss, Inbox, InboxMessage, Odd
 from actors.looks import Look
-from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, StoreUnavailable
+from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, OrphanDecided, StoreUnavailable
 from actors.station_calls import Calls
 from actors.station_certificates import StationCertificates
 from actors.station_events import StationEvents
@@ -104,6 +104,7 @@ class StationActor(Actor):
         self.charges = Charges(self, context)
         self.calls = Calls(self)
         self.doubts = Doubts(self, self.charges)
+        self.inbox = Inbox(self, self.charges, context)
         self.events = StationEvents(self, self.charges)
         tell = partial(context.system.tell, key)
         self.certificates = StationCertificates(self.identity, context, self.command, tell)
@@ -141,8 +142,6 @@ class StationActor(Actor):
             case Report(connection=connection, report=report):
                 await self._is_here(connection)
                 return await self._reported(report)
-            case Keep() | TurnedAway() | CertificateIssued():
-                return await self._keep(message)
             case Online(connection=connection):
                 await self._came(connection)
             case Gone(connection=connection):
@@ -157,6 +156,8 @@ class StationActor(Actor):
                 await self.charges.catch_up(message)
             case Look():
                 return self._look()
+            case TurnedAway() | CertificateIssued() | Keep() | Odd() | Assign() | Dismiss():
+                return await self._keep(message)
         return None
 
     async def record(
@@ -164,7 +165,7 @@ class StationActor(Actor):
         *events: Event,
         aliases: tuple[Alias, ...] = (),
         orphans: tuple[Orphan, ...] = (),
-        claimed: tuple[Orphan, ...] = (),
+        decided: tuple[OrphanDecided, ...] = (),
         meters: tuple[IdleMeter, ...] = (),
         log: tuple[LogEntry, ...] = (),
     ) -> None:
@@ -179,7 +180,7 @@ class StationActor(Actor):
             facts=tuple(facts),
             aliases=aliases,
             orphans=orphans,
-            claimed=claimed,
+            decided=decided,
             meters=meters,
             log=log,
             snapshot=self._memory.snapshot(self.seq + len(facts), after) if facts else None,
@@ -189,11 +190,6 @@ class StationActor(Actor):
         if any(isinstance(event, ChargeClosed | StopKept) for event in events):
             self.context.watermarks.saw(CHARGES_KEPT, sum(not charge.open for charge in after.charges.values()))
             self.context.watermarks.saw(STOPS_KEPT, len(after.stops))
-
-    def orphan(self, report: StationReport) -> Orphan:
-        """A report that belongs to nothing we know, as the operator finds it."""
-        kind, body = type(report).__name__, msgspec.json.encode(report)
-        return Orphan(station=self.identity, kind=kind, at=self.context.clock.wall(), body=body)
 
     # -- connection ----------------------------------------------------------------------------------------------------
 
@@ -311,12 +307,11 @@ class StationActor(Actor):
                 self.calls.heard(report)
                 return self.certificates.answer(report) if isinstance(report, SignCertificate) else answer_to(report)
 
-    async def _keep(self, told: Keep | TurnedAway | CertificateIssued) -> Acknowledgement:
+    async def _keep(self, told: InboxMessage | TurnedAway | CertificateIssued) -> Any:
         """What was told about this station, and not by it on its connection."""
-        if isinstance(told, Keep):
-            await self.charges.keep(told.values)
-        else:
-            await self.record(log=(log_entry(self.identity, told, self.context.clock.wall()),))
+        if not isinstance(told, TurnedAway | CertificateIssued):
+            return await self.inbox.take(told)
+        await self.record(log=(log_entry(self.identity, told, self.context.clock.wall()),))
         return Acknowledgement()
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:

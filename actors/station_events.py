@@ -69,8 +69,7 @@ class StationEvents:
 
     async def _keep(self, event: TransactionEvent) -> ReportAnswer:
         """Keeps an event that names no transaction for the operator: nobody can tell which are of one charge."""
-        log.warning("station.nameless_transaction", station=self._station.identity, seq_no=event.seq_no)
-        await self._station.record(orphans=(self._station.orphan(event),))
+        await self._station.inbox.keep(event)
         return IdTagAnswer(id_tag_info=await self._verdict(event, None))
 
     # -- from session to charge ----------------------------------------------------------------------------------------
@@ -147,7 +146,7 @@ class StationEvents:
         known = charge.stop
         repeated = known and (known.timestamp, known.meter_stop_wh) == (stop.timestamp, stop.meter_stop_wh)
         if not repeated and not await self._charges.end(charge, stop):
-            await self._charges.keep(stop)
+            await self._station.inbox.keep(stop)
 
     async def _verdict(self, event: TransactionEvent, charge: StationCharge | None) -> IdTagInfo | None:
         """What is said of the idTag that an event names: the charge's own verdict, or that of another tag."""

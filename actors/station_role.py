@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from actors.context import Context
+from actors.inbox import Odd
 from actors.station import StationActor
 from actors.station_messages import Gone, Online, Report
+from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_credentials import TurnedAway
@@ -25,6 +27,18 @@ class StationRole:
     ) -> ReportAnswer | Promise[ReportAnswer]:
         station = self._station(identity)
         return station.at_once(connection, report) or station.promise(Report(connection, report))
+
+    def odd(self, identity: str, odd: OddMessage) -> Promise[None]:
+        """Counts what is odd; what loses something is kept, and each kind's first message of a station logged."""
+        station, now = self._station(identity), self._context.clock.wall()
+        boot = station.data.registration.boot
+        model = (boot.vendor, boot.model) if boot else ("", "")
+        is_first = self._context.quirks.noticed(identity, model, odd, now)
+        if odd.handling.loses_something or is_first:
+            return station.promise(Odd(odd))
+        noted: Promise[None] = Promise()
+        noted.set(None)
+        return noted
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self._context.system.tell(f"station/{identity}", Gone(connection))

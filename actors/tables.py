@@ -145,6 +145,7 @@ ledger = Table(
     Index("ledger_status_peer", "status", "peer"),
 )
 
+# `outcome` is empty until somebody has decided on the orphan.
 orphans = Table(
     "orphans",
     metadata,
@@ -153,7 +154,15 @@ orphans = Table(
     Column("kind", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("why", Text, nullable=False, server_default=""),
+    Column("outcome", Text, nullable=False, server_default=""),
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("transaction", Text, nullable=False, server_default=""),
     _checksum(),
+    Index("orphans_outcome", "outcome", "id"),
+    Index("orphans_station_kind", "station", "kind", "outcome", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -55,6 +55,19 @@ CHARGES_KEPT = Bound(
     reason="ended charges that a station's book keeps at hand, days of any station; what is reported of older ones is "
     "kept as an orphan",
 )
+QUIRK_MODELS_KEPT = Bound(
+    name="quirk_models_kept",
+    limit=500,
+    unit="models",
+    reason="vendors and models whose quirks are counted apart, ten times as many as a big operator has; "
+    "those beyond are counted together",
+)
+QUIRKS_KEPT = Bound(
+    name="quirks_kept",
+    limit=50,
+    unit="quirks",
+    reason="quirks of one model that are told apart; one that always finds another is counted under everything else",
+)
 STOPS_KEPT = Bound(
     name="station_stops_kept",
     limit=50,

@@ -143,13 +143,42 @@ class DeliveryView(Value, frozen=True, kw_only=True):
 
 
 class OrphanView(Value, frozen=True, kw_only=True):
-    """What a station reported that belongs to no transaction we know; `report` is the whole of it."""
+    """What a station reported that belongs to no transaction we know; `report` is the whole of it, `why` what it lacks.
+
+    `state` is open, joined (its transaction was found), assigned or dismissed (by an operator, `decided_by`).
+    """
 
     id: int
     station: str
     kind: str
     at: Moment
     report: dict[str, Any]
+    why: str
+    state: str
+    decided_at: Moment | None = None
+    decided_by: str | None = None
+    reason: str | None = None
+    transaction: str | None = None
+
+
+class QuirkView(Value, frozen=True, kw_only=True):
+    """What the stations of one vendor and model do that OCPP does not allow, counted since the node started.
+
+    `what` is odd about messages of this `action`; `handling` says what was done with them: taken, taken-in-part (the
+    rest is among the orphans), unreadable (refused, and among the orphans) or refused. `example` is the payload of the
+    first one.
+    """
+
+    vendor: str
+    model: str
+    action: str
+    what: str
+    handling: str
+    times: int
+    stations: int
+    first_at: Moment
+    last_at: Moment
+    example: str
 
 
 class LogEntryView(Value, frozen=True, kw_only=True):
@@ -196,8 +225,22 @@ class OperatorDoor(Protocol):
 
     async def cdrs(self, *, role: str | None, cursor: str | None, limit: int) -> Page[CdrView]: ...
 
-    async def orphans(self, *, cursor: str | None, limit: int) -> Page[OrphanView]:
-        """What stations reported that belongs to no transaction, newest first."""
+    async def orphans(
+        self, *, station: str | None, kind: str | None, state: str, cursor: str | None, limit: int
+    ) -> Page[OrphanView]:
+        """What stations reported that belongs to no transaction, newest first; None stands for any."""
+
+    async def orphan(self, orphan_id: int) -> OrphanView: ...
+
+    async def assign_orphan(self, orphan_id: int, role: str, transaction: str, by: str) -> OrphanView:
+        """Gives an orphan to the transaction that it is of; it counts there as if its station had said so."""
+
+    async def dismiss_orphan(self, orphan_id: int, reason: str, by: str) -> OrphanView: ...
+
+    async def quirks(
+        self, *, station: str | None, vendor: str | None, model: str | None, cursor: str | None, limit: int
+    ) -> Page[QuirkView]:
+        """What stations do that OCPP does not allow, by vendor and model; None stands for any."""
 
     async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]: ...
 

@@ -98,6 +98,24 @@ OCPP_MESSAGE_KEPT = Limit(
     unit="characters",
     reason="what is kept of a message that could not be read: any sound one whole",
 )
+OCPP_ACTION_KEPT = Limit(
+    name="ocpp_action_kept",
+    limit=50,
+    unit="characters",
+    reason="what is kept of the name of an action; the longest of OCPP has 36",
+)
+QUIRK_EXAMPLE = Limit(
+    name="quirk_example",
+    limit=1_000,
+    unit="characters",
+    reason="what is shown of the first message with a quirk",
+)
+QUIRK_STATIONS_COUNTED = Limit(
+    name="quirk_stations_counted",
+    limit=10_000,
+    unit="stations",
+    reason="stations of one model whose messages with one quirk are counted apart, more than any node has",
+)
 GUESSES = Limit(
     name="peer_guesses_per_minute",
     limit=20,

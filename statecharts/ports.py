@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from statecharts.oddities import OddMessage
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.station_credentials import StationCertificate, StationCredentials, TurnedAway
@@ -140,6 +141,9 @@ class StationDoor(Protocol):
 
         May raise, or the promise fail: then a CALLERROR goes back.
         """
+
+    def odd(self, identity: str, odd: OddMessage) -> Promise[None]:
+        """Takes note of a message that breaks the specification; kept once what it promises has come true."""
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         """This connection ended; nothing happens if a newer one has taken its place."""

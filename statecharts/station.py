@@ -86,6 +86,12 @@ class StopKept(Fact, frozen=True, kw_only=True):
     stop: StopTransaction
 
 
+class StopResolved(Fact, frozen=True, kw_only=True):
+    """An operator has decided on a stop that was kept: no start will be joined to it."""
+
+    stop: StopTransaction
+
+
 class TransactionHeard(Fact, frozen=True, kw_only=True):
     """An event of OCPP 2.x of a transaction that is no charge: nobody knows yet who pays."""
 
@@ -278,7 +284,7 @@ CONNECTION: Chart[Connection] = Chart(
     },
 )
 
-CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept, TransactionHeard)
+CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept, StopResolved, TransactionHeard)
 EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls for cls in (Booted, Connected, Disconnected, StatusReported, *CHARGE_EVENTS)
 }
@@ -308,6 +314,8 @@ def apply(data: Station, event: Event) -> Station:
             return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=stops)
         case StopKept(stop=stop):
             return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT.limit :])
+        case StopResolved(stop=stop):
+            return msgspec.structs.replace(data, stops=tuple(each for each in data.stops if each != stop))
     raise TypeError(f"no station event: {type(event).__name__}")
 
 

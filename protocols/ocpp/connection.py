@@ -15,9 +15,12 @@ from websockets.frames import CloseCode
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.mending import LeftOut
 from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.websocket import ServerWebSocket
+from statecharts.limits import OCPP_ACTION_KEPT, OCPP_MESSAGE_KEPT
 from statecharts.meters import Meters
+from statecharts.oddities import Handling, OddMessage
 from statecharts.ports import StationDoor
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
@@ -105,12 +108,35 @@ class LiveConnection:
         self._rpc.expire(now)
 
     def _handle(self, action: str, payload: bytes) -> bytes | Promise[bytes]:
-        reports = self._dialect.reports
-        report = reports.read_request(action, payload, partial(self._note_tolerated, action))
+        reports, notes = self._dialect.reports, list[str]()
+        try:
+            report = reports.read_request(action, payload, notes.append)
+        except ocpp.OCPPError as refusal:
+            return self._refused(action, payload, refusal)
+        if notes:
+            self._tolerate(action, payload, notes)
         answer = self._door.reported(self.identity, self, report)
         if isinstance(answer, Promise):
             return answer.then(partial(reports.write_answer, action))
         return reports.write_answer(action, answer)
+
+    def _refused(self, action: str, payload: bytes, refusal: Any) -> Promise[bytes]:
+        """Fails with the refusal once it is certain that nothing is lost by it."""
+        is_lost = self._dialect.reports.must_be_kept(action)
+        handling = Handling.UNREADABLE if is_lost else Handling.REFUSED
+        noted = self._door.odd(self.identity, _odd(action, payload, [refusal.description], handling))
+
+        def refuse(_: None) -> bytes:
+            raise refusal
+
+        return noted.then(refuse)
+
+    def _tolerate(self, action: str, payload: bytes, notes: list[str]) -> None:
+        for note in notes:
+            self._note_tolerated(action, note)
+        is_whole = not any(isinstance(note, LeftOut) for note in notes)
+        handling = Handling.TAKEN if is_whole else Handling.TAKEN_IN_PART
+        self._door.odd(self.identity, _odd(action, payload, notes, handling))
 
     def _count(self, action: str, outcome: str) -> None:
         # What is no action of ours is a station's own word, of which there may be any number.
@@ -145,3 +171,8 @@ _OUTCOMES: dict[type[CallEnd], Callable[[LiveConnection, str, Any], CallOutcome]
     NotSent: LiveConnection._never_sent,
     NoAnswer: LiveConnection._unanswered,
 }
+
+
+def _odd(action: str, payload: bytes, notes: list[str], handling: Handling) -> OddMessage:
+    text, texts = payload.decode(errors="replace")[: OCPP_MESSAGE_KEPT.limit], tuple(map(str, notes))
+    return OddMessage(action=action[: OCPP_ACTION_KEPT.limit], payload=text, notes=texts, handling=handling)

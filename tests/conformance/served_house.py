@@ -126,8 +126,11 @@ async def furnish(house: House) -> None:
     await station.start(running.authorization_identifier or "")
     house.ids.count = 3_000
     await house.authorize(NAME, STATION, "2")
-    lost = Orphan(station=STATION, kind="StopTransaction", at=house.clock.now(), body=b'{"transaction_id":7}')
+    lost = Orphan(station=STATION, kind="StopTransaction", at=house.clock.now(), body=LOST)
     await house.journal.append(Append(stream="station/none", after_seq=0, facts=(), orphans=(lost,)))
+
+
+LOST = b'{"type":"StopTransaction","transaction_id":7,"meter_stop_wh":900,"timestamp":"2026-05-04T03:02:01Z"}'
 
 
 async def charge(house: House, station: StationLine, connector: int) -> None:

@@ -1,4 +1,4 @@
-"""What every ledger shows of transactions, charge records and orphans."""
+"""What every ledger shows of transactions and charge records."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from actors.cursors import cursor_of, place_of
 from actors.journal import Journal
 from actors.ledger import Ledger
+from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.records import Alias, AliasTaken, Append, DeliveryClosed, DeliveryStatus, LogEntry, Orphan, StreamCorrupt
 from statecharts.vocabulary import Refused
@@ -252,18 +253,7 @@ async def test_the_ledger_counts_every_record_of_a_peer(journal: Journal, ledger
     assert (await ledger.counts("FR-002"))["ended"] == 1
 
 
-# -- orphans and damage ------------------------------------------------------------------------------------------------
-
-
-async def test_orphans_are_kept_and_shown_newest_first(journal: Journal, ledger: Ledger) -> None:
-    lost = [Orphan(station="CS01", kind="StopTransaction", at=NOON, body=f"{n}".encode()) for n in range(3)]
-    await journal.append(append("station/CS01", orphans=tuple(lost)))
-    first = await ledger.orphans(limit=2)
-    assert [each.body for each in first.items] == [b"2", b"1"]
-    assert all(each.id for each in first.items)
-    await journal.append(append("station/CS01", after_seq=1, orphans=(lost[0],)))
-    second = await ledger.orphans(cursor=first.next_cursor, limit=2)
-    assert [each.body for each in second.items] == [b"0"] and second.next_cursor is None
+# -- damage -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -288,7 +278,7 @@ async def test_an_altered_row_is_never_shown(journal: Journal, ledger: Ledger, a
     reading = {
         "transactions": lambda: ledger.transactions(limit=9),
         "ledger": lambda: ledger.cdrs("source", limit=9),
-        "orphans": lambda: ledger.orphans(limit=9),
+        "orphans": lambda: Orphans(journal.store).page(limit=9),
         "station_log": lambda: ledger.station_log("CS01", limit=9),
     }[table]
     with pytest.raises(StreamCorrupt, match=f"{table}/.* does not match its checksum"):

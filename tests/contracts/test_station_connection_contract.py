@@ -14,6 +14,7 @@ import trio.testing
 from protocols.cli.config_stations import Ocpp
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import StationServer, serve_stations
+from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_commands import (
@@ -55,6 +56,11 @@ class Central:
 
     def reported(self, identity: str, connection: StationConnection, report: Any) -> Any:
         raise AssertionError(f"the station was to report nothing, and said {report}")
+
+    def odd(self, identity: str, odd: OddMessage) -> Promise[None]:
+        noted: Promise[None] = Promise()
+        noted.set(None)
+        return noted
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         """Nothing to take back."""

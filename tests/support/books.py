@@ -45,7 +45,7 @@ async def local(line: StationLine, number: int) -> Any:
 
 
 async def orphans(line: StationLine) -> tuple[Orphan, ...]:
-    return (await line.house.context.ledger.orphans(limit=99)).items
+    return (await line.house.context.orphans.page(limit=99)).items
 
 
 async def locals_of(house: House) -> list[Any]:

@@ -25,6 +25,7 @@ from actors import tables
 from actors.answers import Answers, open_answers
 from actors.journal import Journal, check_journal, open_journal
 from actors.ledger import Ledger
+from actors.orphans import Orphans
 from actors.outbox import ALTERED, Outbox
 from actors.owed import Owed
 from actors.quarantine import Case, Quarantine
@@ -191,7 +192,7 @@ def questions(rows: Rows) -> Iterator[Question]:
         yield f"parked for {peer}", lambda journal, peer=peer: _parked(journal, peer)
     yield "transactions", lambda journal: _items(Ledger(journal.store).transactions(limit=ALL))
     yield "records", lambda journal: _items(Ledger(journal.store).cdrs(limit=ALL))
-    yield "orphans", lambda journal: _nameless(_items(Ledger(journal.store).orphans(limit=ALL)))
+    yield "orphans", lambda journal: _nameless(_items(Orphans(journal.store).page(limit=ALL)))
     yield "meters", lambda journal: _nameless(Ledger(journal.store).idle_meters("CS01", ALL))
     yield "log", lambda journal: _nameless(_items(Ledger(journal.store).station_log("CS01", limit=ALL)))
     yield "quarantine", lambda journal: Quarantine(journal.store).cases()

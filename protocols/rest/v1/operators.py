@@ -15,11 +15,11 @@ from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
 from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
+from protocols.rest.v1.inbox import add_inbox
 from statecharts.doors import (
     DeliveryView,
     LogEntryView,
     OperatorDoor,
-    OrphanView,
     PeerView,
     QuarantineView,
     StationView,
@@ -79,7 +79,8 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     """The routes for operators, behind an operator's token."""
     routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR)
     _add_transactions(routes, operators)
-    _add_lists(routes, operators)
+    _add_cdrs(routes, operators)
+    add_inbox(routes, operators)
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)
     _add_peers(routes, operators)
@@ -117,16 +118,11 @@ def _add_transactions(routes: Routes, operators: OperatorDoor) -> None:
         return _under_way(await operators.stop(role, transaction))
 
 
-def _add_lists(routes: Routes, operators: OperatorDoor) -> None:
+def _add_cdrs(routes: Routes, operators: OperatorDoor) -> None:
     @routes.get("/cdrs", Page[CdrView], query=CdrsQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
     async def cdrs(asked: CdrsQuery) -> Response:
         """Lists charge records, the one that ended last first."""
         return page_answer(await operators.cdrs(role=asked.role, cursor=asked.cursor, limit=asked.limit))
-
-    @routes.get("/orphans", Page[OrphanView], query=PageQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
-    async def orphans(asked: PageQuery) -> Response:
-        """Lists what stations reported that belongs to no transaction, newest first."""
-        return page_answer(await operators.orphans(cursor=asked.cursor, limit=asked.limit))
 
 
 def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) -> None:

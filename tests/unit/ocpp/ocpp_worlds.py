@@ -18,6 +18,7 @@ from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from statecharts.credentials import hash_secret
 from statecharts.meters import Meters
+from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
@@ -76,6 +77,7 @@ class Door:
     def __init__(self, behaviour: Callable[[StationReport], Awaitable[ReportAnswer]] | None = None) -> None:
         self.behaviour = behaviour
         self.reports: list[StationReport] = []
+        self.odd_messages: list[OddMessage] = []
         self.events: list[tuple[str, str]] = []
         self.turned: list[tuple[str, TurnedAway]] = []
         self.charging: set[str] = set()
@@ -99,6 +101,12 @@ class Door:
         if self.behaviour:
             return promised(self.behaviour, report)
         return ANSWERS.get(type(report), Acknowledgement())
+
+    def odd(self, identity: str, odd: OddMessage) -> Promise[None]:
+        self.odd_messages.append(odd)
+        noted: Promise[None] = Promise()
+        noted.set(None)
+        return noted
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self.events.append(("disconnected", identity))

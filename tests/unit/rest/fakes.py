@@ -22,6 +22,7 @@ from statecharts.doors import (
     OrphanView,
     PeerView,
     QuarantineView,
+    QuirkView,
     StationView,
 )
 from statecharts.meters import Meters, Reading
@@ -53,6 +54,27 @@ READY = TransactionView(
     connector_identifier="1",
     authorization_identifier="0A1B2C3D4E5F",
     expires_at=NOON + timedelta(minutes=15),
+)
+ORPHAN = OrphanView(
+    id=1,
+    station="CS01",
+    kind="StopTransaction",
+    at=NOON,
+    report={"type": "StopTransaction", "transaction_id": 7},
+    why="this station has no charge 7",
+    state="open",
+)
+QUIRK = QuirkView(
+    vendor="Acme",
+    model="One",
+    action="StartTransaction",
+    what="`$.idTag` has 23 characters, 20 are allowed",
+    handling="taken",
+    times=7,
+    stations=2,
+    first_at=NOON,
+    last_at=NOON,
+    example="{}",
 )
 CDR = CdrView(
     cdr_id="IE-001/0A1B2C3D4E5F",
@@ -296,9 +318,30 @@ class FakeOperators:
         self.asked.append((role, cursor, limit))
         return Page(items=(CDR,))
 
-    async def orphans(self, *, cursor: str | None, limit: int) -> Page[OrphanView]:
-        report = {"type": "StopTransaction", "transaction_id": 7}
-        return Page(items=(OrphanView(id=1, station="CS01", kind="StopTransaction", at=NOON, report=report),))
+    async def orphans(
+        self, *, station: str | None, kind: str | None, state: str, cursor: str | None, limit: int
+    ) -> Page[OrphanView]:
+        self.asked.append(("orphans", station, kind, state, limit))
+        return Page(items=(ORPHAN,))
+
+    async def orphan(self, orphan_id: int) -> OrphanView:
+        if orphan_id != 1:
+            raise refused(404, "unknown-orphan", "there is no such orphan")
+        return ORPHAN
+
+    async def assign_orphan(self, orphan_id: int, role: str, transaction: str, by: str) -> OrphanView:
+        before, stream = await self.orphan(orphan_id), f"{role}/{transaction}"
+        return msgspec.structs.replace(before, state="assigned", decided_at=NOON, decided_by=by, transaction=stream)
+
+    async def dismiss_orphan(self, orphan_id: int, reason: str, by: str) -> OrphanView:
+        before = await self.orphan(orphan_id)
+        return msgspec.structs.replace(before, state="dismissed", decided_at=NOON, decided_by=by, reason=reason)
+
+    async def quirks(
+        self, *, station: str | None, vendor: str | None, model: str | None, cursor: str | None, limit: int
+    ) -> Page[QuirkView]:
+        self.asked.append(("quirks", station, vendor, model, limit))
+        return Page(items=(QUIRK,))
 
     async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]:
         view = StationView(identity="CS01", registration="Accepted", online=False, connectors={"1": "Available"})

@@ -11,6 +11,7 @@ import trio
 from actors.journal import Journal, check_journal, open_journal
 from actors.ledger import Ledger
 from actors.migrations import newest_step
+from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.records import Alias, Orphan, StoreError
 from actors.upkeep import Content, back_up, contents, copy, migrate_at, step_at
@@ -75,7 +76,7 @@ async def goes_on(journal: Journal) -> None:
     assert stored.position == 91
     assert stored.deliveries[0].id == 31
     await journal.append(append("source/4", 6, orphans=(Orphan(station="CS01", kind="x", at=NOON, body=b""),)))
-    assert (await Ledger(journal.store).orphans(limit=1)).items[0].id == 31
+    assert (await Orphans(journal.store).page(limit=1)).items[0].id == 31
     assert await journal.find(ODD, f"{4:012X}") == "source/4"
     assert await Outbox(journal.store).peers_with_pending() == ("IE-001",)
     page = await Ledger(journal.store).transactions(users=[ODD + "7"], limit=9)
