@@ -25,16 +25,17 @@ from actors.station import StationActor
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from actors.transaction import KINDS
-from statecharts.charging import Opening, StopAsked
+from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.delivery import Parcel
 from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView, StationView
 from statecharts.events import Event
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
-from statecharts.ports import CdrView, Change, Page, TransactionView
+from statecharts.ports import CdrView, Change, Page, TransactionView, WaitingView
 from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
+from statecharts.waiting import awaited
 
 STOPPABLE = ("destination", "local")
 REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
@@ -70,7 +71,23 @@ class OperatorRole(InboxRole):
         view = await self._context.ledger.transaction(f"{role}/{identifier}")
         if view is None:
             raise refused(404, "unknown-transaction", f"there is no {role[:20]} transaction {identifier[:60]}")
-        return view
+        return msgspec.structs.replace(view, waiting=await self._waiting(role, identifier, view.state))
+
+    async def _waiting(self, role: str, identifier: str, state: str) -> WaitingView | None:
+        """Why a transaction is open, as its actor knows it; one that is over need not be woken for that."""
+        chart = KINDS[role].chart
+        if chart.by_name[state].final:
+            return None
+        try:
+            data = await self._context.system.ask(f"{role}/{identifier}", Look())
+        except Refused as no:
+            if not is_broken(no):
+                raise
+            return WaitingView(owner="you", awaits="its release from quarantine")
+        found, until = awaited(role, data), chart.deadline(data)
+        if found is None:
+            return None
+        return WaitingView(owner=found[0], awaits=found[1], until=until and self._context.clock.shown(until))
 
     async def position(self) -> int:
         return await self._context.ledger.newest_position()
@@ -91,6 +108,15 @@ class OperatorRole(InboxRole):
         turned = await self._context.system.ask(f"{role}/{identifier}", event)
         view: TransactionView = turned.view
         return view
+
+    async def close(self, role: str, identifier: str, reason: str, by: str) -> TransactionView:
+        if role not in STOPPABLE:
+            raise refused(409, "not-here", "only charges at our own stations can be closed here")
+        await self.transaction(role, identifier)
+        now, correlation_id = self._context.clock.now(), current_correlation_id()
+        event = CloseAsked(at=now, correlation_id=correlation_id, reason=reason, by=by)
+        turned = await self._context.system.ask(f"{role}/{identifier}", event)
+        return self._context.shown(turned.view)
 
     # -- stations ------------------------------------------------------------------------------------------------------
 

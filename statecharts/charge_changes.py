@@ -12,6 +12,7 @@ from statecharts.charging import (
     UNLEARNED,
     Charge,
     Charging,
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
@@ -199,6 +200,12 @@ def confirmed(data: Charging, event: Event) -> dict[str, Any]:
 
 DENIED = "the station knows the charge as over, and had reported no end"
 """Why a charge ended that its station denied."""
+
+
+def closed_by_operator(event: CloseAsked) -> str:
+    """Why a charge ended that an operator closed."""
+    return f"closed by {event.by}: {event.reason}"
+
 
 CALL_FAILED = (CallVerdict.REJECTED, CallVerdict.ERROR, CallVerdict.NEVER_SENT)
 """Outcomes of a command that certainly did nothing; UNKNOWN is not among them."""

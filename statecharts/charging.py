@@ -156,6 +156,13 @@ class StopAsked(Command, frozen=True, kw_only=True):
     """The operator of the station wants the charge to end."""
 
 
+class CloseAsked(Command, frozen=True, kw_only=True):
+    """The operator, `by`, knows that the charge is over, and why no end of it will be reported."""
+
+    reason: str
+    by: str
+
+
 # -- what they change --------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from statecharts.bounds import REQUESTS_KEPT
 from statecharts.charge_changes import (
     CHARGE_CHANGES,
     DENIED,
+    closed_by_operator,
     flagged,
     metered,
     named,
@@ -29,6 +30,7 @@ from statecharts.charge_changes import (
 from statecharts.charging import (
     Charging,
     ChargingDeadlines,
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     StationDenied,
@@ -289,6 +291,10 @@ def _denied(data: T, event: StationDenied) -> dict[str, Any]:
     return _finish(data, reconciled(data, event, DENIED))
 
 
+def _closed(data: T, event: CloseAsked) -> dict[str, Any]:
+    return _finish(data, reconciled(data, event, closed_by_operator(event)))
+
+
 def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     news = {"changed_at": event.at}
     if data.state == S.TX_FINISHED:
@@ -355,6 +361,7 @@ CHANGES: dict[type[Event], Change] = {
     TransactionStopped: _stopped,
     ConnectorTaken: _connector_taken,
     StationDenied: _denied,
+    CloseAsked: _closed,
     DeadlineReached: _timed_out,
     DeliveryEnded: _delivered,
 }

@@ -257,6 +257,9 @@ class OperatorDoor(Protocol):
     async def stop(self, role: str, identifier: str) -> TransactionView:
         """Stops a running destination or local transaction at its station."""
 
+    async def close(self, role: str, identifier: str, reason: str, by: str) -> TransactionView:
+        """Ends a running one that no station will end: with the last known meter, marked as estimated."""
+
     async def peers(self, *, cursor: str | None, limit: int) -> Page[PeerView]: ...
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView: ...

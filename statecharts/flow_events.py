@@ -11,6 +11,7 @@ from statecharts import source_events as se
 from statecharts import transaction_local as tl
 from statecharts.charging import (
     ChargingDeadlines,
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     Opening,
@@ -133,6 +134,7 @@ def station_events(opening: Opening | None = None) -> st.SearchStrategy[Event]:
         st.builds(StationDenied, at=_AT),
         st.builds(ConnectorTaken, at=_AT, number=_NUMBERS),
         st.builds(StopAsked, at=_AT),
+        st.builds(CloseAsked, at=_AT, reason=st.just("towed away"), by=st.just("olga")),
         st.builds(DeadlineReached, at=_AT),
     )
 

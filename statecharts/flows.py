@@ -36,6 +36,7 @@ from statecharts import destination_events as de
 from statecharts import source_events as se
 from statecharts import transaction_local as tl
 from statecharts.charging import (
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
@@ -233,11 +234,13 @@ def _go_on(story: _Story) -> None:
 
 
 def _end_somehow(story: _Story) -> None:
-    way = story.choose("stop", "taken", "lost", "silent", "denied")
+    way = story.choose("stop", "taken", "lost", "silent", "denied", "closed")
     if way == "stop":
         _end(story)
     elif way == "taken":
         story.tell(ConnectorTaken, number=OTHER_NUMBER)
+    elif way == "closed":
+        story.tell(CloseAsked, reason="towed away", by="olga")
     else:
         if way == "silent":
             story.tell(DeadlineReached, after_s=AT_STATION.silence_s)

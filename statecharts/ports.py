@@ -241,10 +241,19 @@ class CdrView(Value, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
 
 
+class WaitingView(Value, frozen=True, kw_only=True):
+    """Why a transaction is open: `owner` has to do what it `awaits`, `until` something is done about it otherwise."""
+
+    owner: str
+    awaits: str
+    until: Moment | None = None
+
+
 class TransactionView(Value, frozen=True, kw_only=True):
     """A transaction as REST shows it: `transaction_id` is ours alone, `authorization_identifier` shared with the peer.
 
     `role` is source, destination or local; `pms_identifier` the partner (absent for local); `version` counts changes.
+    `waiting` is there for operators who look at one that is open.
     """
 
     transaction_id: str
@@ -271,6 +280,7 @@ class TransactionView(Value, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     operations: tuple[OperationView, ...] = ()
     cdr: CdrView | None = None
+    waiting: WaitingView | None = None
 
 
 class Page(Value, Generic[T], frozen=True, kw_only=True):

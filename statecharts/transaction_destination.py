@@ -24,6 +24,7 @@ from statecharts.charge_changes import (
     will_start,
 )
 from statecharts.charging import (
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
@@ -223,6 +224,8 @@ ENDING_ROWS = (
     repeat(StationConfirmed, ALL),
     move(StationDenied, UNDER_WAY, S.TX_FINISHED, when=in_doubt, then=_finish, note="reconciled"),
     repeat(StationDenied, ALL),
+    move(CloseAsked, UNDER_WAY, S.TX_FINISHED, then=_finish, note="reconciled, by our operator"),
+    refuse(CloseAsked, OVER, 410, "already-finished", "the transaction is over"),
     move(DeadlineReached, UNDER_WAY, S.TX_FINISHED, when=doubt_is_over, then=_finish, note="reconciled"),
     stay(DeadlineReached, S.TX_RUNNING, then=look_after, note="silent: reconcile deadline armed, station looked at"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, then=_notify, note="no stop"),

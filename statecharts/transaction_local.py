@@ -16,6 +16,7 @@ from statecharts.charge_changes import (
     CHARGE_CHANGES,
     DENIED,
     call_failed,
+    closed_by_operator,
     doubt_is_over,
     flagged,
     in_doubt,
@@ -39,6 +40,7 @@ from statecharts.charge_changes import (
 )
 from statecharts.charging import (
     Charging,
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     Opening,
@@ -157,6 +159,10 @@ def _denied(data: T, event: StationDenied) -> dict[str, Any]:
     return reconciled(data, event, DENIED)
 
 
+def _closed(data: T, event: CloseAsked) -> dict[str, Any]:
+    return reconciled(data, event, closed_by_operator(event))
+
+
 def _timed_out(data: T, event: DeadlineReached) -> dict[str, Any]:
     if data.state == S.SETTLED:
         return reconciled(data, event, "the station reported no end")
@@ -216,6 +222,8 @@ ROWS = (
     repeat(StationConfirmed, ALL),
     move(StationDenied, UNDER_WAY, S.SETTLED, when=in_doubt, then=release, note="reconciled"),
     repeat(StationDenied, ALL),
+    move(CloseAsked, UNDER_WAY, S.SETTLED, then=release, note="reconciled, by our operator"),
+    refuse(CloseAsked, S.SETTLED, 410, "already-finished", "the transaction is over"),
     move(DeadlineReached, UNDER_WAY, S.SETTLED, when=doubt_is_over, then=release, note="reconciled"),
     stay(DeadlineReached, S.TX_RUNNING, then=look_after, note="silent: reconcile deadline armed, station looked at"),
     move(DeadlineReached, S.STOP_TX_REQUESTED, S.TX_RUNNING, note="no stop"),
@@ -231,6 +239,7 @@ CHANGES: dict[type[Event], Change] = {
     TransactionStopped: _stopped,
     ConnectorTaken: _connector_taken,
     StationDenied: _denied,
+    CloseAsked: _closed,
     DeadlineReached: _timed_out,
 }
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from statecharts.charge_changes import DENIED
-from statecharts.charging import ConnectorTaken, MeterRead, StationConfirmed, StationDenied, StationDoubted
+from statecharts.charging import CloseAsked, ConnectorTaken, MeterRead, StationConfirmed, StationDenied, StationDoubted
 from statecharts.chart import Outcome
 from statecharts.destination_events import S
 from statecharts.station_vocabulary import IdTagStatus
@@ -82,7 +82,7 @@ def test_a_long_silence_is_a_doubt():
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)
-@pytest.mark.parametrize("way", ["deadline", "taken", "denied"])
+@pytest.mark.parametrize("way", ["deadline", "taken", "denied", "closed"])
 def test_reconciliation_ends_with_the_last_known_meter_marked_as_estimated(state, way):
     scene = destination(state)
     meter(scene, 6000)
@@ -91,6 +91,8 @@ def test_reconciliation_ends_with_the_last_known_meter_marked_as_estimated(state
         decision = scene.tell(ConnectorTaken, number=99)
     elif way == "denied":
         decision = scene.tell(StationDenied)
+    elif way == "closed":
+        decision = scene.tell(CloseAsked, reason="towed away", by="olga")
     else:
         scene.now = scene.data.doubted_until
         decision = scene.time_out()
@@ -235,6 +237,7 @@ def test_the_end_delivered_is_settled_and_acknowledged_then():
         (lambda scene: scene.tell(ConnectorTaken, number=99), "another charge began on this connector"),
         (lambda scene: scene.time_out(), "the station reported no end"),
         (lambda scene: scene.tell(StationDenied), DENIED),
+        (lambda scene: scene.tell(CloseAsked, reason="towed away", by="olga"), "closed by olga: towed away"),
     ],
 )
 def test_a_charge_that_nobody_stopped_says_why_it_is_over(end, cause):

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from statecharts.charge_changes import DENIED
-from statecharts.charging import ConnectorTaken, StationConfirmed, StationDenied, StopAsked, TransactionStarted
+from statecharts.charging import (
+    CloseAsked,
+    ConnectorTaken,
+    StationConfirmed,
+    StationDenied,
+    StopAsked,
+    TransactionStarted,
+)
 from statecharts.chart import Outcome
 from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.station_vocabulary import IdTagStatus
@@ -129,6 +136,16 @@ def test_a_charge_in_doubt_that_its_station_knows_as_over_is_reconciled(state):
     assert scene.data.cause == DENIED
     scene.tell(StationDenied)
     assert scene.data.charge == charge
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_a_charge_that_an_operator_closes_is_reconciled_whether_in_doubt_or_not(state):
+    scene = local(state)
+    meter(scene, 6000)
+    scene.tell(CloseAsked, reason="towed away", by="olga")
+    charge = scene.data.charge
+    assert (scene.state, charge.reason, charge.energy_wh, charge.estimated) == (S.SETTLED, "Reconciled", 5000, True)
+    assert scene.data.cause == "closed by olga: towed away"
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)

@@ -159,6 +159,11 @@ class PlainDestination:
         if self.running and self.doubt_until:
             self._heard(now)
 
+    def closed(self, now: datetime) -> Out | int:
+        if not self.running:
+            return 410 if self.state in ("TxFinished", "Settled") else 409
+        return self._reconcile(now)
+
     def denied(self, now: datetime) -> Out:
         return self._reconcile(now) if self.running and self.doubt_until else []
 

@@ -118,6 +118,12 @@ class PlainLocal:
         if self.running and self.doubt_until:
             self._heard(now)
 
+    def closed(self) -> int | None:
+        if not self.running:
+            return 410 if self.state == "Settled" else 409
+        self._reconcile()
+        return None
+
     def denied(self) -> None:
         if self.running and self.doubt_until:
             self._reconcile()

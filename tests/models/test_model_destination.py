@@ -9,6 +9,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from actors.transaction import DESTINATION
 from statecharts.charging import (
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
@@ -64,6 +65,8 @@ class DestinationLife(Life):
                 return self.model.stop(name, event.at)
             case StopAsked():
                 return self.model.our_stop(event.at)
+            case CloseAsked():
+                return self.model.closed(event.at)
             case DeliveryEnded(status=status):
                 return self.model.delivered(status)
             case DeadlineReached():
@@ -151,6 +154,10 @@ class DestinationLife(Life):
     @rule()
     def doubted(self) -> None:
         self.hear(StationDoubted, reason="booted")
+
+    @rule()
+    def closed(self) -> None:
+        self.hear(CloseAsked, reason="towed away", by="olga")
 
     @rule()
     def denied(self) -> None:

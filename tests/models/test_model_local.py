@@ -9,6 +9,7 @@ from hypothesis.stateful import initialize, invariant, rule
 
 from actors.transaction import LOCAL
 from statecharts.charging import (
+    CloseAsked,
     ConnectorTaken,
     MeterRead,
     StationConfirmed,
@@ -50,6 +51,8 @@ class LocalLife(Life):
                 return self.model.start(event.at)
             case StopAsked():
                 return self.model.stop(event.at)
+            case CloseAsked():
+                return self.model.closed()
             case DeadlineReached():
                 return self.model.timed_out(event.at)
             case NodeRestarted():
@@ -128,6 +131,10 @@ class LocalLife(Life):
     @rule()
     def doubted(self) -> None:
         self.hear(StationDoubted, reason="booted")
+
+    @rule()
+    def closed(self) -> None:
+        self.hear(CloseAsked, reason="towed away", by="olga")
 
     @rule()
     def denied(self) -> None:

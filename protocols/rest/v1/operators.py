@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
-from protocols.rest.auth import BearerAuth
+from protocols.rest.auth import BearerAuth, principal
 from protocols.rest.bodies import Cursor, Limit, answer, page_answer
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
@@ -69,6 +69,12 @@ class NewLocalTransaction(msgspec.Struct, forbid_unknown_fields=True):
     id_tag: IdTag
 
 
+class Closing(msgspec.Struct, forbid_unknown_fields=True):
+    """Why a charge is over of which no end will be reported."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
 class Release(msgspec.Struct, forbid_unknown_fields=True):
     """What is to become of the message that broke an actor."""
 
@@ -116,6 +122,17 @@ def _add_transactions(routes: Routes, operators: OperatorDoor) -> None:
     async def stop(role: str, transaction: str) -> Response:
         """Stops a charge at our own station."""
         return _under_way(await operators.stop(role, transaction))
+
+    @routes.post(
+        f"/transactions/{ROLE}/<identifier:transaction>/close",
+        TransactionView,
+        reads=Closing,
+        refuses=("unknown-transaction", "not-here", "already-finished", "not-running", "wrong-state"),
+        example={"reason": "the car has been towed away"},
+    )
+    async def close(asked: Closing, role: str, transaction: str) -> Response:
+        """Ends a charge that its station will never end, with the last known meter, marked as estimated."""
+        return answer(await operators.close(role, transaction, asked.reason, principal().name))
 
 
 def _add_cdrs(routes: Routes, operators: OperatorDoor) -> None:

@@ -366,6 +366,10 @@ class FakeOperators:
         self.asked.append((identity, connector_id, id_tag))
         return msgspec.structs.replace(READY, transaction_id="local-1", role="local", pms_identifier=None)
 
+    async def close(self, role: str, identifier: str, reason: str, by: str) -> TransactionView:
+        self.asked.append(("close", role, identifier, reason, by))
+        return await self.transaction(role, identifier)
+
     async def stop(self, role: str, identifier: str) -> TransactionView:
         return await self.transaction(role, identifier)
 

@@ -104,6 +104,8 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("GET", f"{OPERATOR}/transactions", None, 200),
     ("GET", f"{OPERATOR}/transactions/destination/tx-1", None, 200),
     ("POST", f"{OPERATOR}/transactions/destination/tx-1/stop", None, 202),
+    ("POST", f"{OPERATOR}/transactions/destination/tx-1/close", {"reason": "towed away"}, 200),
+    ("POST", f"{OPERATOR}/transactions/destination/tx-1/close", {}, 400),
     ("GET", f"{OPERATOR}/cdrs", None, 200),
     ("GET", f"{OPERATOR}/orphans?station=CS01&kind=StopTransaction&state=open", None, 200),
     ("GET", f"{OPERATOR}/orphans?state=lost", None, 400),

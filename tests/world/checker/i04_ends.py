@@ -92,7 +92,7 @@ def _excuse(evidence: Evidence, node: str, stream: str) -> str | None:
 
 def _has_reason(evidence: Evidence, notes: Notes, node: str, stream: str) -> None:
     """An end says why: what the station reported, or that it was reconciled and is an estimate."""
-    reasons = ("TransactionStopped", "DeadlineReached", "ConnectorTaken", "StationDenied")
+    reasons = ("TransactionStopped", "DeadlineReached", "ConnectorTaken", "StationDenied", "CloseAsked")
     first = next(p.sight for p in evidence.streams[node, stream] if p.sight.to_state in ENDINGS)
     view = evidence.views.get((node, stream), {})
     if first.type not in reasons:
