@@ -29,7 +29,7 @@ from statecharts.events import (
     StationAnswered,
 )
 from statecharts.metering import newest_register, oldest_register
-from statecharts.moments import after_s
+from statecharts.moments import after_s, is_credible
 from statecharts.station_commands import CallVerdict, RemoteStopTransaction
 from statecharts.station_reports import MeterSample
 
@@ -158,8 +158,15 @@ def stopped(data: Charging, event: TransactionStopped) -> dict[str, Any]:
         reason=event.reason,
         estimated=event.meter_stop_wh is None or data.charge.partial,
     )
-    said, flags = (event.timestamp, event.meter_stop_wh), (*undoubted(data), *charge.flags)
+    flags = (*undoubted(data), *charge.flags, *clock_flags(charge, event))
+    said = event.timestamp, event.meter_stop_wh
     return {"charge": charge, "stop_said": said, "finished_at": event.at, "flags": flags, "changed_at": event.at}
+
+
+def clock_flags(charge: Charge, event: Event) -> tuple[str, ...]:
+    """What is odd about the times of a charge that is over: its station's clock was never set, or runs ahead."""
+    said = (at for at in (charge.start_timestamp, charge.stop_timestamp) if at is not None)
+    return () if all(is_credible(at, event.wall_at) for at in said) else ("clock-wrong",)
 
 
 def stopped_late(data: Charging, event: TransactionStopped) -> dict[str, Any]:
@@ -178,7 +185,7 @@ def reconciled(data: Charging, event: Event, reason: str) -> dict[str, Any]:
         reason="Reconciled",
         estimated=True,
     )
-    flags = flagged(data, *charge.flags)
+    flags = flagged(data, *charge.flags, *clock_flags(charge, event))
     return {"charge": charge, "finished_at": event.at, "flags": flags, "cause": reason, "changed_at": event.at}
 
 

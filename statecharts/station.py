@@ -8,7 +8,7 @@ that a repeated StartTransaction gets the same number and no report is ever attr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from statecharts.bounds import CHARGES_KEPT, SESSIONS_KEPT, STOPS_KEPT
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
 from statecharts.evse import Evse, StatusReported
+from statecharts.moments import CREDIBLE_SINCE
 from statecharts.station_commands import GetTransactionStatus, RemoteStopTransaction, StationCommand
 from statecharts.station_reports import (
     BootNotification,
@@ -31,7 +32,6 @@ from statecharts.station_vocabulary import IdTagInfo
 from statecharts.vocabulary import Value
 
 UNKNOWN, OFFLINE, ONLINE = "Unknown", "Offline", "Online"
-CREDIBLE_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
