@@ -88,7 +88,7 @@ class Inbox:
         at = self._context.clock.wall()
         return Orphan(station=self._station.identity, kind=kind, at=at, body=body, why=self._why(report))
 
-    def joined(self, report: StopTransaction | MeterValues, transaction: str) -> OrphanDecided:
+    def joined(self, report: Unmatched, transaction: str) -> OrphanDecided:
         """Says that what may have been kept of this report has found its transaction."""
         decision = Decision(outcome=OrphanOutcome.JOINED, at=self._context.clock.wall(), transaction=transaction)
         return OrphanDecided(orphan=self.orphan(report), decision=decision)
@@ -101,6 +101,9 @@ class Inbox:
                 return f"this station has no charge {number}"
             case OddMessage(notes=notes):
                 return "; ".join(notes)
+            case TransactionEvent(reference=reference, kind=kind) if reference:
+                ended = kind is TransactionEventKind.ENDED
+                return "the beginning of its transaction is missing" if ended else "its charge was begun without it"
             case _:
                 return "it names no charge, and may be of none or of several"
 

@@ -85,7 +85,7 @@ class StationEvents:
             return None
         charge = await self._charges.begin(session, start)
         if session.ended is not None and session.ended != event:
-            await self._station.record(claimed=(self._station.orphan(session.ended),))
+            await self._station.record(decided=(self._station.inbox.joined(session.ended, charge.transaction),))
         readings = event.samples or ((session.last,) if session.last else ())
         if readings and session.ended is None:
             await self._charges.metered(_values(charge, readings))
@@ -100,7 +100,7 @@ class StationEvents:
         if session == before and all(sample in (before.first, before.last) for sample in event.samples):
             return
         ends = session.ended == event and not session.begun and (before is None or before.ended is None)
-        orphans = (self._station.orphan(event),) if ends else ()
+        orphans = (self._station.inbox.orphan(event),) if ends else ()
         await self._station.record(TransactionHeard(at=self._station.clock.now(), event=event), orphans=orphans)
         self._station.context.watermarks.saw(SESSIONS_KEPT, len(self._station.data.sessions))
 
@@ -132,7 +132,7 @@ class StationEvents:
         if event.kind is TransactionEventKind.STARTED and event.timestamp < charge.start.timestamp:
             # It has come too late to be the beginning of its charge: the operator can see what that lacks.
             log.warning("station.late_start", station=self._station.identity, number=charge.number)
-            await self._station.record(orphans=(self._station.orphan(event),))
+            await self._station.inbox.keep(event)
         if event.kind is TransactionEventKind.ENDED:
             await self._end(charge, event)
         elif event.samples:

@@ -15,6 +15,7 @@ from actors.simulated_station import SimulatedStation
 from protocols.ocpp.client import StationEnd, open_central_system
 from protocols.ocpp.server import serve_stations
 from protocols.ocpp.versions import spoken
+from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_commands import StationCommand
@@ -68,6 +69,11 @@ class Hall(trio.abc.Listener[trio.abc.Stream]):
         answer = self.central.answer(report)
         assert answer is not None
         return answer
+
+    def odd(self, identity: str, odd: OddMessage) -> Promise[None]:
+        noted: Promise[None] = Promise()
+        noted.set(None)
+        return noted
 
     def disconnected(self, identity: str, connection: StationConnection) -> None:
         self.connections.remove(connection)
