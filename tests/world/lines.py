@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import trio
 
 from protocols.ocpp.client import StationEnd, StationTransport, open_central_system
+from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.v16 import V16
 from tests.world.faults import Frame
 from tests.world.ground import Ground
 from tests.world.history import FrameArrived, FrameSent, LineClosed, LineOpened
@@ -24,9 +26,11 @@ _PATIENT = Limits(handler_timeout_s=600)
 class Line:
     """How one station reaches its node; `connect` is what a simulated station takes."""
 
-    def __init__(self, ground: Ground, network: Network, station: str, url: str, password: str) -> None:
+    def __init__(
+        self, ground: Ground, network: Network, station: str, url: str, password: str, dialect: Dialect = V16
+    ) -> None:
         self._ground, self._network = ground, network
-        self._station, self._url, self._password = station, url, password
+        self._station, self._url, self._password, self._dialect = station, url, password, dialect
         self._authority = urlsplit(url).netloc
         self._node = self._authority.partition(":")[0]
         self._epochs = count(1)
@@ -64,7 +68,14 @@ class Line:
         password = self._password.encode()
         try:
             async with open_central_system(
-                self._url, self._station, password, epoch=epoch, limits=_PATIENT, stream=stream, carried_by=carried_by
+                self._url,
+                self._station,
+                password,
+                epoch=epoch,
+                limits=_PATIENT,
+                stream=stream,
+                dialect=self._dialect,
+                carried_by=carried_by,
             ) as end:
                 yield end
         finally:

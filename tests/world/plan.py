@@ -24,6 +24,7 @@ class StationPlan(Value, frozen=True, kw_only=True):
     connectors: int = 2
     behaviour: str = "normal"
     power_w: int = 11_000
+    ocpp_version: str = "1.6"
     scripted: bool = False
 
 

@@ -8,6 +8,7 @@ import trio
 
 from actors.simulated_outbox import Charge
 from actors.simulated_station import SimulatedStation
+from protocols.ocpp.versions import spoken
 from statecharts.simulated_connector import AVAILABLE, PLUGGED
 from tests.world.ground import Ground, HostClock
 from tests.world.history import ChargeSeen, DriverDid
@@ -28,13 +29,15 @@ class Station:
         self._ground = ground
         url = f"ws://{plan.operator}:{OCPP_PORT}/ocpp"
         self.line, self.second_line = (
-            Line(ground, network, plan.identity, url, station_password(plan.identity)) for _ in range(2)
+            Line(ground, network, plan.identity, url, station_password(plan.identity), spoken(plan.ocpp_version))
+            for _ in range(2)
         )
         self.simulated = SimulatedStation(
             plan.identity,
             connect=self.line.connect,
             clock=self.clock,
             random=ground.chance("station", plan.identity).random,
+            ocpp_version=plan.ocpp_version,
             behaviour=plan.behaviour,
             connectors=plan.connectors,
             power_w=plan.power_w,

@@ -25,6 +25,7 @@ TROUBLES: dict[str, type[Trouble]] = {kind.name: kind for kind in (*ON_THE_WAY, 
 """Everything that can go wrong, by its name."""
 
 PEACE_SHARE = 0.1
+VERSIONS = (*("1.6",) * 4, "2.0.1", "2.1")
 HOW_MANY = (0, 0, 1, 1, 1, 2, 2, 3, 4, 7)
 HOW_MANY_AIMED = (1, 2, 2, 2, 3, 4)
 DAYS_S = 15_000.0
@@ -46,6 +47,7 @@ def swarm(seed: int) -> Plan:
             connectors=chance.choice((1, 1, 2)),
             behaviour=chance.choice((*("normal",) * 6, *BEHAVIOURS)),
             power_w=chance.choice((3_700, 11_000, 22_000, 150_000)),
+            ocpp_version=random.Random(f"version/{seed}/{name}/{number}").choice(VERSIONS),
         )
         for name in operators
         for number in range(1, chance.choice((1, 1, 2)) + 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
+from tests.world.checker.newer import action_in
 from tests.world.faults import Answer, Exchange, ExchangeFate, Frame, FrameFate, WriteFate
 from tests.world.troubles import Trouble
 
@@ -61,7 +62,10 @@ class DeafTo(Trouble):
 
 
 class Spells(Trouble):
-    """Strikes at a few messages of one OCPP action, at the call or at its result."""
+    """Strikes at a few messages of one OCPP action, at the call or at its result.
+
+    Actions have the names of OCPP 1.6; of 2.x it is what says the same.
+    """
 
     def draw(self) -> None:
         self.action = self.chance.choice(ACTIONS)
@@ -82,9 +86,10 @@ class Spells(Trouble):
         kind, message_id, *more = json.loads(frame.text)
         if kind != 2:
             return self.results and (frame.connection, message_id) in self._called
-        if more[0] == self.action:
+        meant = action_in(*more) == self.action
+        if meant:
             self._called.add((frame.connection, message_id))
-        return not self.results and more[0] == self.action
+        return meant and not self.results
 
     def strike(self, frame: Frame) -> FrameFate | None:
         raise NotImplementedError

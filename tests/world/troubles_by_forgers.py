@@ -123,7 +123,7 @@ def _is_repeatable(heard: Overheard) -> bool:
 
 def _is_report(world: World, sight: FrameSent) -> bool:
     """Whether it is a station's own word of how a charge began or ended."""
-    reports = '"StartTransaction"' in sight.text or '"StopTransaction"' in sight.text
+    reports = any(f'"{word}"' in sight.text for word in ("StartTransaction", "StopTransaction", "Started", "Ended"))
     return reports and sight.who in world.stations and not sight.forged
 
 

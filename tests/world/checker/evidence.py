@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tests.world.checker import newer
 from tests.world.checker.parts import Call, Charge, Exchange, Placed
 from tests.world.checker.wire import frame, moment, soap
 from tests.world.history import (
@@ -57,6 +58,7 @@ class Evidence:
         self.cuts: defaultdict[str, list[Placed]] = defaultdict(list)
         self.strays: list[Placed] = []
         self._open_calls: dict[tuple[int, str, str], Call] = {}
+        self._named: dict[tuple[str, str, str], int] = {}
         for index, sight in enumerate(history):
             reader = _READERS.get(type(sight))
             if reader is not None:
@@ -78,6 +80,9 @@ class Evidence:
         each.outcome, each.heard_at = placed.sight, placed.index
 
     def _commit(self, placed: Placed) -> None:
+        if placed.sight.type == "ChargeOpened":
+            fact, station = self.fact(placed), placed.sight.stream.removeprefix("station/")
+            self._named[placed.sight.who, station, fact.get("reference", "")] = int(fact["number"])
         self.ever[placed.sight.who].append(placed)
         self.committed[placed.sight.who].append(placed)
         self.streams[placed.sight.who, placed.sight.stream].append(placed)
@@ -114,14 +119,15 @@ class Evidence:
         if said.kind == 2:
             key = connection, who, said.id
             if key not in self._open_calls:
-                self._open_calls[key] = Call(placed.index, placed.sight, said)
+                in_old_words = newer.asked(said, self._number_of(connection))
+                self._open_calls[key] = Call(placed.index, placed.sight, in_old_words, newer.reference_in(said))
                 self.calls.append(self._open_calls[key])
             return
         call = self._open_calls.get((connection, self._other(connection, who), said.id))
         if call is None:
             self.strays.append(placed)
         else:
-            call.replies.append((placed, said))
+            call.replies.append((placed, newer.answered(call.said, said, call.reference, self._number_of(connection))))
 
     def _frame_arrived(self, placed: Placed) -> None:
         said = frame(placed.sight.text)
@@ -132,6 +138,11 @@ class Evidence:
         call = self._open_calls.get((connection, caller, said.id))
         if call is not None:
             (call.arrivals if said.kind == 2 else call.heard).append(placed)
+
+    def _number_of(self, connection: int) -> newer.NumberOf:
+        """What the node at the end of this line has opened for a transaction that its station calls so."""
+        line = self.lines.get(connection)
+        return lambda reference: self._named.get((line.to, line.who, reference)) if line else None
 
     def _other(self, connection: int, who: str) -> str:
         line = self.lines.get(connection)
@@ -297,7 +308,12 @@ class Evidence:
     def number_of(self, charge: Charge) -> int | None:
         """The charge's number: the one it was told, else the one that was written down and never told."""
         key = charge.node, charge.station, charge.connector, charge.began, charge.meter_start
-        return charge.number if charge.number is not None else self.opened.get(key)
+        return charge.number if charge.number is not None else self.opened.get(key) or self.named(charge)
+
+    def named(self, charge: Charge) -> int | None:
+        """The number that was opened for it by the station's own name for it (OCPP 2.x)."""
+        names = (call.reference for call in (*charge.starts, *charge.stops) if call.reference)
+        return next((n for name in names if (n := self._named.get((charge.node, charge.station, name)))), None)
 
     def is_of(self, charge: Charge, stream: str) -> bool:
         """Whether the charge belongs to this transaction."""

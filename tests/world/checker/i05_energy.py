@@ -80,8 +80,9 @@ def _found(evidence: Evidence, charge: Charge) -> tuple[str, dict[str, Any] | No
     """The transaction that this charge became: by its number, else by the authorisation that it names, else by what
     its start said: an answer that failed need not mean that it was not written down.
     """
-    if charge.number is not None:
-        for stream, view in evidence.by_number.get((charge.node, charge.number), ()):
+    number = charge.number if charge.number is not None else evidence.named(charge)
+    if number is not None:
+        for stream, view in evidence.by_number.get((charge.node, number), ()):
             return stream, view
     stream = f"destination/{charge.id_tag.upper()}"
     named = evidence.views.get((charge.node, stream))
@@ -113,10 +114,17 @@ def _is_owned_up(view: dict[str, Any]) -> bool:
 
 
 def _is_end_alone(view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> bool:
-    """Whether no start of it was ever taken, and it says of itself that it knows an end and no energy."""
+    """Whether no start of it was ever taken, and it says of itself that it knows an end, and no energy.
+
+    One of OCPP 2.x may have been heard of before, and then by nobody's name: it knows the energy from there on.
+    """
     taken = any(reply.kind == 3 for start in charge.starts for _, reply in start.replies)
-    ends = view.get("meter_start_wh") is None and view.get("meter_stop_wh") == said["meterStop"]
-    return not taken and ends and "energy-unknown" in view.get("flags", ())
+    if taken or view.get("meter_stop_wh") != said["meterStop"]:
+        return False
+    start_wh, flags = view.get("meter_start_wh"), set(view.get("flags", ()))
+    return (
+        "energy-unknown" in flags if start_wh is None else "not-authorised" in flags and start_wh >= charge.meter_start
+    )
 
 
 def _is_orphan(evidence: Evidence, charge: Charge, said: dict[str, Any]) -> bool:

@@ -38,6 +38,8 @@ BOOK = {
     ("Open", "ChargeClosed", "Closed"),
     ("Closed", "ChargeClosed", "Closed"),
     ("", "StopKept", ""),
+    ("None", "TransactionHeard", "Begun"),
+    ("Begun", "TransactionHeard", "Begun"),
 }
 BOOK_BEGINS = {"ChargeOpened": "None", "StopKept": ""}
 
@@ -119,6 +121,8 @@ def region_of(stream: str, row: Committed, fact: Fact) -> Region:
         return STREAMS[role], ""
     if row.type in REGIONS:
         return REGIONS[row.type], str(fact.get("connector_id", "")) if row.type == "StatusReported" else ""
+    if row.type == "TransactionHeard":
+        return "book", f"transaction {fact['event']['reference']}"
     return "book", str(fact.get("number", "stops"))
 
 

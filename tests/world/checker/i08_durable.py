@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tests.world.checker.evidence import Call, Evidence, Exchange, Fact, Placed
+from tests.world.checker.newer import OCCUPIED
 from tests.world.checker.verdict import Finding, Notes
 from tests.world.checker.wire import document, moment, soap
 
@@ -105,6 +106,19 @@ def _stop_said(fact: Fact, *_: str) -> Iterator[Key]:
         yield "stop", moment(stop["timestamp"]), stop["meter_stop_wh"]
 
 
+def _samples_said(fact: Fact, *_: str) -> Iterator[Key]:
+    for each in fact.get("samples", ()):
+        yield "meter", moment(each["timestamp"]), each["value"]
+
+
+def _event_said(fact: Fact, *_: str) -> Iterator[Key]:
+    """An event of OCPP 2.x of a transaction that nobody pays for yet: its readings, and its end."""
+    event = fact["event"]
+    yield from _samples_said(event)
+    for each in event.get("samples", ()) if event["kind"] == "Ended" else ():
+        yield "stop", moment(event["timestamp"]), int(each["value"])
+
+
 _SAYS: dict[str, Callable[[Fact, str, str], Iterable[Key]]] = {
     "AuthorizationIssued": lambda fact, *_: [("AuthorizationIssued", fact["id"])],
     "StartRequested": lambda fact, role, _: [("StartRequested", role, fact["request_identifier"])],
@@ -118,9 +132,8 @@ _SAYS: dict[str, Callable[[Fact, str, str], Iterable[Key]]] = {
     "TransactionStopped": lambda fact, *_: [("stop", moment(fact["timestamp"]), fact["meter_stop_wh"])],
     "StopKept": _stop_said,
     "ChargeClosed": _stop_said,
-    "MeterRead": lambda fact, *_: [
-        ("meter", moment(each["timestamp"]), each["value"]) for each in fact.get("samples", ())
-    ],
+    "MeterRead": _samples_said,
+    "TransactionHeard": _event_said,
     "Booted": lambda _, __, name: [("Booted", name)],
 }
 
@@ -271,7 +284,8 @@ def _proves_status(evidence: Evidence, written: Written, call: Call, placed: Pla
     if not 0 <= said["connectorId"] <= evidence.began.connectors[call.caller]:
         return True
     where = placed.sight.who, call.caller, said["connectorId"]
-    return said["status"] in written.statuses_between(call.index, placed.index, *where)
+    known = written.statuses_between(call.index, placed.index, *where)
+    return bool(known & set(OCCUPIED)) if said["status"] == "Occupied" else said["status"] in known
 
 
 def _proves_meter(evidence: Evidence, written: Written, call: Call, placed: Placed, _: Any) -> bool:

@@ -49,10 +49,13 @@ class Exchange:
 
 
 class Call:
-    """One OCPP CALL on one connection, by `caller`, with every copy that arrived and every reply that left."""
+    """One OCPP CALL on one connection, by `caller`, with every copy that arrived and every reply that left.
 
-    def __init__(self, index: int, sight: FrameSent, said: Frame) -> None:
-        self.index, self.sight, self.said = index, sight, said
+    It is `said` in the words of OCPP 1.6; `reference` is what a station of 2.x calls the transaction that it is of.
+    """
+
+    def __init__(self, index: int, sight: FrameSent, said: Frame, reference: str = "") -> None:
+        self.index, self.sight, self.said, self.reference = index, sight, said, reference
         self.arrivals: list[Placed] = []
         self.replies: list[tuple[Placed, Frame]] = []
         self.heard: list[Placed] = []
