@@ -64,7 +64,7 @@ def _conserved(evidence: Evidence, notes: Notes, sums: Sums, charge: Charge) -> 
     stream, view = _found(evidence, charge)
     if view is not None and _is_exact(view, charge, said):
         sums.exact += max(0, metered)
-    elif view is not None and _is_owned_up(view):
+    elif view is not None and (_is_owned_up(view) or _began_too_late(evidence, view, charge, said)):
         sums.estimated += max(0, metered)
     elif _is_orphan(evidence, charge, said) or (view is not None and _is_end_alone(view, charge, said)):
         sums.orphaned += max(0, metered)
@@ -116,25 +116,36 @@ def _is_owned_up(view: dict[str, Any]) -> bool:
 def _is_end_alone(view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> bool:
     """Whether no start of it was ever taken, and it says of itself that it knows an end, and no energy.
 
-    One of OCPP 2.x may have been heard of before, and then by nobody's name: it knows the energy from there on.
+    One of OCPP 2.x may have been heard of before its end, and knows the energy from there on.
     """
     taken = any(reply.kind == 3 for start in charge.starts for _, reply in start.replies)
     if taken or view.get("meter_stop_wh") != said["meterStop"]:
         return False
-    start_wh, flags = view.get("meter_start_wh"), set(view.get("flags", ()))
-    return (
-        "energy-unknown" in flags if start_wh is None else "not-authorised" in flags and start_wh >= charge.meter_start
-    )
+    start_wh = view.get("meter_start_wh")
+    return "energy-unknown" in view.get("flags", ()) if start_wh is None else bool(start_wh >= charge.meter_start)
 
 
 def _is_orphan(evidence: Evidence, charge: Charge, said: dict[str, Any]) -> bool:
     at, meter = moment(said["timestamp"]), said["meterStop"]
+    for kept in _kept(evidence, charge, "StopTransaction"):
+        if moment(kept["timestamp"]) == at and kept["meter_stop_wh"] == meter:
+            return True
+    ends = [event for event in _kept(evidence, charge, "TransactionEvent") if event["kind"] == "Ended"]
+    return any(moment(event["timestamp"]) == at for event in ends)
+
+
+def _kept(evidence: Evidence, charge: Charge, kind: str) -> Iterator[dict[str, Any]]:
+    """What of this kind its station reported, and stands in the operator's list of orphans."""
     for row in evidence.rows(charge.node, "orphans"):
-        if row["station"] == charge.station and row["kind"] == "StopTransaction":
-            kept = msgspec.json.decode(row["body"])
-            if moment(kept["timestamp"]) == at and kept["meter_stop_wh"] == meter:
-                return True
-    return False
+        if row["station"] == charge.station and row["kind"] == kind:
+            yield msgspec.json.decode(row["body"])
+
+
+def _began_too_late(evidence: Evidence, view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> bool:
+    """Whether it was made of later events of OCPP 2.x, and its beginning, which came then, is kept for the operator."""
+    begins = [event for event in _kept(evidence, charge, "TransactionEvent") if event["kind"] == "Started"]
+    kept = any(moment(event["timestamp"]) == charge.began for event in begins)
+    return kept and view.get("meter_stop_wh") == said["meterStop"] and view.get("meter_start_wh") != charge.meter_start
 
 
 # -- from the record's side --------------------------------------------------------------------------------------------

@@ -307,6 +307,7 @@ AT_THE_DESTINATION = (
     Probe("outrun by a card", "where a start was awaited", _row("destination ConnectorTaken StartTxRequested *")),
     Probe("reconciled by time", "closed with an estimate", _row(f"{AT} DeadlineReached {RUNNING} {OVER}")),
     Probe("reconciled by the next", "closed by the next charge", _row(f"{AT} ConnectorTaken {RUNNING} {OVER}")),
+    Probe("reconciled by its station", "which knows it as over", _row(f"{AT} StationDenied {RUNNING} {OVER}")),
     Probe("late stop", "the truth came after a reconciled end", _flag("", "estimated", "late-stop")),
     Probe("late start", "a start came after its own stop", _flag("", "late-start")),
     Probe("misuse", "an authorisation was used that nobody had asked to start", _flag("destination", "misuse")),
