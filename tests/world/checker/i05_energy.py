@@ -116,13 +116,13 @@ def _is_owned_up(view: dict[str, Any]) -> bool:
 def _is_end_alone(view: dict[str, Any], charge: Charge, said: dict[str, Any]) -> bool:
     """Whether no start of it was ever taken, and it says of itself that it knows an end, and no energy.
 
-    One of OCPP 2.x may have been heard of before its end, and knows the energy from there on.
+    One of OCPP 2.x may have been heard of before its end, and owns up to knowing the energy from there on.
     """
     taken = any(reply.kind == 3 for start in charge.starts for _, reply in start.replies)
     if taken or view.get("meter_stop_wh") != said["meterStop"]:
         return False
-    start_wh = view.get("meter_start_wh")
-    return "energy-unknown" in view.get("flags", ()) if start_wh is None else bool(start_wh >= charge.meter_start)
+    start_wh, flags = view.get("meter_start_wh"), view.get("flags", ())
+    return "energy-unknown" in flags if start_wh is None else "estimated" in flags and start_wh >= charge.meter_start
 
 
 def _is_orphan(evidence: Evidence, charge: Charge, said: dict[str, Any]) -> bool:
