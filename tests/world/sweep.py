@@ -50,7 +50,7 @@ def ending_of(outcome: Outcome) -> Ending:
             views[row["stream"].partition("/")[0]].append("/".join([view["state"], *flags]))
         documents = (msgspec.json.decode(r["document"]) for r in finals.rows("ledger") if r["role"] == "source")
         records += [_measured(outcome, document) for document in documents]
-        left += [f"orphan {row['kind']}" for row in finals.rows("orphans")]
+        left += [f"orphan {row['kind']}" for row in finals.rows("orphans") if not row["outcome"]]
         left += [f"parked {row['operation']}" for row in finals.rows("deliveries") if row["status"] == "parked"]
         left += [f"quarantine {row['actor']}" for row in finals.rows("quarantine")]
     return Ending(

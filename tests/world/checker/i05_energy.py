@@ -135,9 +135,9 @@ def _is_orphan(evidence: Evidence, charge: Charge, said: dict[str, Any]) -> bool
 
 
 def _kept(evidence: Evidence, charge: Charge, kind: str) -> Iterator[dict[str, Any]]:
-    """What of this kind its station reported, and stands in the operator's list of orphans."""
+    """What of this kind its station reported, and stands in the operator's list of open orphans."""
     for row in evidence.rows(charge.node, "orphans"):
-        if row["station"] == charge.station and row["kind"] == kind:
+        if row["station"] == charge.station and row["kind"] == kind and not row.get("outcome"):
             yield msgspec.json.decode(row["body"])
 
 

@@ -271,7 +271,7 @@ def _busy(evidence: Evidence) -> int:
 
 
 def _orphans(evidence: Evidence) -> int:
-    return sum(len(evidence.rows(node, "orphans")) for node in evidence.nodes)
+    return sum(not row.get("outcome") for node in evidence.nodes for row in evidence.rows(node, "orphans"))
 
 
 AT_THE_SOURCE = (
