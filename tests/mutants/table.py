@@ -333,6 +333,19 @@ MUTANTS = (
     ),
     Mutant("older-progress-wins", "progress that comes late sets the energy back", "I5", (SOURCE, TWO_SIDES, WORLDS)),
     Mutant(
+        "estimate-of-nothing",
+        "a charge that nobody stopped is billed by its first reading, not its last",
+        "I5",
+        (DESTINATION, WORLDS),
+    ),
+    Mutant("progress-kept-back", "progress that is due is never sent", "I5", (DESTINATION, WORLDS)),
+    Mutant(
+        "sound-report-is-an-error",
+        "a connector's state that comes again is answered with an error",
+        "I11",
+        (STATION, WORLDS),
+    ),
+    Mutant(
         "head-not-written",
         "where the journal ends is not remembered, so that a cut end is not noticed",
         "I8",

@@ -14,6 +14,7 @@ from tests.world.forgeries_of_answers import (
     answered_first,
     answered_late,
     answered_twice,
+    answered_with_an_error,
     answered_with_other_id,
     bound_exceeded,
     delivered_on_garbage,
@@ -31,6 +32,16 @@ from tests.world.forgeries_of_answers import (
     station_never_said,
     told_too_soon,
     unanswered,
+)
+from tests.world.forgeries_of_energy import (
+    charge_nowhere,
+    estimated_at_will,
+    misread,
+    one_wh_less_metered,
+    one_wh_more,
+    progress_beyond,
+    progress_kept_back,
+    start_forgotten,
 )
 from tests.world.forging import Forgery, World
 from tests.world.history import (
@@ -164,61 +175,6 @@ def lapsed_too_late(world: World) -> None:
 def not_drained(world: World) -> None:
     for end in world.of(WorldEnded):
         world.swap(end, msgspec.structs.replace(end, drained=False))
-
-
-# -- I5: energy --------------------------------------------------------------------------------------------------------
-
-
-def one_wh_more(world: World) -> None:
-    node, row = world.record()
-    energy = msgspec.json.decode(row["document"]).get("energy_wh") or 0
-    world.change_document(node, "ledger", row, energy_wh=energy + 1)
-
-
-def one_wh_less_metered(world: World) -> None:
-    """The station's own meter shows less than it reported."""
-    charges = [c for c in world.charges() if c.truth and world.evidence.is_of(c, f"destination/{c.id_tag.upper()}")]
-    truth = world.one(charges).truth
-    assert truth is not None and truth.meter_stop_wh is not None
-    world.swap(truth, msgspec.structs.replace(truth, meter_stop_wh=truth.meter_stop_wh - 1))
-
-
-def progress_beyond(world: World) -> None:
-    """A progress update tells more than the charge took in the end."""
-    told = [e for e in world.evidence.soap_calls("transactionProgressUpdate") if e.said and e.said.energy_wh]
-    newest = {each.said.name: each for each in told if each.said}
-    sent = world.one(newest.values())
-    assert sent.said is not None
-    text = sent.said.inner["energyConsumed"]
-    body = sent.request.body.replace(f">{text}<", f">{float(text) + 1_000_000}<")
-    world.swap(sent.request, msgspec.structs.replace(sent.request, body=body))
-
-
-def misread(world: World) -> None:
-    """A journal knows another reading than its samples show."""
-    row = world.one(row for row in world.commits("MeterRead") if "meter_wh" in msgspec.json.decode(row.data))
-    fact = msgspec.json.decode(row.data)
-    data = msgspec.json.encode({**fact, "meter_wh": fact["meter_wh"] - 1}).decode()
-    world.swap(row, msgspec.structs.replace(row, data=data))
-
-
-def start_forgotten(world: World) -> None:
-    """A start that was taken stands nowhere: the transaction says that it knows but its end."""
-    known = {charge.number for charge in world.charges()}
-    rows = [(n, r) for n, r in world.all_rows("transactions") if r["role"] != "source"]
-    mine = [(n, r) for n, r in rows if msgspec.json.decode(r["document"]).get("station_transaction_id") in known]
-    node, row = world.one(mine)
-    world.change_document(node, "transactions", row, meter_start_wh=None, flags=["energy-unknown"])
-
-
-def charge_nowhere(world: World) -> None:
-    """A charge that was reported and acknowledged stands in no transaction and in no list."""
-    charge = world.one(world.charges())
-    found = world.evidence.by_number.get((charge.node, charge.number or 0), [])
-    gone = {stream for stream, _ in found} | {f"destination/{charge.id_tag.upper()}"}
-    rows = world.rows(charge.node, "transactions")
-    world.set_rows(charge.node, "transactions", [row for row in rows if row["stream"] not in gone])
-    world.set_rows(charge.node, "orphans", [])
 
 
 # -- I6: transitions ---------------------------------------------------------------------------------------------------
@@ -366,7 +322,10 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I2": (record_doubled, end_changed, charge_counted_twice, second_number, remote_start_twice, key_made_two),
         "I3": (second_active, never_closed),
         "I4": (stuck, lapsed_too_soon, lapsed_too_late, not_drained),
-        "I5": (one_wh_more, one_wh_less_metered, misread, start_forgotten, charge_nowhere, progress_beyond),
+        "I5": (
+            one_wh_more, one_wh_less_metered, misread, start_forgotten, charge_nowhere, progress_beyond,
+            estimated_at_will, progress_kept_back,
+        ),
         "I6": (undeclared_move, row_skipped, begins_elsewhere),
         "I7": (
             forged_and_done, asked_by_another, remote_start_unasked, blocked_and_served, blocked_partner_served,
@@ -377,8 +336,9 @@ FORGERIES: tuple[Forgery, ...] = tuple(
         "I9": (other_memory, other_view, other_snapshot, problem_found),
         "I10": (bound_exceeded,),
         "I11": (
-            unanswered, answered_twice, answered_with_other_id, answered_late, request_answered_twice,
-            request_unanswered, grant_from_nowhere, delivered_on_garbage, accepted_by_nobody, station_never_said,
+            unanswered, answered_with_an_error, answered_twice, answered_with_other_id, answered_late,
+            request_answered_twice, request_unanswered, grant_from_nowhere, delivered_on_garbage, accepted_by_nobody,
+            station_never_said,
         ),
     }.items()
     for forge in forges

@@ -98,6 +98,14 @@ def bound_exceeded(world: World) -> None:
     world.finals[node] = msgspec.structs.replace(world.finals[node], bounds=bounds)
 
 
+def answered_with_an_error(world: World) -> None:
+    """A node has an error for what its station said, though nothing is wrong with it."""
+    call = world.one(call for call in world.station_calls() if not call.sight.forged)
+    ((placed, reply),) = call.replies
+    text = msgspec.json.encode([4, reply.id, "InternalError", "no", {}]).decode()
+    world.swap(placed.sight, msgspec.structs.replace(placed.sight, text=text))
+
+
 def unanswered(world: World) -> None:
     """A call got no reply, though its line held for long enough."""
     world.sights[-1] = msgspec.structs.replace(world.sights[-1], at=world.sights[-1].at + 3_600)

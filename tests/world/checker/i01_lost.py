@@ -1,7 +1,8 @@
 """I1: no charge record is lost.
 
 Every charge of a roaming user whose stop the station was told is known, and every roaming transaction that its
-Destination closed by itself, has one charge record at its Source once the world has drained.
+Destination closed by itself, has one charge record at its Source once the world has drained: what somebody refused was
+parked, and its operator has sent it again since.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 
 from tests.world.checker.evidence import Charge, Evidence, Placed
 from tests.world.checker.verdict import Finding, Notes
-from tests.world.checker.wire import is_declined
 from tests.world.history import Row, Sight
 
 
@@ -19,11 +19,9 @@ def check(evidence: Evidence) -> Finding:
     owed = _owed(evidence)
     missing = {key: shown for key, shown in owed.items() if not _has_record(evidence, *key)}
     before = len(notes.violations)
-    parked = 0
     for (destination, name), shown in missing.items():
-        parked += _missing(evidence, notes, destination, name, shown)
+        _missing(evidence, notes, destination, name, shown)
     notes.count("CDRs lost", len(notes.violations) - before, len(owed))
-    notes.count("CDRs parked by a refusal that was not the Source's", parked, len(owed))
     return notes.finding()
 
 
@@ -61,34 +59,18 @@ def _has_record(evidence: Evidence, destination: str, name: str) -> bool:
     return source is not None and (source, f"{destination}/{name}") in evidence.cdrs
 
 
-def _missing(evidence: Evidence, notes: Notes, destination: str, name: str, shown: tuple[Sight, ...]) -> int:
-    """Judges one record that is not there; 1 if it is parked because of a refusal that its Source never gave."""
+def _missing(evidence: Evidence, notes: Notes, destination: str, name: str, shown: tuple[Sight, ...]) -> None:
     source = evidence.grants.get((destination, name), "nobody")
     row = _delivery(evidence, destination, name)
     status = row["status"] if row else "nowhere"
-    if status == "parked" and _refused_by_others(evidence, destination, name):
-        return 1
     what = f"{source} has no charge record {destination}/{name}; at {destination} it is {status}"
     notes.object_unless(evidence.cdr_excuse(destination, source, name), what, *shown)
-    return 0
 
 
 def _delivery(evidence: Evidence, destination: str, name: str) -> Row | None:
     stream = f"destination/{name}"
     rows = (row for row in evidence.rows(destination, "deliveries") if row["transaction"] == stream)
     return next((row for row in rows if row["operation"] == "EndTransaction"), None)
-
-
-def _refused_by_others(evidence: Evidence, destination: str, name: str) -> bool:
-    """Whether the network answered the Destination with a refusal, and the Source never did."""
-    ends = [e for e in evidence.soap_calls("endTransaction") if e.request.who == destination and _names(e.said, name)]
-    refused = [e for e in ends if e.outcome is not None and is_declined(e.outcome.status, e.outcome.body)]
-    honest = [answer for each in ends for answer in each.answers if is_declined(answer.sight.status, answer.sight.body)]
-    return bool(refused) and not honest
-
-
-def _names(said: object, name: str) -> bool:
-    return getattr(said, "name", None) == name
 
 
 def records(evidence: Evidence) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """I4: every session ends, for a reason.
 
-Once the world has drained no transaction is under way, except one whose station really still charges, whose charge
-record was parked by a refusal for people to see, or which was damaged at rest and is said to be.
+Once the world has drained no transaction is under way, except one whose station really still charges, or which was
+damaged at rest and is said to be. What was parked has been sent again by its operator.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def _role(stream: str) -> str:
 
 
 def _may_go_on(evidence: Evidence, node: str, stream: str) -> bool:
-    """Whether a station truly still charges for it, or its record was parked because somebody refused it."""
+    """Whether a station truly still charges for it."""
     view = evidence.views.get((node, stream), {})
     number, name = view.get("station_transaction_id"), view.get("authorization_identifier", "")
     at = view.get("pms_identifier") if stream.startswith("source/") else node
     here = [charge for charge in evidence.charges if charge.node == at]
     mine = [c for c in here if c.id_tag.upper() == name or (number is not None and evidence.number_of(c) == number)]
-    return any(charge.goes_on for charge in mine) or _record_is_parked(evidence, node, stream)
+    return any(charge.goes_on for charge in mine)
 
 
 def _owed(evidence: Evidence, notes: Notes) -> None:
@@ -70,13 +70,6 @@ def _owed(evidence: Evidence, notes: Notes) -> None:
             if row["status"] == "pending":
                 what = f"{node} still owes {row['operation']} of {row['transaction']} to {row.get('peer')}"
                 notes.object_unless(_excuse(evidence, node, str(row["transaction"])), what)
-
-
-def _record_is_parked(evidence: Evidence, node: str, stream: str) -> bool:
-    rows = (row for each in evidence.nodes for row in evidence.rows(each, "deliveries") if row["status"] == "parked")
-    parked = {row["transaction"] for row in rows if row["operation"] == "EndTransaction"}
-    name = evidence.views.get((node, stream), {}).get("authorization_identifier")
-    return f"destination/{name}" in parked
 
 
 def _excuse(evidence: Evidence, node: str, stream: str) -> str | None:

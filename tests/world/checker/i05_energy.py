@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from tests.world.checker import i05_told
 from tests.world.checker.evidence import Charge, Evidence, Fact
+from tests.world.checker.i05_told import energy_of
 from tests.world.checker.verdict import Finding, Notes
 from tests.world.checker.wire import moment
 
@@ -45,7 +47,7 @@ def check(evidence: Evidence) -> Finding:
         for _, record in rows:
             _record(evidence, notes, sums, source, cdr_id, record)
     _readings(evidence, notes)
-    _progress(evidence, notes)
+    sums.unexplained += i05_told.check(evidence, notes)
     notes.count("Wh unexplained", sums.unexplained, sums.metered)
     notes.count("Wh in estimates and corrections", sums.estimated, sums.metered)
     notes.count("Wh of ends without a start", sums.orphaned, sums.metered)
@@ -183,7 +185,7 @@ def _metered_by_somebody(
     """A record is of a charge that its station began with this idTag, was accepted, and took no less than is billed."""
     billed = [c for c in evidence.charges if c.node == destination and evidence.is_of(c, f"destination/{name}")]
     energy, flags = record.get("energy_wh"), _flags(evidence, destination, name)
-    metered = max((_metered(charge) for charge in billed), default=0)
+    metered = max((energy_of(charge) for charge in billed), default=0)
     if energy is None:
         if not UNMETERED & flags:
             what = f"the record {destination}/{name} at {source} says no energy, and not why"
@@ -194,14 +196,6 @@ def _metered_by_somebody(
         notes.object(
             f"{source} is billed {energy} Wh for {destination}/{name}, of which {metered} were metered", *sights
         )
-
-
-def _metered(charge: Charge) -> int:
-    """What the charge took in all, by the station's own meter where that was seen, else by its stop."""
-    if charge.truth is not None and charge.truth.meter_stop_wh is not None:
-        return max(0, charge.truth.meter_stop_wh - charge.meter_start)
-    stops = [call.said.payload["meterStop"] for call in charge.stops]
-    return max(0, max(stops, default=2**62) - charge.meter_start)
 
 
 def _flags(evidence: Evidence, destination: str, name: str) -> set[str]:
@@ -224,20 +218,3 @@ def _registers(fact: Fact) -> Iterator[tuple[Any, Fraction]]:
         is_total = sample.get("measurand", REGISTER) == REGISTER and not sample.get("phase")
         if is_total and sample.get("unit", "Wh") in WH:
             yield moment(sample["timestamp"]), Fraction(sample["value"]) * WH[sample.get("unit", "Wh")]
-
-
-def _progress(evidence: Evidence, notes: Notes) -> None:
-    """Progress never falls from one message to the next, and never tells more than the charge took."""
-    said: dict[tuple[str, str], Any] = {}
-    for each in evidence.soap_calls("transactionProgressUpdate"):
-        assert each.said is not None
-        energy, key = each.said.energy_wh, (each.request.who, each.said.name)
-        if energy is None or each.request.forged:
-            continue
-        if key in said and energy < said[key].said.energy_wh:
-            notes.object(f"progress of {each.said.name} fell to {energy} Wh", said[key].request, each.request)
-        said[key] = each
-    for (destination, name), each in said.items():
-        mine = [c for c in evidence.charges if c.node == destination and evidence.is_of(c, f"destination/{name}")]
-        if mine and each.said.energy_wh > max(map(_metered, mine)):
-            notes.object(f"progress told {each.said.energy_wh} Wh of {name}, more than was metered", each.request)

@@ -1,7 +1,8 @@
 """I11: every call is answered once.
 
 A well-formed CALL that reached the other side gets one reply with its own id within 30 s, or its connection ends; a
-message that comes again gets its first answer again, and never more answers than it came. No reply has the id of a call
+message that comes again gets its first answer again, and never more answers than it came. What a station of ours says
+is sound: a node whose store works answers it, and not with an error. No reply has the id of a call
 that was never made. A partner's or an app's request gets one answer for each time it arrived, unless its node died.
 """
 
@@ -11,7 +12,9 @@ from collections.abc import Iterator
 
 from tests.world.checker.evidence import Call, Evidence, Exchange
 from tests.world.checker.verdict import Finding, Notes, quantile
+from tests.world.history import CommitFailed
 
+RESULT = 3
 ANSWER_S = 30.0
 REQUEST_S = 60.0
 """How long a request by HTTP may be under way at a node: longer than any deadline of what it waits for."""
@@ -20,8 +23,12 @@ REQUEST_S = 60.0
 def check(evidence: Evidence) -> Finding:
     notes = Notes("I11")
     calls = [call for call in evidence.calls if call.arrivals and evidence.is_node(_callee(evidence, call))]
+    damaged = {node for node, streams in evidence.damaged.items() if streams}
+    failing = damaged | {sight.who for sight in evidence.history.of(CommitFailed)}
     for call in calls:
         _answered(evidence, notes, call)
+        if not call.sight.forged and evidence.is_node(_callee(evidence, call)):
+            _served(notes, call, failing)
     for placed in evidence.strays:
         if evidence.is_node(placed.sight.who):
             notes.object(f"{placed.sight.who} replied to a call that was never made", placed.sight)
@@ -43,7 +50,7 @@ def _answered(evidence: Evidence, notes: Notes, call: Call) -> None:
     if len(call.replies) > len(call.arrivals):
         replies = (placed.sight for placed, _ in call.replies)
         notes.object(f"{call.said.action} {call.said.id} was answered {len(call.replies)} times", call.sight, *replies)
-    results = {placed.sight.text for placed, reply in call.replies if reply.kind == 3}
+    results = {placed.sight.text for placed, reply in call.replies if reply.kind == RESULT}
     if len(results) > 1:
         replies = (placed.sight for placed, _ in call.replies)
         notes.object(f"{call.said.action} {call.said.id} was answered in two ways", call.sight, *replies)
@@ -51,6 +58,13 @@ def _answered(evidence: Evidence, notes: Notes, call: Call) -> None:
     until = call.replies[0][0].sight.at if call.replies else gave_up_at(evidence, call)
     if until > first.at + ANSWER_S + 1e-6:
         notes.object(f"{call.said.action} {call.said.id} was not answered in {ANSWER_S:g} s", call.sight, first)
+
+
+def _served(notes: Notes, call: Call, failing: set[str]) -> None:
+    """What a station of ours says is sound, and no node may call it an error, but one whose store fails."""
+    for placed, reply in call.replies:
+        if reply.kind != RESULT and placed.sight.who not in failing:
+            notes.object(f"{call.said.action} {call.said.id} of {call.caller} got an error", call.sight, placed.sight)
 
 
 def gave_up_at(evidence: Evidence, call: Call) -> float:
