@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from protocols.cli.starter import CannotRun, Starter
+from protocols.cli.starter import CannotRun, Starter, WrongUse
 
 WORLDS = "tests.world.replay"
 
@@ -17,13 +17,16 @@ def add_replay_command(cli: typer.Typer, _: Starter) -> None:
 
     @cli.command()
     def replay(
-        seed: Annotated[int, typer.Option(help="The world, as `python -m tests.world` numbers them.")],
+        seed: Annotated[int, typer.Option(help="The world, as `python -m tests.world` numbers them.", min=0)],
         node: Annotated[str, typer.Option(help="Only what this operator's node did or met.")] = "",
         station: Annotated[str, typer.Option(help="Only what this station did or met.")] = "",
         transaction: Annotated[str, typer.Option(help="Only what names this, as an authorizationIdentifier.")] = "",
     ) -> None:
         """Play a simulated world again and show its timeline; exit status 1 if its checkers object to it."""
-        objections = _worlds().show(seed, (node, station), transaction, typer.echo)
+        try:
+            objections = _worlds().show(seed, (node, station), transaction, typer.echo)
+        except LookupError as nobody:
+            raise WrongUse(str(nobody)) from nobody
         if objections:
             raise CannotRun(f"{objections} objections")
 

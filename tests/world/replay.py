@@ -15,9 +15,12 @@ Say = Callable[[str], Any]
 
 def show(seed: int, who: tuple[str, ...], name: str, say: Say) -> int:
     """Says what happened to all of `who` (empty names count for nobody) and what names `name`, and what is wrong with
-    it; returns how many objections there are.
+    it; returns how many objections there are. Raises `LookupError` for somebody who is not in that world.
     """
     plan = swarm(seed)
+    there = [*plan.operators, *(station.identity for station in plan.stations)]
+    if strangers := set(filter(None, who)) - set(there):
+        raise LookupError(f"in world {seed} there is no {', '.join(sorted(strangers))}, but {', '.join(there)}")
     outcome, objections = judged(plan)
     for line in heading(plan):
         say(line)

@@ -19,6 +19,12 @@ def test_a_world_that_is_objected_to_is_status_1(cli, monkeypatch):
     assert cli.out[-1] == "- I1: lost"
 
 
+def test_who_is_not_in_a_world_is_told_who_is(cli):
+    assert cli.call("replay", "--seed", "5", "--node", "NOPE") == 2
+    assert "in world 5 there is no NOPE, but NL-MOT, IE-ESB" in " ".join(cli.err)
+    assert cli.call("replay", "--seed", "-3") == 2
+
+
 def test_without_a_clone_it_says_what_it_needs(cli, monkeypatch):
     monkeypatch.setattr(replay, "WORLDS", "tests.world.no_such_room")
     assert cli.call("replay", "--seed", "5") == 1
