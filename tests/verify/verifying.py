@@ -113,12 +113,17 @@ async def flows_to_find(
 
     A busy machine gets a second chance, with more patience. Raises AssertionError where none was broken, or too late.
     """
-    for patience_s in (1.0, 8.0):
+
+    async def found(patience_s: float) -> Result:
         own = own_address()
         async with opened(own, frozenset({defect})) as peer:
-            result = await run(at_peer(peer, own, kinds=kinds, patience_s=patience_s))
-        if rules & set(result.failures):
-            break
+            return await run(at_peer(peer, own, kinds=kinds, patience_s=patience_s))
+
+    result: Result | None = None
+    with suppress(BaseExceptionGroup):  # a busy machine does not serve its WSDL in a second
+        result = await found(1.0)
+    if result is None or not rules & set(result.failures):
+        result = await found(8.0)
     assert rules & set(result.failures), f"{defect}: {result.flows} flows broke {list(result.failures)}"
     assert result.flows <= FLOWS
     return result.flows

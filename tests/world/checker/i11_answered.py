@@ -16,6 +16,8 @@ from tests.world.history import CommitFailed
 
 RESULT = 3
 ANSWER_S = 30.0
+GIVES_UP_S = 20.0
+"""A node that has waited so long for its store may say that it could not."""
 REQUEST_S = 60.0
 """How long a request by HTTP may be under way at a node: longer than any deadline of what it waits for."""
 
@@ -61,9 +63,10 @@ def _answered(evidence: Evidence, notes: Notes, call: Call) -> None:
 
 
 def _served(notes: Notes, call: Call, failing: set[str]) -> None:
-    """What a station of ours says is sound, and no node may call it an error, but one whose store fails."""
+    """What a station of ours says is sound, and no node calls it an error but one whose store fails or takes long."""
     for placed, reply in call.replies:
-        if reply.kind != RESULT and placed.sight.who not in failing:
+        at_once = placed.sight.at < call.arrivals[0].sight.at + GIVES_UP_S
+        if reply.kind != RESULT and at_once and placed.sight.who not in failing:
             notes.object(f"{call.said.action} {call.said.id} of {call.caller} got an error", call.sight, placed.sight)
 
 
