@@ -12,10 +12,11 @@ import hashlib
 import itertools
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -34,6 +35,9 @@ PMS, COMMON = "http://webservice.pms.mobieurope.com", "http://webservice.common.
 SOAP12, SOAP11 = "http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/"
 BODY_BYTES = 256 * 1024
 RETRY_S, RETRIES, START_S = 0.05, 100, 1.0
+
+Afterwards = list[Callable[[], Awaitable[None]]]
+"""What is done when the station has its answer."""
 
 
 def basic(username: str, password: str) -> str:
@@ -365,22 +369,30 @@ class WrongDestination:
             self.socket, self.free = None, False
 
     async def handle(self, identifier: str, action: str, payload: dict[str, Any]) -> None:
-        after: list[Any] = []
+        after: Afterwards = []
         try:
             answer = REPORTS[action](self, payload, after) if action in REPORTS else {}
             message = [3, identifier, answer]
         except KeyError:
             message = [4, identifier, "InternalError", "", {}]
-        if self.socket is not None:
-            await self.socket.send_message(json.dumps(message))
+        await self.send(message)
         for work in after:
-            await work
+            await work()
+
+    async def send(self, message: list[Any]) -> bool:
+        """Whether the station was there to take it."""
+        if self.socket is None:
+            return False
+        try:
+            await self.socket.send_message(json.dumps(message))
+        except ConnectionClosed:
+            return False
+        return True
 
     async def call(self, action: str, payload: dict[str, Any]) -> str:
         identifier = f"c{next(self.numbers)}"
-        if self.socket is None or self.has("no-commands"):
+        if self.has("no-commands") or not await self.send([2, identifier, action, payload]):
             return "Rejected"
-        await self.socket.send_message(json.dumps([2, identifier, action, payload]))
         async with self.answered:
             while identifier not in self.answers:
                 await self.answered.wait()
@@ -410,14 +422,14 @@ class WrongDestination:
         self.free = payload["status"] in ("Available", "Preparing")
         return {}
 
-    def started(self, payload: dict[str, Any], after: list[Any]) -> dict[str, Any]:
+    def started(self, payload: dict[str, Any], after: Afterwards) -> dict[str, Any]:
         number = next(self.numbers)
         if payload["idTag"] not in self.sessions and not self.has("D17"):
             return {"transactionId": number, "idTagInfo": {"status": "Invalid"}}
         session = self.sessions[payload["idTag"]]
         session.state, session.number, session.begun = "TxRunning", number, payload["timestamp"]
         session.meter_start = payload["meterStart"]
-        after.append(self.tell(session, "start", True))
+        after.append(partial(self.tell, session, "start", True))
         if self.has("unasked-stop"):
             self.nursery.start_soon(self.call, "RemoteStopTransaction", {"transactionId": 0})
         return {"transactionId": number, "idTagInfo": {"status": "Invalid" if self.has("D2") else "Accepted"}}
@@ -431,21 +443,22 @@ class WrongDestination:
         found = [s for s in self.sessions.values() if s.state in ("TxRunning", "StopTxRequested")]
         return found[0] if len(found) == 1 else None
 
-    def metered(self, payload: dict[str, Any], after: list[Any]) -> dict[str, Any]:
+    def metered(self, payload: dict[str, Any], after: Afterwards) -> dict[str, Any]:
         session = self.running(payload.get("transactionId", -1))
         if session is not None:
-            after.append(self.progress(session, int(payload["meterValue"][0]["sampledValue"][0]["value"])))
+            energy_wh = int(payload["meterValue"][0]["sampledValue"][0]["value"])
+            after.append(partial(self.progress, session, energy_wh))
         return {}
 
-    def stopped(self, payload: dict[str, Any], after: list[Any]) -> dict[str, Any]:
+    def stopped(self, payload: dict[str, Any], after: Afterwards) -> dict[str, Any]:
         number = payload["transactionId"]
         session = self.running(number) or (self.only_running() if number <= 0 else None)
         if session is None or (session.state == "TxRunning" and self.has("D10")):
             return {}
         session.state = "TxFinished"
         session.begun = session.begun or payload["timestamp"]
-        after.append(self.tell(session, "stop", True))
-        after.append(self.end(session, payload["meterStop"], payload["timestamp"]))
+        after.append(partial(self.tell, session, "stop", True))
+        after.append(partial(self.end, session, payload["meterStop"], payload["timestamp"]))
         return {}
 
 
