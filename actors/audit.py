@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 import structlog
@@ -170,17 +170,30 @@ class Chain:
 
 
 def _findings(connection: Connection, head: Head | None) -> Iterator[StreamCorrupt]:
+    """What each part of the database has to say; where one is damaged, the others are read all the same."""
+    others = [table for table in tables.metadata.sorted_tables if table not in _IN_STREAMS]
+    parts = (
+        _structure(connection),
+        _facts(connection),
+        _archive(connection),
+        _snapshots(connection),
+        *(_rows(connection, table) for table in others),
+        _losses(connection, head),
+    )
     try:
-        yield from _structure(connection)
-        yield from _facts(connection)
-        yield from _archive(connection)
-        yield from _snapshots(connection)
-        for table in tables.metadata.sorted_tables:
-            if table not in _IN_STREAMS:
-                yield from _rows(connection, table)
-        yield from _losses(connection, head)
+        for part in parts:
+            yield from _as_far_as_readable(_DATABASE, part)
     except DRIVER_ERRORS as error:
         yield StreamCorrupt(_DATABASE, 0, f"cannot be read further: {cause(error)}")
+
+
+def _as_far_as_readable(stream: str, findings: Iterator[StreamCorrupt]) -> Iterator[StreamCorrupt]:
+    try:
+        yield from findings
+    except DRIVER_ERRORS as error:
+        if not is_damage(error):
+            raise
+        yield StreamCorrupt(stream, 0, f"cannot be read further: {cause(error)}")
 
 
 def _structure(connection: Connection) -> Iterator[StreamCorrupt]:
@@ -191,9 +204,40 @@ def _structure(connection: Connection) -> Iterator[StreamCorrupt]:
 
 
 def _facts(connection: Connection) -> Iterator[StreamCorrupt]:
+    """All facts in one go; where that meets a damaged page, stream by stream, which names those that it hit."""
+    told = set()
+    try:
+        for finding in _chained(connection):
+            told.add(str(finding))
+            yield finding
+    except DRIVER_ERRORS as error:
+        if not is_damage(error):
+            raise
+        for stream in sorted(_streams(connection)):
+            for finding in _as_far_as_readable(stream, _chained(connection, stream)):
+                if str(finding) not in told:
+                    yield finding
+
+
+def _streams(connection: Connection) -> set[str]:
+    """Those that can be found: by the index, and by the facts from either end, up to what is damaged."""
+    column, position = tables.journal.c.stream, tables.journal.c.position
+    found: set[str] = set()
+    for query in (
+        select(column).distinct(),
+        select(column).order_by(position),
+        select(column).order_by(position.desc()),
+    ):
+        with suppress(*DRIVER_ERRORS):
+            found.update(map(str, connection.scalars(query)))
+    return found
+
+
+def _chained(connection: Connection, only: str | None = None) -> Iterator[StreamCorrupt]:
+    """What is wrong with the facts of one stream, or of all."""
     order = tables.journal.c.stream, tables.journal.c.seq
     stream, chain = None, Chain()
-    for row in _streamed(connection, tables.journal, *order):
+    for row in _streamed(connection, tables.journal, *order, of=only):
         if row["stream"] != stream:
             stream = row["stream"]
             chain = Chain() if row["seq"] == 1 else ends_in_archive(connection, [stream]).get(stream, Chain())
@@ -247,7 +291,10 @@ def _losses(connection: Connection, head: Head | None) -> Iterator[StreamCorrupt
         yield StreamCorrupt(_DATABASE, 0, reason)
 
 
-def _streamed(connection: Connection, table: Table, *order: object) -> Iterator[RowMapping]:
+def _streamed(connection: Connection, table: Table, *order: object, of: str | None = None) -> Iterator[RowMapping]:
+    """The rows of a table, or those `of` a stream, a few at a time."""
     query = select(*raw(table)).order_by(*(order or table.primary_key.columns))
+    if of is not None:
+        query = query.where(table.c.stream == of)
     with connection.execute(query, execution_options={"yield_per": ROWS_READ.limit}) as result:
         yield from result.mappings()

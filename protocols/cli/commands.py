@@ -118,7 +118,7 @@ def _add_checks(cli: typer.Typer, starter: Starter) -> None:
         for problem in problems:
             typer.echo(problem)
         if problems:
-            raise CannotRun(f"{len(problems)} findings: nothing of these streams is used until they are mended")
+            raise CannotRun(f"{len(problems)} findings or more: nothing of these streams is used until they are mended")
         typer.echo("the journal is as it was written")
 
 

@@ -94,16 +94,17 @@ async def _run(operators: Operators, command: tuple[str, ...], once: bool) -> Vi
 
 @asynccontextmanager
 async def ended_by_signals() -> AsyncIterator[None]:
-    """Ctrl-C and SIGTERM cancel the block, so that its processes are ended too."""
+    """Ctrl-C and SIGTERM cancel the block, so that its processes are ended too; more signals then change nothing."""
 
-    async def wait_for_signal(scope: trio.CancelScope) -> None:
+    async def cancel(scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            await anext(aiter(signals))
-        scope.cancel()
+            async for _ in signals:
+                scope.cancel()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait_for_signal, nursery.cancel_scope)
-        yield
+        with trio.CancelScope() as scope:
+            nursery.start_soon(cancel, scope)
+            yield
         nursery.cancel_scope.cancel()
 
 

@@ -19,7 +19,9 @@ import trio
 
 ADDRESS, IDLE_ADDRESS = "127.0.0.2", "127.0.0.3"
 DRIP_S = 0.5
-AGAIN_S = 0.05
+AGAIN_S, IDLE_AGAIN_S = 0.05, 0.5
+"""How soon one comes back. The idle are many, and a machine has some 28,000 ports to come from in a minute."""
+
 MANY_BYTES = 16 * 1024 * 1024
 CHUNK = b"x" * 65_536
 
@@ -209,7 +211,7 @@ async def _again_and_again(kind: str, number: int, victim: Victim, trust: ssl.SS
         if client is not None:
             tell(event="ended", attack=kind, after_s=trio.current_time() - client.begun, sent=client.sent)
             await trio.aclose_forcefully(client.stream)
-        await trio.sleep(AGAIN_S)
+        await trio.sleep(IDLE_AGAIN_S if kind.startswith("idle") else AGAIN_S)
 
 
 def _attack_of(kind: str) -> Attack:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -38,6 +39,7 @@ from protocols.cli.folders import alone_in
 from protocols.cli.starter import CannotRun, outcome_of
 from statecharts.limits import DEMO_LINE
 from statecharts.simulated_equipment import BEHAVIOURS
+from tests.support.sizes import ROOT
 
 # -- operators ---------------------------------------------------------------------------------------------------------
 
@@ -150,6 +152,50 @@ def test_a_process_that_dies_ends_the_demo_with_its_last_lines(tmp_path):
     with pytest.raises(CannotRun, match=r"node ended with status 3; its last lines:\n  cannot listen"):
         outcome_of(run)
     assert (tmp_path / "node.log").read_text() == "cannot listen\n"
+
+
+SLOW_TO_END = """
+import signal, sys, time
+def end(*_):
+    print('{"event": "ending"}', flush=True)
+    time.sleep(1)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print('{"event": "started"}', flush=True)
+time.sleep(60)
+"""
+PARENT = """
+import json, os, sys
+from pathlib import Path
+import trio
+from protocols.cli.demo import ended_by_signals
+from protocols.cli.demo_processes import open_processes
+async def run():
+    def hear(name, record):
+        print(record["event"], *processes.pids, flush=True)
+    async with ended_by_signals(), open_processes(Path(sys.argv[1]), hear) as processes:
+        await processes.start("slow", [sys.executable, "-c", sys.argv[2]])
+        await trio.sleep_forever()
+trio.run(run)
+print("over", flush=True)
+"""
+
+
+@pytest.mark.live
+def test_impatience_leaves_no_process_behind(tmp_path):
+    """A second signal comes while the processes still end: they are waited for all the same."""
+    command = [*python(PARENT), str(tmp_path), SLOW_TO_END]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        heard, pid = parent.stdout.readline().split()
+        assert heard == "started"
+        parent.send_signal(signal.SIGINT)
+        assert parent.stdout.readline().split()[0] == "ending"
+        parent.send_signal(signal.SIGTERM)
+        parent.send_signal(signal.SIGINT)
+        assert parent.stdout.read() == "over\n"
+    assert parent.returncode == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
 
 
 async def test_lines_are_whole_however_they_arrive():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.head import Head, HeadFile
-from actors.journal import open_journal
+from actors.journal import check_journal, open_journal
 from actors.records import Fact, Snapshot, StreamCorrupt
 from tests.contracts.samples import NOON, StoppedClock, append
 from tests.support.cuts import cuts_of_file, cuts_of_log, garbage_after_file, garbage_after_log
@@ -80,6 +80,26 @@ async def test_a_flipped_bit_in_a_fact_names_its_stream_and_spares_the_others(tm
         for number in range(STREAMS):
             if stream != f"source/{number}":
                 assert len(await journal.load(f"source/{number}")) == 2
+
+
+async def test_a_damaged_page_names_the_streams_it_hit_and_hides_no_other_damage(tmp_path: Path) -> None:
+    """One page of facts is nonsense, and elsewhere one fact was altered: both are said, and nobody else is accused."""
+    async with opening(tmp_path) as journal:
+        for number in range(100):
+            await journal.append(append(f"source/{number:02}", 0, f"{number:02}" * 200, "b" * 40))
+    file = tmp_path / "journal.db"
+    content = bytearray(file.read_bytes())
+    size = int.from_bytes(content[16:18])
+    page = content.index(b"50" * 200) // size * size
+    hit = {
+        f"source/{number:02}" for number in range(100) if f"{number:02}".encode() * 200 in content[page : page + size]
+    }
+    content[page] = 0  # no page is of this kind (SQLite's file format, 1.6)
+    content[content.index(b"99" * 200)] ^= 1
+    file.write_bytes(content)
+    findings = await check_journal(f"sqlite:///{file}", clock=StoppedClock())
+    named = {finding.stream for finding in findings}
+    assert len(hit) > 1 and named == {"(database)", "source/99", *hit}
 
 
 async def test_a_journal_whose_end_is_gone_says_so_for_ever(tmp_path: Path) -> None:
