@@ -1,9 +1,11 @@
-"""What all tests share: a PostgreSQL server, started by the first test that asks for it."""
+"""What all tests share: a PostgreSQL server, started by the first test that asks for it; a machine elsewhere."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,13 @@ def postgres_url(postgres_server: Server, postgres_database: str) -> str:
     """A database without a row; it may have tables already."""
     postgresql.empty(postgres_server, postgres_database)
     return postgres_server.url(postgres_database)
+
+
+@pytest.fixture
+def machine_in_lisbon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own clock is an hour from UTC in summer."""
+    monkeypatch.setenv("TZ", "Europe/Lisbon")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

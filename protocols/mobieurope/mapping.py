@@ -78,7 +78,7 @@ def write_energy(energy_wh: int, unit: EnergyUnit) -> str:
 def read_energy(text: str, unit: EnergyUnit) -> int:
     """Whole watt-hours, half rounded away from zero. Raises `Unreadable` for NaN, INF and more than 64 bits hold."""
     try:
-        value = Decimal(text.strip().replace("INF", "Infinity"))
+        value = Decimal(text.strip())
         # Compared first: the exponent alone could ask for a number that fills the memory
         if value.is_finite() and abs(value) <= ENERGY.limit:
             energy_wh = int(value.scaleb(_SCALES[unit], _EXACT).to_integral_value(ROUND_HALF_UP))

@@ -14,6 +14,7 @@ from mobieurope_samples import (
     DESTINATION,
     PASSWORD,
     SOAP11,
+    SOAP12,
     USERNAME,
     Node,
     authorize_xml,
@@ -102,7 +103,29 @@ async def test_unknown_envelopes_and_headers_have_their_own_faults() -> None:
     ):
         response = await node.post(body)
         assert (response.status_code, fault_code(response.content)) == (500, code)
-    assert (await node.post(envelope(GOOD, header=header.format("false")))).status_code == 200
+    for harmless in (header.format("false"), "<e:Header><x:a xmlns:x='urn:x'/></e:Header>", "<e:Header/>"):
+        assert (await node.post(envelope(GOOD, header=harmless))).status_code == 200
+
+
+async def test_a_fault_says_in_each_envelope_what_it_is_for() -> None:
+    """SOAP 1.2 part 1, section 5.4, and SOAP 1.1, section 4.4: only Sender and Receiver have another name there."""
+    node = Node()
+    header = '<e:Header><x:a xmlns:x="urn:x" e:mustUnderstand="1"/></e:Header>'
+    washing = authorize_xml(serviceTypeIdentifier="CAR_WASH")
+    for soap, code, reason, sender in (
+        (SOAP12, "Code/{*}Value", "Reason/{*}Text", "Sender"),
+        (SOAP11, "faultcode", "faultstring", "Client"),
+    ):
+        for body, expected, words in (
+            (envelope(GOOD, soap, header), "MustUnderstand", "{urn:x}a"),
+            (envelope(washing, soap), sender, "CAR_WASH"),
+            (envelope(GOOD + GOOD, soap), sender, "one Body with exactly one element"),
+            (envelope("<p:payRequest/>", soap), sender, "payRequest"),
+        ):
+            answer = etree.fromstring((await node.post(body)).content)
+            (fault,) = answer.iter(f"{{{soap}}}Fault")
+            assert fault.findtext(f"{{*}}{code}").split(":")[-1] == expected
+            assert words in fault.findtext(f"{{*}}{reason}")
 
 
 async def test_a_body_over_the_limit_is_refused_whole_or_in_chunks() -> None:

@@ -8,6 +8,7 @@ import pytest
 from mobieurope_samples import (
     DESTINATION,
     NOON,
+    REQUESTS,
     SOAP11,
     SOURCE,
     Door,
@@ -17,7 +18,9 @@ from mobieurope_samples import (
     envelope,
     fault_code,
 )
+from msgspec import structs
 
+from protocols.mobieurope.mapping import write_request
 from statecharts.vocabulary import (
     Authorize,
     EndTransaction,
@@ -78,7 +81,7 @@ async def test_nil_items_name_no_service_type_and_nil_false_is_a_value() -> None
 
 async def test_comments_inside_a_value_do_not_cut_it() -> None:
     node = Node()
-    await node.post(envelope(authorize_xml(userIdentifier="test<!-- x -->Pas<![CDATA[&]]>")))
+    await node.post(envelope(authorize_xml(userIdentifier="test<!-- x -->Pas<?who knows?><![CDATA[&]]>")))
     assert node.door.passed[0][1].user_identifier == "testPas&"
 
 
@@ -117,6 +120,14 @@ async def test_d14_energy_is_read_in_the_unit_it_names_or_else_the_agreed_one(
     request = await read(Node(unit=EnergyUnit.KWH), end_xml(energyConsumed=energy, energyUnit=unit), SOURCE)
     assert isinstance(request, EndTransaction)
     assert request.transaction_data.energy_wh == energy_wh
+
+
+def test_energy_that_nobody_knows_has_no_unit_either() -> None:
+    *_, ended = REQUESTS
+    assert isinstance(ended, EndTransaction)
+    unknown = structs.replace(ended, transaction_data=structs.replace(ended.transaction_data, energy_wh=None))
+    assert not {"energyConsumed", "energyUnit"} & write_request(unknown, EnergyUnit.KWH)["TransactionData"].keys()
+    assert write_request(ended, EnergyUnit.KWH)["TransactionData"]["energyUnit"] == "kWh"
 
 
 @pytest.mark.parametrize(

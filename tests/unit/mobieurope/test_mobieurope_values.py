@@ -23,7 +23,7 @@ from protocols.mobieurope.mapping import (
     write_time,
 )
 from statecharts.limits import DEGREES_DECIMALS
-from statecharts.vocabulary import EnergyUnit
+from statecharts.vocabulary import EnergyUnit, Location
 
 
 @given(energies, st.sampled_from(EnergyUnit))
@@ -57,6 +57,7 @@ def test_energy_is_written_in_the_configured_unit(energy_wh: int, unit: EnergyUn
         (" 0.29 ", EnergyUnit.KWH, 290),  # by float, 0.29 kWh would be 290.00000000000006 Wh or 289.99999999999994
         ("-0", EnergyUnit.WH, 0),
         ("1E-400", EnergyUnit.WH, 0),
+        ("0.0004" + "9" * 40, EnergyUnit.KWH, 0),
     ],
 )
 def test_energy_is_read_half_up_to_whole_watt_hours(text: str, unit: EnergyUnit, energy_wh: int) -> None:
@@ -77,6 +78,12 @@ def test_times_are_written_in_utc_with_z_and_read_back(time: datetime) -> None:
     text = write_time(time)
     assert text.endswith("Z")
     assert read_time(text) == time
+
+
+def test_a_machine_in_another_zone_says_and_reads_utc(machine_in_lisbon: None) -> None:
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    assert write_time(noon) == "2026-05-04T12:00:00Z"
+    assert read_time("2026-05-04T12:00:00").isoformat() == "2026-05-04T12:00:00+00:00"
 
 
 def test_a_naive_time_is_never_written() -> None:
@@ -127,6 +134,8 @@ def test_d25_decimal_coordinates_are_read(location: object) -> None:
 
 
 def test_d25_coordinates_keep_every_digit() -> None:
+    near_nothing = Location(latitude=Decimal("0.0000001"), longitude=Decimal("-1E-8"))
+    assert write_location(near_nothing) == {"latitude": "0.0000001", "longitude": "-0.00000001"}
     location = read_location(SimpleNamespace(latitude="53.34980500", longitude=" -6.26031"))
     assert (location.latitude, location.longitude) == (Decimal("53.34980500"), Decimal("-6.26031"))
     assert write_location(location) == {"latitude": "53.34980500", "longitude": "-6.26031"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -109,6 +107,12 @@ def test_what_we_ask_satisfies_the_published_schema(action: str, data: st.DataOb
     published(MessageType.Call, action, COMMANDS.write_request(data.draw(COMMAND_REQUESTS[action])))
 
 
+def test_who_asks_for_the_whole_configuration_names_no_key() -> None:
+    """Section 5.8: without a list all are meant; what an empty one means, stations decide each for themselves."""
+    assert COMMANDS.write_request(commands.GetConfiguration()) == b"{}"
+    assert COMMANDS.read_request("GetConfiguration", b"{}", surprised) == commands.GetConfiguration()
+
+
 def as_sent_by_the_ocpp_package(message: Any) -> dict[str, Any]:
     payload: dict[str, Any] = remove_nones(snake_to_camel_case(serialize_as_dict(message)))
     return payload
@@ -184,16 +188,6 @@ def test_the_time_of_a_retry_keeps_its_microseconds() -> None:
         timestamp=datetime(2026, 1, 1, 0, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=2))),
     )
     assert b"2025-12-31T22:00:00.123456Z" in REPORTS.write_request(exact)
-
-
-@pytest.fixture
-def machine_in_lisbon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose own clock is an hour from UTC in summer."""
-    monkeypatch.setenv("TZ", "Europe/Lisbon")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_a_machine_in_another_zone_says_and_reads_utc(machine_in_lisbon: None) -> None:
