@@ -292,7 +292,7 @@ class Charges:
         if charge is None or named or charge.stop == stop or charge.id_tag_info is None:
             return charge
         data = await self._ask(charge.transaction, Look())
-        return charge if data is None or may_end_nameless(data.charge, stop.meter_stop_wh) else None
+        return charge if data is None or may_end_nameless(data, self._stopped(stop, charge.number)) else None
 
     async def end(self, charge: StationCharge, stop: StopTransaction) -> bool:
         """Hands this stop to the transaction of a charge; whether it could be taken."""

@@ -68,13 +68,17 @@ def own_stop(data: Charging, event: TransactionStopped) -> bool:
     return data.charge.number in (None, event.number) or event.number == UNLEARNED
 
 
-def may_end_nameless(charge: Charge, meter_stop_wh: int | None) -> bool:
+def may_end_nameless(data: Charging, event: TransactionStopped) -> bool:
     """Whether a stop that names neither a number nor an idTag can be the end of this charge.
 
-    Not once its station has used its number, which it would name; nor below what the register has shown.
+    Not once its station has used its number, which it would name; nor below what the register has shown. One whose stop
+    was reported is ended by the same words only.
     """
+    if data.stop_said is not None:
+        return same_stop(data, event)
+    charge, meter_wh = data.charge, event.meter_stop_wh
     shown = charge.meter_last_wh if charge.meter_last_wh is not None else charge.meter_start_wh
-    return not charge.number_used and (shown is None or meter_stop_wh is None or meter_stop_wh >= shown)
+    return not charge.number_used and (shown is None or meter_wh is None or meter_wh >= shown)
 
 
 def same_stop(data: Charging, event: TransactionStopped) -> bool:

@@ -195,7 +195,14 @@ def test_a_stop_gives_its_number_only_to_a_charge_without_one(ours: int | None, 
     ],
 )
 def test_a_stop_without_a_name_can_end_what_its_register_fits(charge: Charge, meter_stop_wh: int | None, may: bool):
-    assert changes.may_end_nameless(charge, meter_stop_wh) is may
+    assert changes.may_end_nameless(of(charge), stopped(meter_stop_wh)) is may
+
+
+def test_a_charge_whose_stop_was_reported_is_ended_by_the_same_words_only():
+    """Its start came after its end, so that the book of its station has no stop of it."""
+    over = of(stop_said=(STILL_LATER, 3_000))
+    assert changes.may_end_nameless(over, stopped(3_000, number=-1))
+    assert not changes.may_end_nameless(over, stopped(3_001, number=-1))
 
 
 def test_a_stop_that_comes_after_the_end_is_noted_and_changes_no_figure():

@@ -159,8 +159,10 @@ def _record(evidence: Evidence, notes: Notes, sums: Sums, source: str, cdr_id: s
     _same_on_the_wire(evidence, notes, sums, source, destination, name, energy)
     for theirs in evidence.made.get((destination, cdr_id), ()):
         if theirs.get("energy_wh") != energy:
-            sums.unexplained += abs((theirs.get("energy_wh") or 0) - (energy or 0))
-            notes.object(f"{cdr_id} is {energy} Wh at {source} and {theirs.get('energy_wh')} Wh at {destination}")
+            excuse = evidence.excuse(destination, f"destination/{name}")
+            sums.unexplained += 0 if excuse else abs((theirs.get("energy_wh") or 0) - (energy or 0))
+            what = f"{cdr_id} is {energy} Wh at {source} and {theirs.get('energy_wh')} Wh at {destination}"
+            notes.object_unless(excuse, what)
     _metered_by_somebody(evidence, notes, sums, source, destination, name, record)
 
 
