@@ -39,14 +39,16 @@ class Outbox:
         """The `limit` open deliveries to a peer that are due first, in the order of their ids.
 
         Those not yet due are among them: the earliest `next_at` says how long to wait. Commands past `expires_at` are
-        not, and a delivery that was altered on the disk is parked instead of given.
+        not, and a delivery that was altered on the disk is parked instead of given. Nor are those to which only a
+        damaged index has led.
         """
         rows = await self._store.read(_pending, peer, limit, micros(now))
         for row in rows:
             if not intact(tables.deliveries, row):
                 log.error("outbox.damaged", delivery=row["id"], peer=peer)
                 await self.park(row["id"], ALTERED)
-        return tuple(delivery_of(row) for row in rows if intact(tables.deliveries, row))
+        found = [delivery_of(row) for row in rows if intact(tables.deliveries, row)]
+        return tuple(each for each in found if each.peer == peer and each.status is DeliveryStatus.PENDING)
 
     async def record_attempt(self, delivery_id: int, attempts: int, next_at: datetime, error: str | None) -> bool:
         """Notes that a delivery was tried for the `attempts`-th time, why it is not over, and when to try again.
@@ -100,8 +102,11 @@ class Outbox:
 
 
 def _pending(connection: Connection, peer: str, limit: int, now_us: int) -> list[RowMapping]:
-    alive = or_(_OWED.expires_at.is_(None), _OWED.expires_at > now_us)
-    query = _deliveries().where(_OWED.peer == peer, _PENDING, alive).order_by(_OWED.next_at, _OWED.id).limit(limit)
+    """The rows that the index names, read by their ids: what they say of themselves is then not the index's word."""
+    due = tables.deliveries.alias("due").c
+    alive = or_(due.expires_at.is_(None), due.expires_at > now_us)
+    named = select(due.id).where(due.peer == peer, due.status == DeliveryStatus.PENDING.value, alive)
+    query = _deliveries().where(_OWED.id.in_(named.order_by(due.next_at, due.id).limit(limit)))
     return sorted(connection.execute(query).mappings(), key=lambda row: int(row["id"]))
 
 

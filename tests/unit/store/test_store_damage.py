@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from actors.head import Head, HeadFile
 from actors.journal import check_journal, open_journal
+from actors.outbox import Outbox
 from actors.records import Fact, Snapshot, StreamCorrupt
-from tests.contracts.samples import NOON, StoppedClock, append
+from tests.contracts.samples import NOON, StoppedClock, append, delivery
 from tests.support.cuts import cuts_of_file, cuts_of_log, garbage_after_file, garbage_after_log
 from tests.support.damage import Outcome, flips, flips_in_head, flips_in_log, has_gap, untrue
 from tests.support.long import of_length
@@ -100,6 +102,23 @@ async def test_a_damaged_page_names_the_streams_it_hit_and_hides_no_other_damage
     findings = await check_journal(f"sqlite:///{file}", clock=StoppedClock())
     named = {finding.stream for finding in findings}
     assert len(hit) > 1 and named == {"(database)", "source/99", *hit}
+
+
+async def test_a_damaged_index_sends_nobody_what_was_put_aside(tmp_path: Path) -> None:
+    async with opening(tmp_path) as journal:
+        owed = tuple(delivery(f"end/{number}") for number in range(1, 4))
+        await journal.append(append("source/1", 0, "a", deliveries=owed))
+        await Outbox(journal.store).park(3, "refused")
+    file = tmp_path / "journal.db"
+    content = bytearray(file.read_bytes())
+    # The index of peer, status, time (eight bytes) and id, and then the row: for the second it shall be the third
+    (end,) = (found.end() for found in re.finditer(rb"IE-001pending.{8}\x02(?=\x02)", content, re.DOTALL))
+    content[end] = 3
+    file.write_bytes(content)
+    async with opening(tmp_path) as journal:
+        pending = await Outbox(journal.store).pending("IE-001", 10, NOON)
+        assert {each.id for each in pending} <= {1, 2}
+    assert await check_journal(f"sqlite:///{file}", clock=StoppedClock())
 
 
 async def test_a_journal_whose_end_is_gone_says_so_for_ever(tmp_path: Path) -> None:
