@@ -33,6 +33,7 @@ class Journalled(Scene):
         super().__init__(kind.chart, kind.form.blank.data)
         self.kind = kind
         self.rows: list[NewFact] = []
+        self._owed: list[int] = []
         self.snapshot: tuple[int, bytes] = (0, msgspec.json.encode(kind.form.blank))
 
     def step(self, event: Event) -> Decision[Any]:
@@ -40,6 +41,7 @@ class Journalled(Scene):
         decision = super().step(event)
         if decision.fact is not None:
             self.rows.append(fact_of(decision.fact, before, str(decision.data.state)))
+            self._owed.append(len(self.effects))
         return decision
 
     def take_snapshot(self) -> None:
@@ -56,7 +58,8 @@ class Journalled(Scene):
 
     def forget_after(self, rows: int) -> None:
         """The journal ends here: what was decided later was never written, and nobody has heard of it."""
-        del self.rows[rows:]
+        del self.effects[self._owed[rows - 1] if rows else 0 :]
+        del self.rows[rows:], self._owed[rows:]
         self.data = self.read_back(by_snapshot=self.snapshot[0] <= rows)
         if self.snapshot[0] > rows:
             self.snapshot = 0, msgspec.json.encode(self.kind.form.blank)
