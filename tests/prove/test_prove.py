@@ -93,7 +93,7 @@ def test_every_part_has_its_share_of_the_minutes_and_what_one_leaves_is_for_the_
     assert list(had) == list(SHARES) and set(SHARES) == set(prove.PARTS)
     assert sum(SHARES.values()) == pytest.approx(1)
     assert had["code"] == pytest.approx(30 * SHARES["code"], rel=0.01)
-    assert had["worlds"] == pytest.approx(30, rel=0.01)  # no part before has used anything
+    assert had["planted"] == pytest.approx(30, rel=0.01)  # no part before has used anything
 
 
 def test_a_part_that_does_not_exist_is_said_so(monkeypatch, capsys):
