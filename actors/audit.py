@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 
 import structlog
@@ -213,6 +213,7 @@ def _facts(connection: Connection) -> Iterator[StreamCorrupt]:
     except DRIVER_ERRORS as error:
         if not is_damage(error):
             raise
+        yield StreamCorrupt(_DATABASE, 0, f"cannot be read in one go: {cause(error)}")
         for stream in sorted(_streams(connection)):
             for finding in _as_far_as_readable(stream, _chained(connection, stream)):
                 if str(finding) not in told:
@@ -228,8 +229,11 @@ def _streams(connection: Connection) -> set[str]:
         select(column).order_by(position),
         select(column).order_by(position.desc()),
     ):
-        with suppress(*DRIVER_ERRORS):
+        try:
             found.update(map(str, connection.scalars(query)))
+        except DRIVER_ERRORS as error:
+            if not is_damage(error):
+                raise
     return found
 
 
