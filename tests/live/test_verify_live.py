@@ -51,6 +51,8 @@ def partner(tmp_path_factory: pytest.TempPathFactory, own_port: int) -> Iterator
     for role in ("sources", "destinations"):
         operator.partners.append((role, "XX-VER", f"http://127.0.0.1:{own_port}/verify", THEIRS, OURS))
     operator.settings["source_deadlines"] = {"authorize_answer_s": 1}
+    # A long verification outlasts the minute of the other tests: here nothing granted is to lapse
+    operator.settings["destination_deadlines"] = {"authorization_s": 900}
     with running(operator):
         yield operator
 

@@ -70,7 +70,7 @@ async def test_without_leave_to_start_nothing_is_started():
     own = own_address()
     async with open_destination(own, frozenset({"always-free"})) as peer:
         leave = frozenset({"authorize", "stop", "status"})
-        result = await run(at_destination(peer, own, operations=leave, station=None, flows=30))
+        result = await run(at_destination(peer, own, operations=leave, station=None, flows=30, patience_s=10.0))
     assert result.flows > 20 and result.verdict is Verdict.CONFORMING, as_text(result)
     assert len(peer.sessions) > 10 and not any(session.requests for session in peer.sessions.values())
 

@@ -64,7 +64,7 @@ async def test_what_was_not_given_is_told_as_not_tried():
 
 async def test_what_no_flow_came_to_is_told_as_not_tried():
     result = await of("none", flows=6)
-    assert result.verdict is Verdict.CONFORMING and set(result.kinds) == {"happy"}
+    assert result.verdict is Verdict.CONFORMING and set(result.kinds) == {"happy"}, as_text(result)
     told = msgspec.json.decode(as_json(result))
     untried = {rule for rule, outcome in told["rules"].items() if outcome == "not tried"}
     assert {"doctype-refused", "stranger-refused", "real-station", "used-once", "report-repeated"} <= untried

@@ -137,7 +137,11 @@ def asked(url: str, **changes: object) -> Options:
 
 
 async def of(defect: str, **changes: object) -> Result:
+    """What is found of the test's own Destination with this defect; one that is right ("none") is waited for longer,
+    for a busy machine takes a second to answer, and there everything is to hold.
+    """
     own = own_address()
+    changes = {"patience_s": 10.0, **changes} if defect == "none" else changes
     async with wrong_destination.open_destination(own, frozenset({defect})) as peer:
         return await run(at_destination(peer, own, **changes))
 
