@@ -80,7 +80,8 @@ def _conserved(evidence: Evidence, notes: Notes, sums: Sums, charge: Charge) -> 
 
 def _found(evidence: Evidence, charge: Charge) -> tuple[str, dict[str, Any] | None]:
     """The transaction that this charge became: by its number, else by the authorisation that it names, else by what
-    its start said: an answer that failed need not mean that it was not written down.
+    its start said: an answer that failed need not mean that it was not written down. An authorisation that took no
+    start may have declined it (misuse): then it is a charge of nobody's that the station went on with.
     """
     number = charge.number if charge.number is not None else evidence.named(charge)
     if number is not None:
@@ -88,8 +89,8 @@ def _found(evidence: Evidence, charge: Charge) -> tuple[str, dict[str, Any] | No
             return stream, view
     stream = f"destination/{charge.id_tag.upper()}"
     named = evidence.views.get((charge.node, stream))
-    if named is None and charge.number is None:
-        return next(_same_start(evidence, charge), (stream, None))
+    if charge.number is None and (named is None or named.get("start_timestamp") is None):
+        return next(_same_start(evidence, charge), (stream, named))
     return stream, named
 
 
