@@ -28,10 +28,13 @@ from tests.world.story import Story, element
 NAME = "0A1B2C3D4E5F"
 AWAY, HOME = f"destination/{NAME}", "source/t1"
 CARD = "local/2"
+UNUSED = "F5E4D3C2B1A0"
 
 
-def good_story() -> tuple[History, dict[str, Finals]]:
-    """A history and finals that every checker passes, with something in them for each to look at."""
+def good_story(card: str = "CARD0001") -> tuple[History, dict[str, Finals]]:
+    """A history and finals that every checker passes, with something in them for each to look at. At the station is
+    also charged with `card`.
+    """
     story = Story()
     arrives(story)
     authorises(story)
@@ -39,7 +42,7 @@ def good_story() -> tuple[History, dict[str, Finals]]:
     charges(story)
     stops(story)
     settles(story)
-    charges_by_card(story)
+    charges_by_card(story, card)
     lapses(story)
     return story.over()
 
@@ -93,9 +96,9 @@ def authorises(story: Story, home: str = HOME, name: str = NAME, key: str = "cha
 
 def lapses(story: Story) -> None:
     """Another authorisation, which nobody uses."""
-    authorises(story, "source/t2", "F5E4D3C2B1A0", "charge-2")
+    authorises(story, "source/t2", UNUSED, "charge-2")
     story.s += ChargingDeadlines().authorization_s
-    for node, stream in (("AWAY", "destination/F5E4D3C2B1A0"), ("HOME", "source/t2")):
+    for node, stream in (("AWAY", f"destination/{UNUSED}"), ("HOME", "source/t2")):
         story.commit(node, stream, DeadlineReached(at=story.now))
 
 
@@ -219,11 +222,11 @@ def settles(story: Story) -> None:
     story.owe("AWAY", AWAY, "EndTransaction")
 
 
-def charges_by_card(story: Story) -> None:
+def charges_by_card(story: Story, card: str) -> None:
     story.s += 600
-    began(story, CARD, "CARD0001", 2, 4_200)
+    began(story, CARD, card, 2, 4_200)
     story.s += 300
-    ended(story, CARD, "CARD0001", 2, 4_200, 5_000)
+    ended(story, CARD, card, 2, 4_200, 5_000)
 
 
 def content_of(story: Story, energy_wh: int, *, ended: bool) -> TransactionData:

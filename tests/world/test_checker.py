@@ -18,7 +18,7 @@ from tests.world.checker.probes import PROBES, never_met
 from tests.world.checker.verdict import Figure, summed
 from tests.world.forgeries import FORGERIES
 from tests.world.forging import Forgery, World
-from tests.world.good_story import good_story
+from tests.world.good_story import UNUSED, good_story
 from tests.world.history import Finals, FrameArrived, FrameSent, History, RowDamaged, RowsLost
 from tests.world.story import EPOCH
 
@@ -167,3 +167,8 @@ def test_energy_is_found_by_what_a_start_said_where_its_answer_failed() -> None:
     failed = History(map(unanswered, history))
     assert sum(one != other for one, other in zip(history, failed, strict=True)) >= 4
     assert "I5" not in check(failed, finals).broken
+
+
+def test_energy_of_what_an_authorisation_declined_is_found_among_the_stations_own_charges() -> None:
+    history, finals = good_story(card=UNUSED)
+    assert "I5" not in check(History(map(unanswered, history)), finals).broken
