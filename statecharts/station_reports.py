@@ -87,7 +87,10 @@ class LogStatus(Message, frozen=True, kw_only=True):
 
 
 class SecurityEvent(Message, frozen=True, kw_only=True):
-    """Security whitepaper, SecurityEventNotification. `kind` is a word of its list of events, or a vendor's own."""
+    """Security whitepaper, SecurityEventNotification. `kind` is a word of its list of events, or a vendor's own.
+
+    Of the words that OCPP versions spell differently it is that of OCPP 2.x: InvalidChargingStationCertificate.
+    """
 
     kind: str
     timestamp: datetime

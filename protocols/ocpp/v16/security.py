@@ -20,16 +20,28 @@ from statecharts.station_reports import SecurityEvent, SignCertificate, StatusAn
 
 _type_said, _type_read = translation({"CSMSRootCertificate": "CentralSystemRootCertificate"})
 
+_event_said, _event_read = translation(
+    {
+        "FailedToAuthenticateAtCsms": "FailedToAuthenticateAtCentralSystem",
+        "CsmsFailedToAuthenticate": "CentralSystemFailedToAuthenticate",
+        "InvalidCsmsCertificate": "InvalidCentralSystemCertificate",
+        "InvalidChargingStationCertificate": "InvalidChargePointCertificate",
+    }
+)
+"""The events of the whitepaper's list that OCPP 2.x calls otherwise (2.0.1 part 2, appendix 1)."""
+
 
 # -- reports -----------------------------------------------------------------------------------------------------------
 
 
 def _write_event(event: SecurityEvent) -> Content:
-    return present(type=event.kind, timestamp=write_time(event.timestamp), techInfo=event.tech_info)
+    return present(type=_event_said(event.kind), timestamp=write_time(event.timestamp), techInfo=event.tech_info)
 
 
 def _read_event(payload: Any) -> SecurityEvent:
-    return SecurityEvent(kind=payload.type, timestamp=read_time(payload.timestamp), tech_info=given(payload.techInfo))
+    return SecurityEvent(
+        kind=_event_read(payload.type), timestamp=read_time(payload.timestamp), tech_info=given(payload.techInfo)
+    )
 
 
 def _write_signing(report: SignCertificate) -> Content:

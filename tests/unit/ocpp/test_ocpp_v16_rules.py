@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ocpp import exceptions as ocpp
 
 from protocols.ocpp.v16 import V16
+from protocols.ocpp.v201 import V201
 from statecharts import station_commands as commands
 from statecharts import station_reports as reports
 from statecharts.station_commands import CallVerdict, LocalListEntry
@@ -320,3 +321,23 @@ def test_a_tag_of_a_list_may_belong_to_a_group_and_expire() -> None:
     order = commands.SendLocalList(version=3, update="Full", entries=(LocalListEntry(id_tag="A", id_tag_info=info),))
     (entry,) = written(order)["localAuthorizationList"]
     assert entry["idTagInfo"] == {"status": "Accepted", "parentIdTag": "GROUP", "expiryDate": "2026-05-04T03:02:01Z"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("InvalidChargingStationCertificate", "InvalidChargePointCertificate"),
+        ("InvalidCsmsCertificate", "InvalidCentralSystemCertificate"),
+        ("FailedToAuthenticateAtCsms", "FailedToAuthenticateAtCentralSystem"),
+        ("CsmsFailedToAuthenticate", "CentralSystemFailedToAuthenticate"),
+        ("FirmwareUpdated", "FirmwareUpdated"),
+        ("AVendorsOwn", "AVendorsOwn"),
+    ],
+)
+def test_security_events_have_the_words_of_their_version(ours: str, theirs: str) -> None:
+    event = reports.SecurityEvent(kind=ours, timestamp=datetime(2026, 3, 1, tzinfo=UTC))
+    said = V16.reports.write_request(event)
+    assert msgspec.json.decode(said)["type"] == theirs
+    assert V16.reports.read_request("SecurityEventNotification", said, pytest.fail) == event
+    newer = msgspec.json.decode(V201.reports.write_request(event))
+    assert newer["type"] == ours
