@@ -143,6 +143,12 @@ def metered(data: Charging, event: MeterRead) -> dict[str, Any]:
     return {**goes_on, "charge": charge, "changed_at": event.at}
 
 
+def read_at_start(charge: Charge, event: MeterRead) -> bool:
+    """Whether this is the reading that the charge began with: it says nothing that its start has not said."""
+    began, wh = charge.start_timestamp, event.meter_wh
+    return began is not None and event.timestamp <= began and wh is not None and wh == charge.meter_start_wh
+
+
 def metered_first(charge: Charge, samples: Iterable[MeterSample]) -> Charge:
     """The charge with its first reading filled in, if its start came without one and this is it."""
     if charge.meter_start_wh is not None or charge.start_timestamp is None:

@@ -19,6 +19,7 @@ from statecharts.charge_changes import (
     flagged,
     metered,
     named,
+    read_at_start,
     reconciled,
     silent,
     start_missing,
@@ -260,9 +261,14 @@ def _metered(data: T, event: MeterRead) -> dict[str, Any]:
 
 
 def progress_due(data: T, event: MeterRead) -> bool:
-    """At most one progress update per interval goes to the Source."""
+    """At most one progress update per interval goes to the Source, and none of the reading that the charge began with.
+
+    A station of OCPP 2.x says that one with its Started event: the Source learns of it by the result of its request.
+    """
     under_way = data.state in (S.TX_RUNNING, S.STOP_TX_REQUESTED)
     last = data.progress_at
+    if read_at_start(data.charge, event):
+        return False
     return under_way and (last is None or event.at >= after_s(last, data.deadlines.progress_interval_s))
 
 

@@ -23,7 +23,7 @@ from statecharts.station_reports import (
     TransactionEventKind,
 )
 from statecharts.station_session import remote_start_id
-from statecharts.vocabulary import EndTransaction, NotifyRequestResult, Refused
+from statecharts.vocabulary import EndTransaction, NotifyRequestResult, Refused, TransactionProgressUpdate
 from tests.support.books import CARD, STRANGER, book, free, going_on, local, locals_of, orphans, restarted
 from tests.support.crashes import Blade, Writing, disk_full
 from tests.support.house import StationLine
@@ -69,6 +69,26 @@ async def only(line: StationLine) -> Any:
     """The only charge in the book, and its transaction."""
     (charge,) = (await book(line)).values()
     return charge, await line.house.data(charge.transaction)
+
+
+# -- progress ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_reading_that_a_roaming_charge_begins_with_is_no_progress(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    charge = await roaming.start_asked()
+    told = Told(roaming.station)
+    await told.say(STARTED, 1_000, id_tag=charge.name, remote_start_id=remote_start_id(charge.name))
+    await roaming.home.until(charge.source, "TxRunning")
+    await trio.sleep(1)
+    assert roaming.back.of(TransactionProgressUpdate) == []
+    data = await roaming.local.data(charge.destination)
+    assert (data.charge.meter_last_wh, data.progress_at) == (1_000, None)
+    await told.say(UPDATED, 1_400)
+    await trio.sleep(1)
+    (progress,) = roaming.back.of(TransactionProgressUpdate)
+    assert progress.transaction_data.energy_wh == 400
 
 
 # -- a charge with a card ----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ down; and while a charge is metered its Source is told so, as far as the network
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from tests.world.checker.evidence import Charge, Evidence, Placed
@@ -89,7 +90,8 @@ def _progress_is_told(evidence: Evidence, notes: Notes) -> None:
         source = evidence.grants.get((node, name))
         if role != "destination" or source is None or not _is_calm(evidence, node, source):
             continue
-        read = next((p.sight for p in rows if _is_metered(evidence, p)), None)
+        began = next((evidence.fact(p) for p in rows if p.sight.type == "TransactionStarted"), {})
+        read = next((p.sight for p in rows if _is_metered(evidence, p, began)), None)
         ended_at = next((p.sight.at for p in rows if _ends(p)), evidence.end_at)
         if read is None or ended_at < read.at + TOLD_WITHIN_S:
             continue
@@ -100,9 +102,14 @@ def _progress_is_told(evidence: Evidence, notes: Notes) -> None:
     notes.count("charges without progress", missing, due)
 
 
-def _is_metered(evidence: Evidence, placed: Placed) -> bool:
-    is_reading = placed.sight.type == "MeterRead" and placed.sight.to_state in UNDER_WAY
-    return is_reading and evidence.fact(placed).get("meter_wh") is not None
+def _is_metered(evidence: Evidence, placed: Placed, began: dict[str, Any]) -> bool:
+    """Whether it was metered; what was read when the charge began is no progress."""
+    if placed.sight.type != "MeterRead" or placed.sight.to_state not in UNDER_WAY:
+        return False
+    said = evidence.fact(placed)
+    if said.get("meter_wh") is None or said["meter_wh"] != began.get("meter_start_wh"):
+        return said.get("meter_wh") is not None
+    return datetime.fromisoformat(said["timestamp"]) > datetime.fromisoformat(began["timestamp"])
 
 
 def _is_calm(evidence: Evidence, node: str, source: str) -> bool:
