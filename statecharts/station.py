@@ -156,19 +156,32 @@ class Station(Value, frozen=True, kw_only=True):
         """The charge that this stop ends: by its number; without one (-1), the only one that it can mean.
 
         It ended that one before, or that began before it and has no stop, and is of the idTag if it names one. If
-        it names none, it means nothing while another connector shows a charge whose start never came: it may be the end
-        of that one. Whoever asks looks at the transaction as well (`charge_changes.may_end_nameless`): a station that
-        has used the number of a charge would name it. OCPP 1.6 errata 3.18: it is treated like one with a valid number.
+        it names none, it is of no charge on whose connector another one had begun by then, and means nothing while
+        another connector shows a charge whose start never came: it may be the end of that one. Whoever asks looks at
+        the transaction as well (`charge_changes.may_end_nameless`): a station that has used the number of a charge
+        would name it. OCPP 1.6 errata 3.18: it is treated like one with a valid number.
         """
         if stop.transaction_id > 0:
             return self.charges.get(stop.transaction_id)
         ended = [c for c in self.charges.values() if c.stop == stop]
-        unstopped = [c for c in self.charges.values() if c.stop is None and may_end(stop, c.start)]
+        unstopped = [c for c in self.charges.values() if self._may_be_ended(c, stop)]
         found = ended or [c for c in unstopped if c.open] or unstopped
         if len(found) != 1:
             return None
         certain = bool(ended) or stop.id_tag is not None
         return found[0] if certain or not self._charges_unbooked(found[0].start.connector_id) else None
+
+    def _may_be_ended(self, charge: StationCharge, stop: StopTransaction) -> bool:
+        """Whether a stop without a number can be the end of this charge, by what the book says."""
+        if charge.stop is not None or not may_end(stop, charge.start):
+            return False
+        return stop.id_tag is not None or not self._followed(charge, stop.timestamp)
+
+    def _followed(self, charge: StationCharge, by: datetime) -> bool:
+        """Whether another charge had begun on its connector by then: the cable was in another car."""
+        connector_id, began = charge.start.connector_id, charge.start.timestamp
+        others = (c.start for c in self.charges.values() if c.start.connector_id == connector_id)
+        return any(began < start.timestamp <= by for start in others)
 
     def _charges_unbooked(self, besides: int) -> bool:
         """Whether another connector shows a charge that the book does not know."""
@@ -205,7 +218,7 @@ class Station(Value, frozen=True, kw_only=True):
         return found[0] if len(found) == 1 and (named or not self._may_end_another(found[0], start)) else None
 
     def _may_end_another(self, stop: StopTransaction, start: StartTransaction) -> bool:
-        return any(c.stop is None and c.start != start and may_end(stop, c.start) for c in self.charges.values())
+        return any(c.start != start and self._may_be_ended(c, stop) for c in self.charges.values())
 
     def same_start(self, start: StartTransaction, now: datetime) -> StationCharge | None:
         """The charge that this StartTransaction repeats.

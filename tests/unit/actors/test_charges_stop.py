@@ -113,6 +113,22 @@ async def test_a_stop_that_names_nothing_is_not_of_a_charge_whose_number_the_sta
     assert len(await orphans(line)) == 1
 
 
+async def test_a_stop_that_names_nothing_is_not_of_a_charge_after_which_another_one_began(
+    autojump_clock: object, line: StationLine
+) -> None:
+    """The first charge ended without a word when the second began; that one was stopped by its number."""
+    first = (await line.start(CARD)).transaction_id
+    await trio.sleep(600)
+    second = (await line.start(STRANGER, meter_start_wh=2_000)).transaction_id
+    await trio.sleep(600)
+    await line.stop(second, 3_000)
+    reconciled = await local(line, first)
+    await line.stop(-1, 4_000)
+    assert await local(line, first) == reconciled and len(await orphans(line)) == 1
+    await line.stop(-1, 1_900, at=ago(line, seconds=900))
+    assert (await local(line, first)).corrections == 1 and len(await orphans(line)) == 1
+
+
 async def test_a_stop_that_names_nothing_is_of_a_charge_that_was_metered_without_its_number(
     autojump_clock: object, line: StationLine
 ) -> None:
