@@ -158,10 +158,10 @@ class OperatorRole(InboxRole):
         page = await self._context.ledger.station_log(station, kind=kind, cursor=cursor, limit=limit)
         return Page(items=tuple(_entry_shown(each) for each in page.items), next_cursor=page.next_cursor)
 
-    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
+    async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
         station = self._context.system.actor(f"station/{self._place(identity).identity}")
         assert isinstance(station, StationActor)
-        return await station.command(command)
+        return await station.command(command, forced=forced)
 
     async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
         place = self._place(identity)

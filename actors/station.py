@@ -223,12 +223,15 @@ class StationActor(Actor):
         if self.data.connection.state == station.ONLINE:
             await self.record(Disconnected(at=self.clock.now()))
 
-    async def command(self, command: StationCommand, until: datetime | None = None) -> CallOutcome:
+    async def command(
+        self, command: StationCommand, until: datetime | None = None, *, forced: bool = False
+    ) -> CallOutcome:
         """Sends a command, at most once, and waits for what became of it; not a turn, may be called by anybody.
 
-        One that still waits its turn at `until` is never sent: no start may come after it was told to have failed.
+        One that still waits its turn at `until` is never sent: no start may come after it was told to have failed. Nor
+        is one that the station says it cannot do, unless it is `forced`.
         """
-        return await self.calls.send(command, until)
+        return await self.calls.send(command, until, forced=forced)
 
     def at_once(
         self, connection: StationConnection, report: StationReport
@@ -317,6 +320,7 @@ class StationActor(Actor):
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
         status = RegistrationStatus.ACCEPTED
         await self.record(Booted(at=now, boot=boot, status=status))
+        self.calls.booted()
         await self.doubts.booted()
         return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=self._interval_s())
 

@@ -11,6 +11,7 @@ import structlog
 import trio
 
 from statecharts.bounds import REPORT_SETTINGS
+from statecharts.feature_profiles import SUPPORTED_PROFILES, profile_of, profiles_in
 from statecharts.ports import StationConnection
 from statecharts.station_commands import (
     CallOutcome,
@@ -20,8 +21,10 @@ from statecharts.station_commands import (
     RemoteStartTransaction,
     RemoteStopTransaction,
     StationCommand,
+    TriggerMessage,
 )
 from statecharts.station_reports import NotifyReport, RegistrationStatus, StationReport
+from statecharts.station_session import asked_of_plugs
 from statecharts.station_settings import Gathered
 
 if TYPE_CHECKING:
@@ -49,8 +52,15 @@ class Calls:
         self._station = station
         self._request_id = 0
         self._awaited: _Awaited | None = None
+        self._profiles: frozenset[str] | None = None
 
-    async def send(self, command: StationCommand, until: datetime | None = None) -> CallOutcome:
+    def booted(self) -> None:
+        """Another firmware may have other profiles."""
+        self._profiles = None
+
+    async def send(
+        self, command: StationCommand, until: datetime | None = None, *, forced: bool = False
+    ) -> CallOutcome:
         """Sends a command and waits for what became of it; see `StationActor.command`."""
         connection = self._station.connection
         if connection is None:
@@ -61,9 +71,36 @@ class Calls:
         if rejected or (remote and registered != RegistrationStatus.ACCEPTED):
             # OCPP 1.6 section 4.2: nothing to a rejected station, no RemoteStart or RemoteStop before it was accepted.
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
+        if not forced and (cause := self._lacks(connection, command)):
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=cause)
         if isinstance(command, GetConfiguration) and not command.keys and connection.protocol.startswith("ocpp2"):
             return await self._report(connection)
+        if isinstance(command, TriggerMessage) and connection.protocol.startswith("ocpp2"):
+            return await self._trigger(connection, command, until)
         return await self._sent(connection, command, until)
+
+    def _lacks(self, connection: StationConnection, command: StationCommand) -> str:
+        """Why a station of OCPP 1.6 cannot do this, by the profiles that it has told since it booted."""
+        profile = profile_of(command)
+        if self._profiles is None or profile in self._profiles or not connection.protocol.startswith("ocpp1"):
+            return ""
+        return f"the station has no {profile}: it is not among its {SUPPORTED_PROFILES}"
+
+    def _learn(self, outcome: CallOutcome) -> None:
+        """Remembers which profiles a station has, when it is asked for its settings."""
+        self._profiles = profiles_in(outcome.data) or self._profiles
+
+    async def _trigger(
+        self, connection: StationConnection, command: TriggerMessage, until: datetime | None
+    ) -> CallOutcome:
+        """Asks for what each plug shows, one after the other; the first that is not accepted stands for the rest."""
+        first, *others = asked_of_plugs(command, self._station.data.evses)
+        outcome = await self._sent(connection, first, until)
+        for each in others:
+            if outcome.verdict is not CallVerdict.ACCEPTED:
+                break
+            outcome = await self._sent(connection, each, until)
+        return outcome
 
     async def _sent(
         self, connection: StationConnection, command: StationCommand, until: datetime | None = None
@@ -72,6 +109,8 @@ class Calls:
         within_s = math.inf if until is None else (until - self._station.clock.now()).total_seconds()
         with trio.move_on_after(max(0.0, within_s)):
             outcome = await connection.call(self._station.data.in_its_words(command))
+        if isinstance(command, GetConfiguration):
+            self._learn(outcome)
         name, verdict = type(command).__name__, outcome.verdict.value
         log.info("station.command", station=self._station.identity, command=name, verdict=verdict)
         return outcome

@@ -249,7 +249,8 @@ class OperatorDoor(Protocol):
     ) -> Page[LogEntryView]:
         """What a station reported beside charging, of one kind or all, newest first."""
 
-    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome: ...
+    async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
+        """What became of this command; one that the station has said it cannot do is sent only if `forced`."""
 
     async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
         """A transaction with no roaming partner, started by the operator: RemoteStart on this connector."""

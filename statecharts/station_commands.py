@@ -128,10 +128,12 @@ class TriggerMessage(Message, frozen=True, kw_only=True):
     """Asks for a message: BootNotification, Heartbeat, StatusNotification, MeterValues, TransactionEvent (2.x),
     FirmwareStatusNotification, LogStatusNotification, DiagnosticsStatusNotification (1.6),
     SignChargingStationCertificate and others. OCPP 1.6 section 5.17, security whitepaper: ExtendedTriggerMessage.
+    `plug_id` is one plug of an EVSE of OCPP 2.x; without it the statuses of all its plugs are asked for.
     """
 
     what: str
     connector_id: int | None = None
+    plug_id: int | None = None
 
 
 class CentralDataTransfer(Message, frozen=True, kw_only=True):

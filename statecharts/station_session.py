@@ -9,7 +9,7 @@ some are missing for ever: whatever comes, a session only learns.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import reduce
 
@@ -18,7 +18,7 @@ import msgspec
 from statecharts.evse import CHARGES_GO_ON, Evse, StatusReported, of_plugs
 from statecharts.limits import PLUGS
 from statecharts.metering import newest_register, oldest_register
-from statecharts.station_commands import CallOutcome, CallVerdict
+from statecharts.station_commands import CallOutcome, CallVerdict, TriggerMessage
 from statecharts.station_reports import (
     ConnectorStatus,
     MeterSample,
@@ -32,6 +32,9 @@ from statecharts.vocabulary import Value
 
 LOCALLY = "Local"
 """Why a transaction ended whose station gives no reason (OCPP 2.0.1 part 2, 1.61: TransactionType)."""
+
+FIRST_PLUG = 1
+"""The plug of an EVSE that is meant where the specification wants one named."""
 
 NOBODY = ""
 """The idTag of a charge that nobody was ever named for."""
@@ -217,6 +220,26 @@ def shown_by(event: TransactionEvent, connector_id: int, status: ConnectorStatus
 
 def _plug(plug_id: int | None) -> int | None:
     return plug_id if plug_id in range(1, PLUGS.limit + 1) else None
+
+
+def asked_of_plugs(asked: TriggerMessage, evses: Mapping[int, Evse]) -> tuple[TriggerMessage, ...]:
+    """One question for each plug that an EVSE has, or each EVSE, where a status is asked for and no plug is named.
+
+    OCPP 2.0.1 part 2, F06.FR.12: a status is that of one plug. An EVSE of which no plug was ever heard has its first.
+    """
+    if asked.what != "StatusNotification" or asked.plug_id is not None:
+        return (asked,)
+    whole_station = not asked.connector_id
+    numbers = sorted(number for number in evses if number > 0) if whole_station else [asked.connector_id or 0]
+    return tuple(
+        msgspec.structs.replace(asked, connector_id=number, plug_id=plug_id)
+        for number in numbers or [1]
+        for plug_id in sorted(_plugs_of(evses.get(number)))
+    )
+
+
+def _plugs_of(evse: Evse | None) -> Collection[int]:
+    return (evse and evse.plugs) or (FIRST_PLUG,)
 
 
 def status_reported(said: StatusNotification, evse: Evse, at: datetime, *, charging: bool) -> StatusReported:

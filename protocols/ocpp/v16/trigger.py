@@ -7,19 +7,8 @@ from typing import Any
 from protocols.ocpp.dialect import Content
 from protocols.ocpp.exchanges import command
 from protocols.ocpp.fields import given, present, translation
+from statecharts.feature_profiles import PLAIN_TRIGGERS
 from statecharts.station_commands import TriggerMessage
-
-PLAIN_TRIGGERS = frozenset(
-    {
-        "BootNotification",
-        "DiagnosticsStatusNotification",
-        "FirmwareStatusNotification",
-        "Heartbeat",
-        "MeterValues",
-        "StatusNotification",
-    }
-)
-"""What every station with the trigger profile may be asked for, with the whitepaper's extension or without."""
 
 _said, _read = translation({"SignChargingStationCertificate": "SignChargePointCertificate"})
 

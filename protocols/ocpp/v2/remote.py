@@ -14,6 +14,7 @@ from protocols.ocpp.v2.fields import (
     read_id_token,
     read_id_token_info,
     read_optional_token,
+    read_plug,
     write_evse,
     write_id_token,
     write_id_token_info,
@@ -37,10 +38,7 @@ from statecharts.station_commands import (
     TriggerMessage,
     UnlockConnector,
 )
-from statecharts.station_session import remote_start_id
-
-FIRST_PLUG = 1
-"""The plug of an EVSE that is meant where the specification wants one named."""
+from statecharts.station_session import FIRST_PLUG, remote_start_id
 
 _kind_said, _kind_read = translation({"Hard": "Immediate", "Soft": "OnIdle"})
 _trigger_said, _ = translation({"DiagnosticsStatusNotification": "LogStatusNotification"})
@@ -76,9 +74,12 @@ def _write_status(order: GetTransactionStatus) -> Content:
 
 
 def _write_trigger(order: TriggerMessage) -> Content:
-    # F06.FR.12: a status is that of a plug
-    plug_id = FIRST_PLUG if order.what == "StatusNotification" else None
-    return present(requestedMessage=_trigger_said(order.what), evse=write_evse(order.connector_id, plug_id))
+    return present(requestedMessage=_trigger_said(order.what), evse=write_evse(order.connector_id, order.plug_id))
+
+
+def _read_trigger(payload: Any) -> TriggerMessage:
+    evse = payload.evse
+    return TriggerMessage(what=payload.requestedMessage, connector_id=read_evse(evse), plug_id=read_plug(evse))
 
 
 # -- B, G: the station -------------------------------------------------------------------------------------------------
@@ -173,12 +174,7 @@ COMMANDS = (
         lambda order: {"evseId": order.connector_id, "connectorId": FIRST_PLUG},
         lambda payload: UnlockConnector(connector_id=payload.evseId),
     ),
-    command(
-        "TriggerMessage",
-        TriggerMessage,
-        _write_trigger,
-        lambda payload: TriggerMessage(what=payload.requestedMessage, connector_id=read_evse(payload.evse)),
-    ),
+    command("TriggerMessage", TriggerMessage, _write_trigger, _read_trigger),
     command(
         "Reset",
         Reset,

@@ -32,13 +32,16 @@ Purpose = Literal["ChargingStationMaxProfile", "TxDefaultProfile", "TxProfile"]
 CertificateType = Annotated[str, Meta(min_length=1, max_length=50)]
 
 
-class Command(msgspec.Struct, frozen=True, tag_field="command", forbid_unknown_fields=True):
-    """Base of the commands; the class name is the command's."""
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", forbid_unknown_fields=True):
+    """Base of the commands; the class name is the command's. `forced` sends what the station says it cannot do."""
+
+    forced: bool = False
 
     def for_station(self) -> StationCommand:
         """The same command in the words that every OCPP version maps to."""
         words: Any = getattr(station_commands, type(self).__name__)
-        command: StationCommand = words(**msgspec.structs.asdict(self))
+        fields = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "forced"}
+        command: StationCommand = words(**fields)
         return command
 
 
@@ -126,6 +129,7 @@ class GetBaseReport(Command, frozen=True, tag=True):
 class TriggerMessage(Command, frozen=True, tag=True):
     what: Annotated[str, Meta(min_length=1, max_length=50)]
     connector_id: ConnectorOrStation | None = None
+    plug_id: ConnectorId | None = None
 
 
 class CentralDataTransfer(Command, frozen=True, tag=True):

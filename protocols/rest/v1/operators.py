@@ -183,7 +183,7 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
     )
     async def command(asked: Command, identity: str) -> Response:
         """Sends a command to a station: 200 whatever it said, `verdict` tells."""
-        return answer(await operators.command_station(identity, asked.for_station()))
+        return answer(await operators.command_station(identity, asked.for_station(), forced=asked.forced))
 
     @routes.post(
         "/stations/<identifier:identity>/transactions",

@@ -19,6 +19,7 @@ from statecharts.station_reports import (
     BootNotification,
     ConnectorStatus,
     MeterSample,
+    StatusNotification,
     TransactionEvent,
     TransactionEventKind,
 )
@@ -27,6 +28,7 @@ from tests.support.house import StationLine, open_house
 
 RECONCILE_S, SILENCE_S = 3_600, 86_400
 STATUS = TriggerMessage(what="StatusNotification", connector_id=1)
+PLUG_STATUS = TriggerMessage(what="StatusNotification", connector_id=1, plug_id=1)
 METER = TriggerMessage(what="MeterValues", connector_id=1)
 
 
@@ -40,7 +42,7 @@ class Answering(StationLine):
         outcome = await super().call(command)
         if self.unable is not None:
             return self.unable
-        if command == STATUS and self.shown is not None:
+        if command in (STATUS, PLUG_STATUS) and self.shown is not None:
             await self.status(1, self.shown)
         return outcome
 
@@ -182,7 +184,7 @@ class OfVersion2(Answering):
 
     def asked(self, number: int) -> list[StationCommand]:
         """What it is asked about the charge of this number in doubt."""
-        return [GetTransactionStatus(transaction_id=number, reference="tx"), STATUS, EVENT]
+        return [GetTransactionStatus(transaction_id=number, reference="tx"), PLUG_STATUS, EVENT]
 
 
 def status(*, ongoing: bool | None, queued: bool, verdict: CallVerdict = CallVerdict.ACCEPTED) -> CallOutcome:
@@ -273,7 +275,7 @@ async def test_a_station_that_does_not_know_getting_a_status_is_asked_for_the_re
     await newer.go_offline()
     await newer.come_online(boot=False)
     await trio.sleep(0.1)
-    assert newer.commands == [*newer.asked(number), STATUS, EVENT]
+    assert newer.commands == [*newer.asked(number), PLUG_STATUS, EVENT]
 
 
 async def test_a_long_silence_of_a_charge_is_asked_about_though_the_evse_shows_it(
@@ -292,3 +294,44 @@ async def test_an_end_that_came_while_the_station_was_asked_stands(autojump_cloc
     await newer.boot()
     data = await local(newer, number)
     assert (data.charge.energy_wh, data.charge.estimated, data.corrections) == (4_500, False, 0)
+
+
+# -- what the plugs show -----------------------------------------------------------------------------------------------
+
+
+async def shows(station: StationLine, evse: int, plug_id: int) -> None:
+    said = StatusNotification(
+        connector_id=evse, status=ConnectorStatus.AVAILABLE, error_code="NoError", plug_id=plug_id
+    )
+    await station.say(said)
+
+
+@pytest.mark.parametrize(
+    ("evse", "asked"), [(1, [(1, 1), (1, 2)]), (2, [(2, 1)]), (7, [(7, 1)]), (None, [(1, 1), (1, 2), (2, 1)])]
+)
+async def test_a_status_of_2_x_is_asked_of_every_plug(
+    autojump_clock: object, newer: OfVersion2, evse: int | None, asked: list[tuple[int, int]]
+) -> None:
+    await shows(newer, 1, 2)
+    await shows(newer, 1, 1)
+    command = TriggerMessage(what="StatusNotification", connector_id=evse)
+    assert (await newer.house.operator.command_station("CS01", command)).verdict is CallVerdict.ACCEPTED
+    assert [(each.connector_id, each.plug_id) for each in newer.commands] == asked
+
+
+async def test_a_plug_that_is_named_is_the_only_one_asked_for(autojump_clock: object, newer: OfVersion2) -> None:
+    await shows(newer, 1, 2)
+    command = TriggerMessage(what="StatusNotification", connector_id=1, plug_id=2)
+    await newer.house.operator.command_station("CS01", command)
+    assert newer.commands == [command]
+
+
+async def test_a_station_that_will_not_say_what_a_plug_shows_is_not_asked_for_the_next(
+    autojump_clock: object, newer: OfVersion2
+) -> None:
+    await shows(newer, 1, 1)
+    await shows(newer, 1, 2)
+    newer.unable = CallOutcome(verdict=CallVerdict.REJECTED, status="NotImplemented")
+    command = TriggerMessage(what="StatusNotification", connector_id=1)
+    assert await newer.house.operator.command_station("CS01", command) == newer.unable
+    assert len(newer.commands) == 1

@@ -13,14 +13,20 @@ from statecharts.bounds import REPORT_SETTINGS
 from statecharts.station_commands import (
     CallOutcome,
     CallVerdict,
+    ClearCache,
+    ClearChargingProfile,
     GetBaseReport,
     GetConfiguration,
     PlainCommand,
+    Reset,
+    SendLocalList,
     StationCommand,
+    TriggerMessage,
+    UpdateFirmware,
 )
-from statecharts.station_reports import NotifyReport
+from statecharts.station_reports import BootNotification, NotifyReport
 from tests.support.books import actor
-from tests.support.house import StationLine, open_house
+from tests.support.house import EPOCH, StationLine, open_house
 
 Content = tuple[dict[str, Any], ...]
 
@@ -150,3 +156,72 @@ async def test_named_settings_and_stations_of_ocpp_16_are_asked_as_they_are(
         GetConfiguration(),
         PlainCommand(action="GetMonitoringReport"),
     ]
+
+
+# -- feature profiles of OCPP 1.6 --------------------------------------------------------------------------------------
+
+
+class OfProfiles(StationLine):
+    """A station of OCPP 1.6 that tells its `profiles` when it is asked for its settings."""
+
+    profiles: str | None = "Core, RemoteTrigger,SmartCharging"
+
+    async def call(self, command: StationCommand) -> CallOutcome:
+        outcome = await super().call(command)
+        if not isinstance(command, GetConfiguration):
+            return outcome
+        told = [{"key": "supportedfeatureprofiles", "readonly": True, "value": self.profiles}]
+        return CallOutcome(verdict=CallVerdict.ACCEPTED, data={"configurationKey": told, "unknownKey": []})
+
+    async def asked(self, command: StationCommand, **more: Any) -> CallOutcome:
+        return await self.house.operator.command_station("CS01", command, **more)
+
+
+LISTED = SendLocalList(version=1, update="Full")
+SIGNED = UpdateFirmware(location="https://x", retrieve_at=EPOCH, request_id=1, signature="s", signing_certificate="c")
+
+
+@pytest.fixture
+async def older(autojump_clock: object, nursery: trio.Nursery) -> AsyncIterator[OfProfiles]:
+    async with open_house("IE-001", nursery) as house:
+        station = OfProfiles(house, "CS01")
+        await station.come_online()
+        yield station
+
+
+async def test_what_a_station_says_it_cannot_do_is_not_sent_unless_it_is_forced(
+    autojump_clock: object, older: OfProfiles
+) -> None:
+    await older.asked(GetConfiguration())
+    outcome = await older.asked(LISTED)
+    assert outcome.verdict is CallVerdict.NEVER_SENT
+    assert outcome.cause == ("the station has no LocalAuthListManagement: it is not among its SupportedFeatureProfiles")
+    assert (await older.asked(LISTED, forced=True)).verdict is CallVerdict.ACCEPTED
+    assert older.commands == [GetConfiguration(), LISTED]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [Reset(kind="Soft"), ClearChargingProfile(), SIGNED, TriggerMessage(what="LogStatusNotification"), ClearCache()],
+    ids=lambda command: type(command).__name__,
+)
+async def test_what_its_profiles_have_or_no_profile_has_is_sent(
+    autojump_clock: object, older: OfProfiles, command: StationCommand
+) -> None:
+    await older.asked(GetConfiguration())
+    assert (await older.asked(command)).verdict is CallVerdict.ACCEPTED
+
+
+@pytest.mark.parametrize("profiles", [None, "", "none"])
+async def test_a_station_that_tells_no_profiles_is_sent_everything(
+    autojump_clock: object, older: OfProfiles, profiles: str | None
+) -> None:
+    older.profiles = profiles
+    await older.asked(GetConfiguration())
+    assert (await older.asked(LISTED)).verdict is CallVerdict.ACCEPTED
+
+
+async def test_another_firmware_may_have_other_profiles(autojump_clock: object, older: OfProfiles) -> None:
+    await older.asked(GetConfiguration())
+    await older.say(BootNotification(vendor="V", model="M"))
+    assert (await older.asked(LISTED)).verdict is CallVerdict.ACCEPTED

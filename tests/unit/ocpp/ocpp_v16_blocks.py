@@ -10,9 +10,9 @@ from ocpp.v16 import enums
 from ocpp_v16_values import ID_TAG_INFO, INTEGERS, MOMENTS, one_of, texts
 
 from protocols.ocpp.v16.firmware import DIAGNOSTICS_WORDS, PLAIN_FIRMWARE_WORDS
-from protocols.ocpp.v16.trigger import PLAIN_TRIGGERS
 from statecharts import station_commands as commands
 from statecharts import station_reports as reports
+from statecharts.feature_profiles import PLAIN_TRIGGERS
 from statecharts.station_vocabulary import ChargingPeriod, ChargingProfile, ChargingSchedule
 from statecharts.vocabulary import Acknowledgement
 

@@ -228,7 +228,8 @@ COMMANDS: dict[str, st.SearchStrategy[Any]] = {
     "TriggerMessage": st.builds(
         commands.TriggerMessage,
         what=st.sampled_from(("BootNotification", "StatusNotification", "TransactionEvent", "MeterValues")),
-        connector_id=st.none() | EVSES,
+        connector_id=EVSES,
+        plug_id=st.none() | EVSES,
     ),
     "GetBaseReport": st.builds(
         commands.GetBaseReport,

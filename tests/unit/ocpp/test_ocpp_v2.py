@@ -177,9 +177,9 @@ def test_a_stop_needs_the_stations_own_name_of_the_transaction(dialect: Dialect)
 def test_where_the_specification_wants_a_plug_it_is_the_first(dialect: Dialect) -> None:
     unlock = msgspec.json.decode(dialect.commands.write_request(UnlockConnector(connector_id=2)))
     assert unlock == {"evseId": 2, "connectorId": 1}
-    trigger = TriggerMessage(what="StatusNotification", connector_id=2)
+    trigger = TriggerMessage(what="StatusNotification", connector_id=2, plug_id=3)
     asked = msgspec.json.decode(dialect.commands.write_request(trigger))
-    assert asked == {"requestedMessage": "StatusNotification", "evse": {"id": 2, "connectorId": 1}}
+    assert asked == {"requestedMessage": "StatusNotification", "evse": {"id": 2, "connectorId": 3}}
 
 
 @EVERY_DIALECT

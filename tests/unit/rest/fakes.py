@@ -356,7 +356,7 @@ class FakeOperators:
         report = {"type": "SecurityEvent", "kind": "FirmwareUpdated"}
         return Page(items=(LogEntryView(id=1, kind="SecurityEvent", at=NOON, report=report),), next_cursor="more")
 
-    async def command_station(self, identity: str, command: StationCommand) -> CallOutcome:
+    async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
         if identity != "CS01":
             raise refused(404, "unknown-station", "there is no such station")
         self.asked.append(command)
