@@ -11,7 +11,7 @@ from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import trio
@@ -27,15 +27,16 @@ RETRY_S = 1.0
 ASK_TIMEOUT_S = 20.0
 """How long an asker waits for a turn; the turn itself goes on."""
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Reply(Promise[Any]):
-    """What an asker waits on: settled once, by the actor or by whoever ends it."""
+class Reply(Promise[T]):
+    """What an asker waits on: settled once, by whoever was asked or whoever ends that."""
 
     __slots__ = ()
 
-    async def wait(self) -> Any:
+    async def wait(self) -> T:
         """The answer, once it is there; raises what it failed with."""
         answered = trio.Event()
         self.follow(lambda _: answered.set())
@@ -61,7 +62,7 @@ class Envelope:
     """A message on its way, with the reply its sender waits for, if it does."""
 
     message: Any
-    reply: Reply | None = None
+    reply: Reply[Any] | None = None
     correlation_id: str | None = field(default_factory=current_correlation_id)
 
 
@@ -84,6 +85,10 @@ class Actor:
         self._due_not_before = -math.inf
         self._mailbox: deque[Envelope] = deque()
         self._idle: trio.lowlevel.Task | None = None
+        self._wakes_at = math.inf
+        self._finished_at = -math.inf
+        self._finished: trio.Event | None = None
+        self._failure: Exception | None = None
         self._left = False
 
     # -- for everybody -------------------------------------------------------------------------------------------------
@@ -95,9 +100,9 @@ class Actor:
             return await reply.wait()
         raise refused(503, "no-answer", f"{self.key} did not answer within {timeout_s:g} s; the outcome is unknown")
 
-    def promise(self, message: Any) -> Reply:
+    def promise(self, message: Any) -> Reply[Any]:
         """The turn's answer, later: it fails with `Refused`. Raises `Refused` (503) when the mailbox is full."""
-        reply = Reply()
+        reply = Reply[Any]()
         self._put(Envelope(message, reply))
         return reply
 
@@ -117,6 +122,10 @@ class Actor:
             raise refused(503, "busy", f"{self.key} has {MAILBOX.limit} messages waiting; try again later")
         self._mailbox.append(envelope)
         self._watermarks.saw(MAILBOX, len(self._mailbox))
+        if self.in_hand is None:
+            self._rouse()
+
+    def _rouse(self) -> None:
         if self._idle is not None:
             trio.lowlevel.reschedule(self._idle)
             self._idle = None
@@ -141,6 +150,29 @@ class Actor:
         """Whether the actor may leave memory: it is rebuilt from its journal on its next message or deadline."""
         return False
 
+    # -- turns without the task ----------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its task waits, for nothing in particular: a turn may be taken without waking it."""
+        return self._idle is not None and self.in_hand is None
+
+    def take_up(self, envelope: Envelope) -> None:
+        """Begins a turn of an idle actor without its task. Until `finish`, what else comes waits."""
+        assert self.is_idle
+        self.in_hand = envelope
+
+    def finish(self, failure: Exception | None = None) -> None:
+        """Ends such a turn; a failure of it is one of the actor, as in any turn."""
+        self._finished_at = trio.current_time()
+        if failure is None:
+            self.in_hand = None
+        self._failure = failure
+        if self._finished is not None:
+            self._finished.set()
+        elif failure is not None or self._mailbox or self._finished_at + self._seconds_to_deadline() < self._wakes_at:
+            self._rouse()
+
     # -- one life ------------------------------------------------------------------------------------------------------
 
     async def run(self, rest_after_s: float) -> None:
@@ -155,6 +187,8 @@ class Actor:
             await self._be_due()
         self.ready.set()
         while True:
+            if self.in_hand is not None:
+                await self._until_finished()
             due_s = self._seconds_to_deadline()
             if due_s <= 0:
                 await trio.lowlevel.checkpoint()
@@ -165,19 +199,31 @@ class Actor:
             else:
                 # Trio's clock may tick a little faster than ours: it is due when ours says so, not before.
                 rest_s = rest_after_s if self.may_rest() else math.inf
+                waits_since = trio.current_time()
                 if await self._arrival(min(due_s, rest_s)):
                     await self._take()
-                elif rest_s < due_s:
+                elif rest_s < due_s and self.in_hand is None and self._finished_at < waits_since:
                     return
 
+    async def _until_finished(self) -> None:
+        """Until the turn that is taken without this task is over; raises what it failed with."""
+        if self._failure is None:
+            self._finished = trio.Event()
+            await self._finished.wait()
+            self._finished = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
     async def _arrival(self, within_s: float) -> bool:
-        """Waits for a message; whether one came."""
+        """Waits for a message; whether one came, and can be taken."""
+        self._wakes_at = trio.current_time() + within_s
         if within_s == math.inf:
             await self._idle_until_put()
         else:
             with trio.move_on_after(within_s):
                 await self._idle_until_put()
-        return bool(self._mailbox)
+        return bool(self._mailbox) and self.in_hand is None
 
     async def _idle_until_put(self) -> None:
         def leave_off(_: object) -> trio.lowlevel.Abort:

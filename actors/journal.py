@@ -16,6 +16,7 @@ import trio
 from sqlalchemy import Connection, insert, select
 
 from actors import audit, tables
+from actors.actor import Reply
 from actors.commits import Committer, Outcome
 from actors.head import Head, HeadFile, HeadRecord
 from actors.histories import Histories
@@ -26,6 +27,7 @@ from actors.store import Database, RunSync, Store
 from statecharts.bounds import APPENDS_PER_COMMIT, APPENDS_WAITING
 from statecharts.meters import Meters
 from statecharts.ports import Clock
+from statecharts.promises import Promise
 
 WATCH_S = 1.0
 """How soon it is noticed, without anybody writing, that the database is away or back."""
@@ -128,13 +130,14 @@ async def _running(journal: Journal) -> AsyncIterator[None]:
 @dataclass(eq=False, slots=True)
 class _Waiting:
     append: Append
-    outcome: Outcome | None = None
-    done: trio.Event = field(default_factory=trio.Event)
+    done: Reply[Appended] = field(default_factory=Reply)
     given_up: bool = False
 
     def resolve(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        self.done.set()
+        if isinstance(outcome, Appended):
+            self.done.set(outcome)
+        else:
+            self.done.fail(outcome)
 
 
 class Journal:
@@ -168,12 +171,22 @@ class Journal:
         except trio.BrokenResourceError:
             raise StoreUnavailable("the journal is closed") from None
         try:
-            await waiting.done.wait()
+            return await waiting.done.wait()
         finally:
             waiting.given_up = True
-        if isinstance(waiting.outcome, Appended):
-            return waiting.outcome
-        raise waiting.outcome or StoreUnavailable("the journal is closed")
+
+    def begin(self, append: Append) -> Promise[Appended]:
+        """The same as `append` for whoever has no task to wait in: the promise fails with what that would raise.
+
+        Raises trio.WouldBlock where it would have to wait to be let in, StoreUnavailable at once.
+        """
+        self.store.refuse_in_doubt()
+        waiting = _Waiting(append)
+        try:
+            self._sender.send_nowait(waiting)
+        except trio.BrokenResourceError:
+            raise StoreUnavailable("the journal is closed") from None
+        return waiting.done
 
     async def _let_in(self, waiting: _Waiting) -> None:
         try:

@@ -24,7 +24,7 @@ from actors.rows import micros
 from actors.station import StationActor
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
-from actors.transaction import KINDS
+from actors.transaction_kinds import KINDS
 from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.delivery import Parcel
 from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView, StationView

@@ -11,7 +11,8 @@ from actors.durable import times_of
 from actors.peer import PeerActor
 from actors.renewal import renew_certificates
 from actors.station import StationActor
-from actors.transaction import KINDS, TransactionActor
+from actors.transaction import TransactionActor
+from actors.transaction_kinds import KINDS
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS
 from statecharts.destination_events import S as DestinationState
 

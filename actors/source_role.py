@@ -17,7 +17,8 @@ from actors.blocked import refuse_blocked
 from actors.changes import KEEP_ALIVE_S, feed
 from actors.context import Context
 from actors.looks import Look
-from actors.transaction import SOURCE, view_of
+from actors.transaction import view_of
+from actors.transaction_kinds import SOURCE
 from statecharts.doors import LocalServicesFound
 from statecharts.events import Event
 from statecharts.limits import CAUSE

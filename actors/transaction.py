@@ -1,6 +1,6 @@
 """The actor of one transaction, whatever its role: steps its chart, journals what it decides, then acts.
 
-What differs between a Source's, a Destination's and a local transaction is data: a `Kind`.
+What differs between a Source's, a Destination's and a local transaction is data: a `Kind` (`transaction_kinds.py`).
 """
 
 from __future__ import annotations
@@ -8,25 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic
 
 import msgspec
 import structlog
 
-from actors.actor import Actor
+from actors.actor import Actor, Envelope, Reply
 from actors.context import Context
-from actors.durable import Form, Memory, fact_of, read_fact
+from actors.durable import Memory, fact_of, read_fact
 from actors.looks import UNKNOWN, Look
 from actors.peer import Closing, PeerActor, Progress
-from actors.records import Alias, AliasTaken, Append, Delivery, DeliveryClosed, Fact, LedgerEntry, NewDelivery, Snapshot
+from actors.records import (
+    Alias,
+    AliasTaken,
+    Append,
+    Appended,
+    Delivery,
+    DeliveryClosed,
+    Fact,
+    LedgerEntry,
+    NewDelivery,
+    Snapshot,
+)
 from actors.station import StationActor
-from actors.station_messages import CatchUp, Hold, LookAfter, Release
-from statecharts import transaction_destination, transaction_local, transaction_source, views
+from actors.station_messages import CatchUp, LookAfter, Release
+from actors.transaction_kinds import Kind, Remembered
 from statecharts.charging import MeterRead
-from statecharts.chart import Chart, D, Decision, Outcome
+from statecharts.chart import D, Decision, Outcome
 from statecharts.delivery import Parcel
-from statecharts.destination_events import DestinationTransaction
-from statecharts.destination_events import S as DestinationState
 from statecharts.events import (
     AskPeer,
     BindAlias,
@@ -42,86 +52,12 @@ from statecharts.events import (
     StationAnswered,
 )
 from statecharts.limits import GRANT_NAME
-from statecharts.ports import CdrView, Change, TransactionView
-from statecharts.source_events import AuthorizationGranted, AuthorizationRefused, SourceTransaction
-from statecharts.source_events import S as SourceState
-from statecharts.transaction_local import LocalTransaction
-from statecharts.transaction_local import S as LocalState
-from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, Value, refused
+from statecharts.ports import Change, TransactionView
+from statecharts.promises import Promise
+from statecharts.source_events import AuthorizationGranted, AuthorizationRefused
+from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, refused
 
 log = structlog.get_logger(__name__)
-
-
-class Remembered(Value, Generic[D], frozen=True, kw_only=True):
-    """What the actor of a transaction knows of its stream."""
-
-    data: D
-    correlation_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[D]):
-    """What makes a role's transactions what they are. `held` is the connector that a start under way still holds.
-
-    `goes_on` says that a station charges for it.
-    In its `awake` states something may be under way that stands in no journal: such a transaction never rests.
-    """
-
-    role: str
-    chart: Chart[D]
-    form: Form[Remembered[D]]
-    view: Callable[[D, int], TransactionView]
-    awake: tuple[str, ...]
-    cdr: Callable[[D], CdrView | None] = lambda _: None
-    acknowledged_at: Callable[[D], datetime | None] = lambda _: None
-    held: Callable[[D], Hold | None] = lambda _: None
-    goes_on: Callable[[D], bool] = lambda _: False
-
-
-def _held_by_destination(data: DestinationTransaction) -> Hold | None:
-    if data.state != DestinationState.START_TX_REQUESTED or data.changed_at is None:
-        return None
-    stream = f"destination/{data.id}"
-    return Hold(transaction=stream, connector_id=data.connector_id, id_tag=data.id, at=data.changed_at)
-
-
-def _held_by_local(data: LocalTransaction) -> Hold | None:
-    if data.state != LocalState.START_TX_REQUESTED or data.changed_at is None:
-        return None
-    stream = f"local/{data.id}"
-    return Hold(transaction=stream, connector_id=data.connector_id, id_tag=data.id_tag, at=data.changed_at)
-
-
-SOURCE: Kind[SourceTransaction] = Kind(
-    "source",
-    transaction_source.CHART,
-    Form("source 1", Remembered[SourceTransaction], Remembered(data=SourceTransaction())),
-    views.source_view,
-    (SourceState.AUTHORIZING, SourceState.START_TX_REQUESTED, SourceState.STOP_TX_REQUESTED),
-    views.source_cdr,
-    lambda data: data.finished_at,
-)
-DESTINATION: Kind[DestinationTransaction] = Kind(
-    "destination",
-    transaction_destination.CHART,
-    Form("destination 4", Remembered[DestinationTransaction], Remembered(data=DestinationTransaction())),
-    views.destination_view,
-    (DestinationState.START_TX_REQUESTED, DestinationState.STOP_TX_REQUESTED),
-    views.destination_cdr,
-    lambda data: data.acknowledged_at,
-    _held_by_destination,
-    lambda data: data.state in (DestinationState.TX_RUNNING, DestinationState.STOP_TX_REQUESTED),
-)
-LOCAL: Kind[LocalTransaction] = Kind(
-    "local",
-    transaction_local.CHART,
-    Form("local 4", Remembered[LocalTransaction], Remembered(data=LocalTransaction())),
-    views.local_view,
-    (LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
-    held=_held_by_local,
-    goes_on=lambda data: data.state in (LocalState.TX_RUNNING, LocalState.STOP_TX_REQUESTED),
-)
-KINDS: dict[str, Kind[Any]] = {kind.role: kind for kind in (SOURCE, DESTINATION, LOCAL)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +138,9 @@ class TransactionActor(Actor, Generic[D]):
         decision = await self._step(event, closed)
         if decision.refusal is not None:
             raise Refused(decision.refusal)
+        return self._turned(decision)
+
+    def _turned(self, decision: Decision[D]) -> Turned[D]:
         return Turned(self.data, self._kept(), self.context.shown, decision.outcome, decision.answer)
 
     def view(self) -> TransactionView:
@@ -223,7 +162,7 @@ class TransactionActor(Actor, Generic[D]):
     # -- one step ------------------------------------------------------------------------------------------------------
 
     async def _step(self, event: Event, closed: tuple[DeliveryClosed, ...] = ()) -> Decision[D]:
-        decision = self.kind.chart.step(self.data, self.context.clock.stamped(self._correlated(event)))
+        decision = self._decide(event)
         if decision.fact is None and not closed:
             return decision
         append = self._append(decision, closed)
@@ -231,6 +170,14 @@ class TransactionActor(Actor, Generic[D]):
             appended = await self.context.journal.append(append)
         except AliasTaken as taken:
             return await self._without_alias(event, taken)
+        self._appended(append, decision, appended)
+        return decision
+
+    def _decide(self, event: Event) -> Decision[D]:
+        return self.kind.chart.step(self.data, self.context.clock.stamped(self._correlated(event)))
+
+    def _appended(self, append: Append, decision: Decision[D], appended: Appended) -> None:
+        """What was decided is on the disk: now it is true, and may be heard of."""
         for alias in append.aliases:
             self.context.names.remember(alias, self.key)
         self._hand_over(appended.deliveries)
@@ -239,7 +186,42 @@ class TransactionActor(Actor, Generic[D]):
             self.seq += 1
             self.correlation_id = decision.fact.correlation_id
         self._after_commit(before, decision, appended.position)
-        return decision
+
+    # -- readings ------------------------------------------------------------------------------------------------------
+
+    def promise(self, message: Any) -> Reply[Any]:
+        """See `Actor.promise`. Readings come by the thousand: one that finds the actor idle does not wake its task."""
+        return (isinstance(message, MeterRead) and self.is_idle and self._read(message)) or super().promise(message)
+
+    def _read(self, event: MeterRead) -> Reply[Any] | None:
+        """Takes a reading at once; None, having done nothing, where anything is out of the ordinary."""
+        try:
+            decision = self._decide(event)
+            if decision.fact is None or decision.refusal is not None:
+                return None
+            append = self._append(decision, ())
+            begun = self.context.journal.begin(append)
+        except Exception:  # the turn that it is then will fail with the same, and be answered for it
+            return None
+        reply = Reply[Any]()
+        self.take_up(Envelope(event, reply))
+        begun.follow(partial(self._finish_reading, reply, append, decision))
+        return reply
+
+    def _finish_reading(
+        self, reply: Reply[Any], append: Append, decision: Decision[D], done: Promise[Appended]
+    ) -> None:
+        failure: Exception | None = None
+        try:
+            self._appended(append, decision, done.result())
+            reply.set(self._turned(decision))
+        except Refused as no:
+            reply.fail(no)
+        except Exception as error:  # whoever settles a promise is not to fail with those who follow it
+            failure = error
+        self.finish(failure)
+
+    # -- what is durable -----------------------------------------------------------------------------------------------
 
     def _correlated(self, event: Event) -> Event:
         """What a station or a deadline brings belongs to the last request that was made of this transaction."""

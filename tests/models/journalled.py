@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from actors.durable import fact_of
 from actors.records import NewFact
-from actors.transaction import Kind, Remembered
+from actors.transaction_kinds import Kind, Remembered
 from statecharts.chart import Decision
 from statecharts.events import DeadlineReached, Event, NodeRestarted
 from tests.charts.scenes import RARELY, Scene

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from actors.transaction import DESTINATION
+from actors.transaction_kinds import DESTINATION
 from statecharts.charging import (
     CloseAsked,
     ConnectorTaken,

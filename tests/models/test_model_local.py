@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from actors.transaction import LOCAL
+from actors.transaction_kinds import LOCAL
 from statecharts.charging import (
     CloseAsked,
     ConnectorTaken,

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from actors.transaction import SOURCE
+from actors.transaction_kinds import SOURCE
 from statecharts.chart import Decision
 from statecharts.events import BindAlias, DeadlineReached, Deliver, Event, NodeRestarted
 from statecharts.flow_events import BEGIN, NAME, REFUSAL, REQUESTED, USER, charge_record, content

@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.transaction import DESTINATION, SOURCE
+from actors.transaction_kinds import DESTINATION, SOURCE
 from statecharts import destination_events as de
 from statecharts import source_events as se
 from statecharts.charging import ConnectorTaken, MeterRead, StationDoubted, TransactionStarted, TransactionStopped

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
+import pytest
 import trio
 
+from actors.journal import Journal
 from actors.records import Append, Appended, StoreUnavailable
 from tests.support.house import House
+from tests.support.promises import promised
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Blade:
     def __post_init__(self) -> None:
         self._append = self.house.journal.append
         self.house.journal.append = self.append  # type: ignore[method-assign]
+        self.house.journal.begin = partial(promised, self.append)  # type: ignore[method-assign]
 
     async def append(self, append: Append) -> Appended:
         self.appends += 1
@@ -37,6 +42,14 @@ class Blade:
         self.cut.set()
         await trio.sleep_forever()
         raise AssertionError("cancelled above")
+
+
+def write_by(
+    append: Callable[[Append], Awaitable[Appended]], journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lets `append` stand between everybody and this journal, whether they wait for what they append or not."""
+    monkeypatch.setattr(journal, "append", append)
+    monkeypatch.setattr(journal, "begin", partial(promised, append))
 
 
 @dataclass

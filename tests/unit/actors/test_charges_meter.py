@@ -14,6 +14,7 @@ from statecharts.promises import Promise
 from statecharts.station_reports import MeterSample, MeterValues
 from statecharts.vocabulary import Acknowledgement, TransactionProgressUpdate
 from tests.support.books import CARD, STRANGER, actor, ago, going_on, local, orphans
+from tests.support.crashes import write_by
 from tests.support.house import StationLine
 from tests.support.promises import kept
 from tests.support.roaming import Roaming
@@ -49,7 +50,7 @@ async def test_readings_are_not_answered_before_they_are_on_the_disk_and_need_no
     async def no_turn(message: object) -> None:
         raise AssertionError(f"the station was to take no turn for {message}")
 
-    monkeypatch.setattr(line.house.journal, "append", watched)
+    write_by(watched, line.house.journal, monkeypatch)
     monkeypatch.setattr(actor(line), "turn", no_turn)
     sample = MeterSample(timestamp=line.house.clock.now(), value="2500")
     values = MeterValues(connector_id=1, transaction_id=number, samples=(sample,))
@@ -68,7 +69,9 @@ async def test_readings_that_break_their_transaction_are_kept_for_the_operator(
     async def fail(message: object) -> None:
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr(line.house.context.system.actor(f"local/{number}"), "turn", fail)
+    transaction = line.house.context.system.actor(f"local/{number}")
+    monkeypatch.setattr(transaction, "turn", fail)
+    monkeypatch.setattr(transaction, "_read", lambda _: None)
     await read(line, 2_500, number=number)
     assert [orphan.kind for orphan in await orphans(line)] == ["MeterValues"]
 

@@ -16,7 +16,7 @@ from statecharts.station_reports import AuthorizeIdTag, IdTagAnswer
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, STRANGER, ago, book, going_on, local, locals_of, orphans, restarted
-from tests.support.crashes import Blade, Writing, disk_full
+from tests.support.crashes import Blade, Writing, disk_full, write_by
 from tests.support.house import EPOCH, StationLine, open_house, place
 
 STUCK = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
@@ -213,7 +213,7 @@ async def test_a_start_whose_write_failed_leaves_no_transaction_that_never_ends(
     autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch, nth: int
 ) -> None:
     at, writing = line.house.clock.now(), Writing(line.house.journal.append)
-    monkeypatch.setattr(line.house.journal, "append", writing.append)
+    write_by(writing.append, line.house.journal, monkeypatch)
     writing.at(nth, disk_full)
     with suppress(Refused):
         await line.start(CARD, at=at)

@@ -11,7 +11,7 @@ from statecharts.ports import TransactionView
 from statecharts.station_commands import CallVerdict, RemoteStartTransaction, RemoteStopTransaction
 from statecharts.vocabulary import Refused
 from tests.support.books import CARD, free, going_on, locals_of, restarted
-from tests.support.crashes import Blade, Writing, disk_full
+from tests.support.crashes import Blade, Writing, disk_full, write_by
 from tests.support.house import StationLine
 
 START_S, STOP_S = 150, 120
@@ -93,7 +93,7 @@ async def test_a_start_request_cut_short_by_a_crash_ends_and_frees_the_connector
 @pytest.fixture
 def writing(line: StationLine, monkeypatch: pytest.MonkeyPatch) -> Writing:
     found = Writing(line.house.journal.append)
-    monkeypatch.setattr(line.house.journal, "append", found.append)
+    write_by(found.append, line.house.journal, monkeypatch)
     return found
 
 

@@ -35,6 +35,7 @@ class Defect:
             return await turn(broken, message)
 
         monkeypatch.setattr(TransactionActor, "turn", fail)
+        monkeypatch.setattr(TransactionActor, "_read", lambda *_: None)
 
 
 async def unreadable(house: House, stream: str) -> None:

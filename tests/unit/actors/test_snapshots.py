@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from actors import durable, station
 from actors.durable import Form, Memory
 from actors.records import History
-from actors.transaction import DESTINATION, KINDS, LOCAL, SOURCE, Remembered
+from actors.transaction_kinds import DESTINATION, KINDS, LOCAL, SOURCE, Remembered
 from statecharts.bounds import FACTS_AFTER_SNAPSHOT, Watermarks
 from statecharts.flows import (
     destination_events,

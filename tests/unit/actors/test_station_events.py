@@ -25,7 +25,7 @@ from statecharts.station_reports import (
 from statecharts.station_session import remote_start_id
 from statecharts.vocabulary import EndTransaction, NotifyRequestResult, Refused, TransactionProgressUpdate
 from tests.support.books import CARD, STRANGER, book, free, going_on, local, locals_of, orphans, restarted
-from tests.support.crashes import Blade, Writing, disk_full
+from tests.support.crashes import Blade, Writing, disk_full, write_by
 from tests.support.house import StationLine
 from tests.support.roaming import Roaming
 
@@ -376,7 +376,7 @@ async def test_an_event_that_found_the_disk_full_comes_again(
     nth: int, autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, writing = Told(line), Writing(line.house.journal.append)
-    monkeypatch.setattr(line.house.journal, "append", writing.append)
+    write_by(writing.append, line.house.journal, monkeypatch)
     writing.at(nth, disk_full)
     start = told.event(STARTED, 1_000, id_tag=CARD)
     with suppress(Refused):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import trio
 
-from actors.transaction import KINDS
+from actors.transaction_kinds import KINDS
 from statecharts.ports import TransactionView, WaitingView
 from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import Refused

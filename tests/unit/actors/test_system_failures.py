@@ -18,6 +18,7 @@ from statecharts.ports import CdrView
 from statecharts.station_reports import BootNotification, ConnectorStatus, Heartbeat, StopTransaction
 from statecharts.vocabulary import EndTransaction, Refused
 from tests.support.books import CARD, STRANGER, actor, book, going_on, local, locals_of, orphans
+from tests.support.crashes import write_by
 from tests.support.house import House, StationLine
 from tests.support.roaming import Roaming
 
@@ -29,7 +30,7 @@ class Disk:
         self.full = False
         self.written = 0
         self._append, self._history = house.journal.append, house.journal.history
-        monkeypatch.setattr(house.journal, "append", self.append)
+        write_by(self.append, house.journal, monkeypatch)
         monkeypatch.setattr(house.journal, "history", self.history)
 
     async def append(self, append: Append) -> Appended:
@@ -58,6 +59,7 @@ def breaks(house: House, key: str, monkeypatch: pytest.MonkeyPatch, when: type =
         return await turn(message)
 
     monkeypatch.setattr(found, "turn", break_down)
+    monkeypatch.setattr(found, "_read", lambda _: None)
     return found
 
 
