@@ -126,13 +126,13 @@ class Node:
     """A node made from its configuration; `run` serves until `drain` is called. `context` is there while it runs."""
 
     def __init__(self, config: Config, edges: Edges | None = None) -> None:
-        from actors.directory import BearerTokens, ConfiguredStations, ConfiguredUsers, Peers
+        from actors.directory import BearerTokens, ConfiguredUsers, Peers
 
         self.config, self.edges = config, edges or this_machine(config)
         self.draining, self.meters = trio.Event(), Meters()
         self.watermarks, self.tls = self.meters.watermarks, ServerTls()
         salts = partial(self.edges.fresh_bytes, 16)
-        self.stations = ConfiguredStations(config.station_entries(salts))
+        self.stations = config.station_entries(salts)
         self.destinations = Peers(config.destination_entries(salts))
         self.sources = Peers(config.source_entries(salts))
         self.tokens, self.users = BearerTokens(config.token_entries()), ConfiguredUsers(config.user_entries())
@@ -212,10 +212,9 @@ class Node:
             journal=journal,
             system=System(nursery, clock, Quarantine(journal.store), self.watermarks),
             identity=self.users,
-            places=self._places(),
+            fleet=self._fleet(journal),
             destinations=destinations,
             sources=sources,
-            stations=self.stations,
             authority=authority_of(self.config, self.edges.clock, self.edges.fresh_bytes),
         )
         populate(context)
@@ -232,34 +231,29 @@ class Node:
             local_services_deadline_s=config.local_services_deadline_s,
             heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
             heartbeat_spread=config.ocpp.heartbeat_spread,
+            boot_retry_s=config.ocpp.boot_retry_s,
             renew_before_days=config.authority.renew_before_days,
             delivery=DeliverySettings(**config.delivery.model_dump()),
         )
 
-    def _places(self) -> dict[str, Any]:
-        from actors.context import Place
-        from statecharts.vocabulary import ServiceType
+    def _fleet(self, journal: Journal) -> Any:
+        from actors.context import parking_at, place_at
+        from actors.fleet import Fleet, FleetSettings
 
-        stations = {
-            entry.identity: Place(
-                identity=entry.identity,
-                location=entry.location,
-                service_types=entry.service_types,
-                connectors=entry.connectors,
-                deadlines=self.config.charging_deadlines(entry.connection_timeout_s),
-            )
-            for entry in self.stations.entries
-        }
-        parking = {
-            entry.identifier: Place(
-                identity=entry.identifier,
-                location=entry.location,
-                service_types=(ServiceType.PARKING,),
-                status=entry.status,
-            )
-            for entry in self.config.parking_entries()
-        }
-        return {**stations, **parking}
+        ocpp = self.config.ocpp
+        return Fleet(
+            journal.store,
+            self.stations,
+            place_of=lambda entry: place_at(entry, self.config.charging_deadlines(entry.connection_timeout_s)),
+            fresh_bytes=self.edges.fresh_bytes,
+            watermarks=self.watermarks,
+            besides=map(parking_at, self.config.parking_entries()),
+            settings=FleetSettings(
+                security_profile=ocpp.profile_of_all,
+                profiles_had=self.config.profiles_had,
+                certificate_organization=ocpp.certificate_organization,
+            ),
+        )
 
     def _servers(self, context: Context, answers: FirstAnswers, insight: Insight) -> Servers:
         from actors.destination_role import DestinationRole
@@ -282,7 +276,7 @@ class Node:
         return Servers(
             self.config,
             doors,
-            Directories(self.tokens, self.stations, self.sources, self.destinations),
+            Directories(self.tokens, context.fleet, self.sources, self.destinations),
             draining=self.draining,
             version=version(),
             ids=self.edges.ids,

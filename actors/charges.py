@@ -82,6 +82,8 @@ class Charges:
         return data if data is not None and data.station == self._station.identity else None
 
     async def _check_card(self, id_tag: str) -> IdTagInfo:
+        if not self._station.standing.may_charge:
+            return IdTagInfo(status=IdTagStatus.INVALID)
         verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.wall())
         if verdict.allowed:
             return IdTagInfo(status=IdTagStatus.ACCEPTED)

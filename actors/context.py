@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from actors.changes import Changes
+from actors.fleet import Fleet
 from actors.journal import Journal
 from actors.ledger import Ledger
 from actors.names import Names
@@ -18,17 +19,20 @@ from actors.quirks import Quirks
 from actors.system import System
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
+from statecharts.directory import ParkingEntry, StationEntry
 from statecharts.ports import (
     CertificateAuthority,
     IdentityService,
     Ids,
     PeerClient,
-    StationDirectory,
     TransactionView,
 )
 from statecharts.source_events import SourceDeadlines
 from statecharts.views import by_wall_clock
 from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
+
+NOWHERE = Location(latitude=Decimal(0), longitude=Decimal(0))
+"""Where a station is of which nobody has said so: no partner ever finds it."""
 
 
 class DeliverySettings(Value, frozen=True, kw_only=True):
@@ -52,6 +56,24 @@ class Place(Value, frozen=True, kw_only=True):
     status: ServiceStatus = ServiceStatus.UNKNOWN
 
 
+def place_at(entry: StationEntry, deadlines: ChargingDeadlines) -> Place:
+    """Where a station is, and what it offers there."""
+    return Place(
+        identity=entry.identity,
+        location=entry.location or NOWHERE,
+        service_types=entry.service_types,
+        connectors=entry.connectors,
+        deadlines=deadlines,
+    )
+
+
+def parking_at(entry: ParkingEntry) -> Place:
+    """A local service without a station."""
+    return Place(
+        identity=entry.identifier, location=entry.location, service_types=(ServiceType.PARKING,), status=entry.status
+    )
+
+
 class NodeSettings(Value, frozen=True, kw_only=True):
     """What this node is and how patient it is; everything of it comes from the configuration."""
 
@@ -61,16 +83,16 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300
     heartbeat_spread: float = 0.0
+    boot_retry_s: int = 60
     renew_before_days: int = 30
     delivery: DeliverySettings = DeliverySettings()
 
 
 @dataclass(slots=True)
 class Context:
-    """Handed to every actor and role. `places` are our local services; `destinations` and `sources` speak to the peers.
+    """Handed to every actor and role. `fleet` are our stations; `destinations` and `sources` speak to the peers.
 
-    `stations` says what opens our stations' connections, `authority` signs their certificates; `charging` are those
-    where a charge went on when the node started.
+    `authority` signs the certificates of stations; `charging` are those where a charge went on when the node started.
     """
 
     settings: NodeSettings
@@ -79,10 +101,9 @@ class Context:
     journal: Journal
     system: System
     identity: IdentityService
-    places: Mapping[str, Place] = field(default_factory=dict)
+    fleet: Fleet
     destinations: Mapping[str, PeerClient] = field(default_factory=dict)
     sources: Mapping[str, PeerClient] = field(default_factory=dict)
-    stations: StationDirectory | None = None
     charging: frozenset[str] = frozenset()
     authority: CertificateAuthority | None = None
     changes: Changes = field(default_factory=Changes)
@@ -100,6 +121,11 @@ class Context:
         self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
 
     @property
+    def places(self) -> Mapping[str, Place]:
+        """Our local services, as partners may find them now."""
+        return self.fleet.places
+
+    @property
     def watermarks(self) -> Watermarks:
         """The node's."""
         return self.system.watermarks
@@ -109,6 +135,5 @@ class Context:
         return by_wall_clock(view, self.clock.ahead)
 
     def station_place(self, identity: str) -> Place:
-        """Where this station is. One that is configured no more has no connectors: its charges come to their end."""
-        nowhere = Location(latitude=Decimal(0), longitude=Decimal(0))
-        return self.places.get(identity) or Place(identity=identity, location=nowhere, service_types=())
+        """Where this station is. One that is ours no more has no connectors: its charges come to their end."""
+        return self.fleet.ground(identity) or Place(identity=identity, location=NOWHERE, service_types=())

@@ -23,6 +23,9 @@ Text = Annotated[str, Meta(pattern=r"\A[^\x00]*\Z")]
 
 Key = tuple[int | str, ...]
 
+SHOWN_AT_ONCE = 50
+"""How many items a page has where nobody asks for another number."""
+
 S = TypeVar("S")
 T = TypeVar("T")
 

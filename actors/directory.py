@@ -1,4 +1,4 @@
-"""Who is who, as the configuration says: stations, peers, bearer tokens and users, each behind its port.
+"""Who is who, as the configuration says: peers, bearer tokens and users, each behind its port.
 
 Whoever presents a secret learns nothing from the time an answer takes: where there is no entry to compare with, the
 secret is compared with the hash of nothing.
@@ -11,37 +11,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from statecharts.credentials import secret_matches, token_digest
-from statecharts.directory import PeerEntry, StationEntry, TokenEntry, UserEntry
+from statecharts.directory import PeerEntry, TokenEntry, UserEntry
 from statecharts.ports import Principal, UserCheck
-from statecharts.station_credentials import NOBODY_HASH, StationCredentials
-
-
-class ConfiguredStations:
-    """Our charging stations; a `statecharts.ports.StationDirectory`."""
-
-    def __init__(self, entries: Iterable[StationEntry]) -> None:
-        self._entries = {entry.identity: entry for entry in entries}
-
-    def __repr__(self) -> str:
-        return f"<ConfiguredStations {len(self._entries)}>"
-
-    @property
-    def entries(self) -> tuple[StationEntry, ...]:
-        """All of them, in the order of the configuration."""
-        return tuple(self._entries.values())
-
-    def entry(self, identity: str) -> StationEntry | None:
-        return self._entries.get(identity)
-
-    def credentials(self, identity: str) -> StationCredentials | None:
-        """What this station has to show, None where there is no such station."""
-        entry = self._entries.get(identity)
-        return entry.credentials if entry else None
-
-    def ocpp_version(self, identity: str) -> str | None:
-        """The OCPP version that this station is configured for."""
-        entry = self._entries.get(identity)
-        return entry.ocpp_version if entry else None
+from statecharts.station_credentials import NOBODY_HASH
 
 
 class Peers:

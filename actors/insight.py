@@ -111,11 +111,11 @@ class Insight:
 
     def _stations_and_peers(self) -> Iterable[Reading]:
         online = sum(isinstance(actor, StationActor) and actor.connection is not None for actor in self._context.system)
-        configured = sum(bool(place.connectors) for place in self._context.places.values())
+        in_service = sum(member.is_in_service for member in self._context.fleet)
         peers = [actor for actor in self._context.system if isinstance(actor, PeerActor)]
         states: Counts = {(peer.key.partition("/")[2], peer.data.state): 1 for peer in peers}
         yield _reading("roamnode_stations_online", "Stations that are connected", {(): online})
-        yield _reading("roamnode_stations_configured", "Stations of the configuration", {(): configured})
+        yield _reading("roamnode_stations_configured", "Stations that are in service", {(): in_service})
         yield _reading("roamnode_peer_state", "1 for the state that each partner is in", states, ("peer", "state"))
 
     async def _of_the_store(self) -> Iterable[Reading]:

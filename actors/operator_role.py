@@ -13,7 +13,9 @@ import structlog
 from actors.actor import current_correlation_id
 from actors.changes import feed
 from actors.context import Place
-from actors.cursors import cursor_of, page_of, place_of
+from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
+from actors.fleet_role import FleetRole
+from actors.fleet_views import BROKEN
 from actors.holding import holding
 from actors.inbox_role import InboxRole
 from actors.looks import Look
@@ -27,7 +29,7 @@ from actors.system import is_broken
 from actors.transaction_kinds import KINDS
 from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.delivery import Parcel
-from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView, StationView
+from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView
 from statecharts.events import Event
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
@@ -44,16 +46,10 @@ REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
 }
 """By kind of actor, the messages that can be handed over again: a station repeats by itself what it reports."""
 
-BROKEN = "Quarantined"
-"""What lists show in place of the state of an actor that cannot tell it."""
-
 log = structlog.get_logger(__name__)
 
-SHOWN_AT_ONCE = 50
-"""How many items a page has where nobody asks for another number."""
 
-
-class OperatorRole(InboxRole):
+class OperatorRole(InboxRole, FleetRole):
     """See the module's docstring; callers have checked that an operator asks."""
 
     # -- transactions --------------------------------------------------------------------------------------------------
@@ -120,46 +116,23 @@ class OperatorRole(InboxRole):
 
     # -- stations ------------------------------------------------------------------------------------------------------
 
-    async def stations(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[StationView]:
-        identities = sorted(identity for identity, place in self._context.places.items() if place.connectors)
-        page = _names_page("stations", identities, cursor, limit)
-        views = [await self._station_view(self._place(identity)) for identity in page.items]
-        return Page(items=tuple(views), next_cursor=page.next_cursor)
-
-    async def _station_view(self, place: Place) -> StationView:
-        try:
-            look: StationLook = await self._context.system.ask(f"station/{place.identity}", Look())
-        except Refused as no:
-            if not is_broken(no):
-                raise
-            return StationView(identity=place.identity, registration=BROKEN, online=False, connectors={})
-        boot = look.data.registration.boot
-        return StationView(
-            identity=place.identity,
-            registration=look.data.registration.state,
-            online=look.online,
-            connectors={str(connector): look.data.evse(connector).state for connector in look.connectors},
-            vendor=boot.vendor if boot else None,
-            model=boot.model if boot else None,
-            protocol=look.data.connection.protocol,
-            last_seen_at=look.last_seen_at,
-        )
-
-    def _place(self, identity: str) -> Place:
-        place = self._context.places.get(identity)
-        if place is None or not place.connectors:
-            raise refused(404, "unknown-station", f"there is no station {identity[:60]!r}")
-        return place
-
     async def station_log(
         self, identity: str, *, kind: str | None = None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
     ) -> Page[LogEntryView]:
-        station = self._place(identity).identity
+        station = self.member(identity).identity
         page = await self._context.ledger.station_log(station, kind=kind, cursor=cursor, limit=limit)
         return Page(items=tuple(_entry_shown(each) for each in page.items), next_cursor=page.next_cursor)
 
+    def _place(self, identity: str) -> Place:
+        member = self.member(identity)
+        place = self._context.places.get(identity)
+        if place is None:
+            cause = f"nobody may charge at {identity}: it is {member.standing.state}"
+            raise refused(409, "station-unavailable", cause)
+        return place
+
     async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
-        station = self._context.system.actor(f"station/{self._place(identity).identity}")
+        station = self._context.system.actor(f"station/{self.member(identity).identity}")
         assert isinstance(station, StationActor)
         return await station.command(command, forced=forced)
 

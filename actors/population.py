@@ -11,6 +11,7 @@ from actors.durable import times_of
 from actors.peer import PeerActor
 from actors.renewal import renew_certificates
 from actors.station import StationActor
+from actors.station_standing import charge_goes_on
 from actors.transaction import TransactionActor
 from actors.transaction_kinds import KINDS
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS
@@ -29,7 +30,8 @@ def populate(context: Context) -> None:
     for role, kind in KINDS.items():
         factories[role] = partial(TransactionActor, kind=kind, context=context)
     factories["peer"] = partial(PeerActor, context=context)
-    factories["station"] = lambda key: StationActor(key, context.station_place(key.partition("/")[2]), context)
+    factories["station"] = partial(StationActor, context=context)
+    context.fleet.goes_on = partial(charge_goes_on, context)
 
 
 def _note_limits(context: Context) -> None:
@@ -46,6 +48,7 @@ async def revive(context: Context) -> None:
     another one asks for them. All others are woken in the background, a bounded number at a time; a message for one
     that has not been woken yet simply wakes it.
     """
+    await context.fleet.load()
     newest = await context.journal.newest()
     if newest is not None:
         context.clock.resume(*times_of(newest))
@@ -63,5 +66,5 @@ async def _revive_the_rest(context: Context) -> None:
     for role in KINDS:
         await context.system.wake(await context.journal.live_streams(role))
     # Last, because theirs can wait: the station comes by itself. A crash may have left a charge without its verdict.
-    await context.system.wake(f"station/{place.identity}" for place in context.places.values() if place.connectors)
+    await context.system.wake(f"station/{member.identity}" for member in context.fleet)
     log.info("node.revived", actors=repr(context.system))

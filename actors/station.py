@@ -34,9 +34,11 @@ from actors.station_messages import (
     Online,
     Release,
     Report,
+    Review,
     StationLook,
     StatusTold,
 )
+from actors.station_standing import Standings
 from statecharts import evse, station
 from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.charging import StationConfirmed, StationDoubted
@@ -60,7 +62,6 @@ from statecharts.station_reports import (
     HeartbeatAnswer,
     IdTagAnswer,
     MeterValues,
-    RegistrationStatus,
     ReportAnswer,
     SignCertificate,
     StartTransaction,
@@ -88,13 +89,12 @@ def _fold(before: Station, fact: Fact) -> Station:
 
 
 class StationActor(Actor):
-    """One station; see the module's docstring. `place` says where it is and how many connectors it has."""
+    """One station; see the module's docstring."""
 
-    def __init__(self, key: str, place: Place, context: Context) -> None:
+    def __init__(self, key: str, context: Context) -> None:
         super().__init__(key, context.clock, context.watermarks)
         self.context = context
-        self.place = place
-        self.identity = place.identity
+        self.identity = key.partition("/")[2]
         self.data = Station()
         self.seq = 0
         self._memory = Memory(FORM, context.watermarks)
@@ -104,6 +104,7 @@ class StationActor(Actor):
         self.charges = Charges(self, context)
         self.calls = Calls(self)
         self.doubts = Doubts(self, self.charges)
+        self.standing = Standings(self, context)
         self.inbox = Inbox(self, self.charges, context)
         self.events = StationEvents(self, self.charges)
         tell = partial(context.system.tell, key)
@@ -115,6 +116,11 @@ class StationActor(Actor):
         where = "Online" if self.connection else "Offline"
         return f"<Station {self.identity} {state} {where}, {self.waiting} waiting, {len(self.holds)} held>"
 
+    @property
+    def place(self) -> Place:
+        """Where it is and how many connectors it has, as the operator says now."""
+        return self.context.station_place(self.identity)
+
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
@@ -123,12 +129,12 @@ class StationActor(Actor):
         if self.connection is None:
             await self._note_away()
         self.last_seen_at = self.last_seen_at or self.data.connection.since
+        self.standing.note()
         await self.charges.resume()
 
     def may_rest(self) -> bool:
         """A station that is away, where nothing goes on and nothing is about to."""
-        at_work = any(charge.open for charge in self.data.charges.values())
-        return self.connection is None and not self.holds and not at_work and not self._unkept
+        return self.connection is None and not self.holds and not self.standing.is_charging and not self._unkept
 
     def deadline(self) -> datetime | None:
         return min((at for _, at in self._unkept.values()), default=None)
@@ -156,7 +162,7 @@ class StationActor(Actor):
                 await self.charges.catch_up(message)
             case Look():
                 return self._look()
-            case TurnedAway() | CertificateIssued() | Keep() | Odd() | Assign() | Dismiss():
+            case TurnedAway() | CertificateIssued() | Review() | Keep() | Odd() | Assign() | Dismiss():
                 return await self._keep(message)
         return None
 
@@ -188,6 +194,7 @@ class StationActor(Actor):
         await self.context.journal.append(append)
         self.data, self.seq = after, self.seq + len(facts)
         if any(isinstance(event, ChargeClosed | StopKept) for event in events):
+            self.standing.charge_ended()
             self.context.watermarks.saw(CHARGES_KEPT, sum(not charge.open for charge in after.charges.values()))
             self.context.watermarks.saw(STOPS_KEPT, len(after.stops))
 
@@ -258,7 +265,8 @@ class StationActor(Actor):
     def _look(self) -> StationLook:
         connectors = tuple(range(1, self.place.connectors + 1))
         free = tuple(connector for connector in connectors if self._is_free(connector))
-        return StationLook(self.data, self.connection is not None, connectors, free, self.last_seen_at)
+        may_charge = self.standing.may_charge
+        return StationLook(self.data, self.connection is not None, connectors, free, self.last_seen_at, may_charge)
 
     def _is_free(self, connector_id: int, transaction: str | None = None) -> bool:
         held = self.holds.get(connector_id)
@@ -310,25 +318,22 @@ class StationActor(Actor):
                 self.calls.heard(report)
                 return self.certificates.answer(report) if isinstance(report, SignCertificate) else answer_to(report)
 
-    async def _keep(self, told: InboxMessage | TurnedAway | CertificateIssued) -> Any:
+    async def _keep(self, told: InboxMessage | TurnedAway | CertificateIssued | Review) -> Any:
         """What was told about this station, and not by it on its connection."""
+        if isinstance(told, Review):
+            return self.standing.review()
         if not isinstance(told, TurnedAway | CertificateIssued):
             return await self.inbox.take(told)
         await self.record(log=(log_entry(self.identity, told, self.context.clock.wall()),))
         return Acknowledgement()
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
-        status = RegistrationStatus.ACCEPTED
+        status, interval_s = self.standing.answer()
         await self.record(Booted(at=now, boot=boot, status=status))
         self.calls.booted()
+        self.standing.note()
         await self.doubts.booted()
-        return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=self._interval_s())
-
-    def _interval_s(self) -> int:
-        """Some stations' a little shorter than others': those that came back together shall not speak together."""
-        settings = self.context.settings
-        shorter = settings.heartbeat_spread * self.context.ids.jitter() if settings.heartbeat_spread else 0
-        return max(1, round(settings.heartbeat_interval_s * (1 - shorter)))
+        return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=interval_s)
 
     async def _status(self, said: StatusNotification, now: datetime) -> ReportAnswer:
         self._unkept.pop(said.connector_id, None)
@@ -343,7 +348,7 @@ class StationActor(Actor):
         before = self.data.evse(said.connector_id)
         charge = self.data.open_on(said.connector_id)
         event = status_reported(said, before, now, charging=charge is not None)
-        if 0 <= said.connector_id <= self.place.connectors:
+        if 0 <= said.connector_id <= self.standing.connectors:
             await self.take_status(event)
         else:
             # Not kept: a station that counts on for ever would fill its stream and our memory.

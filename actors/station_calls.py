@@ -66,6 +66,9 @@ class Calls:
         if connection is None:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause="the station is not connected")
         registered = self._station.data.registration.state
+        if isinstance(command, RemoteStartTransaction) and not self._station.standing.may_charge:
+            standing = self._station.standing.now.state
+            return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the operator has the station {standing}")
         remote = isinstance(command, RemoteStartTransaction | RemoteStopTransaction)
         rejected = registered == RegistrationStatus.REJECTED
         if rejected or (remote and registered != RegistrationStatus.ACCEPTED):

@@ -63,7 +63,7 @@ class StationCertificates:
 
     @property
     def _common_name(self) -> str:
-        credentials = self._context.stations and self._context.stations.credentials(self._identity)
+        credentials = self._context.fleet.credentials(self._identity)
         return (credentials and credentials.certificate_name) or self._identity
 
     def _refusal(self, request: SignCertificate) -> str | None:

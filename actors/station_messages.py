@@ -48,6 +48,11 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """Something was decided on this station, or a charge of one that is to go has ended: see what follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookAfter:
     """Charges that nothing was heard of for long go on, if the station is there and shows them as going on."""
 
@@ -73,17 +78,21 @@ class CatchUp:
 
 @dataclass(frozen=True, slots=True)
 class StationLook:
-    """A station as others see it. `connectors` are all it should have; `free` those where a charge may start."""
+    """A station as others see it. `connectors` are all it should have; `free` those where a charge may start.
+
+    `may_charge` is what the operator says: whether anything may begin there at all.
+    """
 
     data: Station
     online: bool
     connectors: tuple[int, ...]
     free: tuple[int, ...]
     last_seen_at: datetime | None
+    may_charge: bool
 
     @property
     def in_service(self) -> bool:
-        return self.online and self.data.registration.state == RegistrationStatus.ACCEPTED
+        return self.online and self.may_charge and self.data.registration.state == RegistrationStatus.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from actors.context import Context
 from actors.inbox import Odd
 from actors.station import StationActor
 from actors.station_messages import Gone, Online, Report
+from actors.station_standing import charge_goes_on
 from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
@@ -44,12 +45,7 @@ class StationRole:
         self._context.system.tell(f"station/{identity}", Gone(connection))
 
     def is_charging(self, identity: str) -> bool:
-        key = f"station/{identity}"
-        if key in self._context.system:
-            station = self._station(identity)
-            if station.ready.is_set():
-                return any(charge.open for charge in station.data.charges.values())
-        return identity in self._context.charging
+        return charge_goes_on(self._context, identity)
 
     def turned_away(self, identity: str, event: TurnedAway) -> None:
         self._context.system.tell(f"station/{identity}", event)

@@ -236,6 +236,18 @@ station_log = Table(
     sqlite_autoincrement=True,
 )
 
+# Every station that is in no configuration, and of those that are what was decided and told through the API.
+stations = Table(
+    "stations",
+    metadata,
+    Column("identity", Text, nullable=False),
+    Column("standing", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("identity", name="stations_key"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

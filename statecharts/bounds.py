@@ -180,6 +180,18 @@ STORE_READERS = Bound(
 
 # -- stations ----------------------------------------------------------------------------------------------------------
 
+STATIONS = Bound(
+    name="stations",
+    limit=20_000,
+    unit="stations",
+    reason="four times as many as a node is measured with, some 30 MB; a further one is not registered (429)",
+)
+CONNECTORS_UNTOLD = Bound(
+    name="station_connectors_untold",
+    limit=32,
+    unit="connectors",
+    reason="connectors whose states are kept of a station of which nobody has said how many it has",
+)
 OCPP_CONNECTIONS = Bound(
     name="ocpp_connections",
     limit=10_000,

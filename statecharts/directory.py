@@ -15,7 +15,8 @@ from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
 class StationEntry(Value, frozen=True, kw_only=True):
     """A charging station of ours, at the same time a local service of that name.
 
-    `credentials` are what it has to show. `connectors` counts from 1. `connection_timeout_s` is the station's
+    `credentials` are what it has to show. `connectors` counts from 1; of one that came by itself there are none, and no
+    `location`, until the operator has said so. `connection_timeout_s` is the station's
     ConnectionTimeOut: how long a driver has to plug in after a remote start. `ocpp_version` ("2.0.1") is preferred to
     others that it offers, and spoken if it offers none.
     """
@@ -23,7 +24,7 @@ class StationEntry(Value, frozen=True, kw_only=True):
     identity: str
     credentials: StationCredentials
     connectors: int
-    location: Location
+    location: Location | None
     connection_timeout_s: float = 120
     ocpp_version: str | None = None
     service_types: tuple[ServiceType, ...] = (ServiceType.EV_CHARGING,)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from statecharts.fleet_door import FleetDoor
 from statecharts.meters import Reading
 from statecharts.ports import (
     AuthorizationRequest,
@@ -108,18 +109,6 @@ class AppDoor(Protocol):
 # -- operators ---------------------------------------------------------------------------------------------------------
 
 
-class StationView(Value, frozen=True, kw_only=True):
-    identity: str
-    registration: str
-    online: bool
-    connectors: dict[str, str]
-    vendor: str | None = None
-    model: str | None = None
-    protocol: str | None = None
-    last_seen_at: Moment | None = None
-    flags: tuple[str, ...] = ()
-
-
 class PeerView(Value, frozen=True, kw_only=True):
     """A partner and the ledger of charge records with it."""
 
@@ -205,7 +194,7 @@ class QuarantineView(Value, frozen=True, kw_only=True):
     message: Any = None
 
 
-class OperatorDoor(Protocol):
+class OperatorDoor(FleetDoor, Protocol):
     """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator."""
 
     async def last_open_session(self) -> TransactionView | None:
@@ -241,8 +230,6 @@ class OperatorDoor(Protocol):
         self, *, station: str | None, vendor: str | None, model: str | None, cursor: str | None, limit: int
     ) -> Page[QuirkView]:
         """What stations do that OCPP does not allow, by vendor and model; None stands for any."""
-
-    async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]: ...
 
     async def station_log(
         self, identity: str, *, kind: str | None, cursor: str | None, limit: int

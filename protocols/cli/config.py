@@ -38,6 +38,7 @@ from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Second
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.source_events import SourceDeadlines
+from statecharts.station_credentials import SecurityProfile
 from statecharts.vocabulary import EnergyUnit
 
 
@@ -113,6 +114,13 @@ class Config(BaseModel):
         """Whose certificates stations may show."""
         files = (self.ocpp.client_authorities, self.authority.certificate)
         return tuple(file for file in files if file is not None)
+
+    @property
+    def profiles_had(self) -> tuple[SecurityProfile, ...]:
+        """What the listener of stations can ask of one."""
+        most = SecurityProfile.BASIC if self.ocpp.tls_certificate is None else SecurityProfile.TLS_BASIC
+        most = SecurityProfile.TLS_CERTIFICATE if self.ocpp.tls_certificate and self.authorities_of_stations else most
+        return tuple(profile for profile in SecurityProfile if profile <= most)
 
     def warnings(self) -> list[Problem]:
         """What may be meant, but deserves a look; a node starts all the same."""

@@ -52,6 +52,12 @@ class Ocpp(Listener):
         le=0.9,
         description="by how much of that, at most, it is shorter for some, so that they do not speak together",
     )
+    boot_retry_s: int = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        description="how soon a station boots again that was answered Pending or Rejected",
+    )
     connections_max: Count = Field(default=10_000, description="open connections; further ones are answered 503")
     connections_per_address_max: Count = Field(
         default=5_000, description="open connections from one address, or one IPv6 /64; further ones are answered 503"

@@ -14,6 +14,7 @@ from statecharts import (
     evse,
     peer,
     simulated_station,
+    standing,
     station,
     transaction_destination,
     transaction_local,
@@ -30,6 +31,7 @@ CHARTS = (
     peer.CHART,
     station.REGISTRATION,
     station.CONNECTION,
+    standing.CHART,
     evse.CHART,
     simulated_station.CHART,
 )

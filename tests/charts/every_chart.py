@@ -15,6 +15,7 @@ from statecharts import (
     peer,
     simulated_events,
     simulated_station,
+    standing,
     station,
     transaction_destination,
     transaction_local,
@@ -156,6 +157,12 @@ BOOTED = st.builds(station.Booted, at=AT, boot=st.just(BOOT), status=st.sampled_
 LINKED = st.one_of(
     st.builds(station.Connected, at=AT, protocol=st.just("ocpp1.6")), st.builds(station.Disconnected, at=AT)
 )
+DECIDED = st.one_of(
+    *(
+        st.builds(kind, at=AT, by=st.sampled_from(("olga", "otto")), reason=st.sampled_from(("", "not ours")))
+        for kind in (standing.AcceptStation, standing.RejectStation, standing.RetireStation)
+    )
+)
 LENIENT = Rules(stop_on_invalid_id=False)
 FRESH = st.integers(0, 10**6).map(str)
 SOURCE_EVENTS = st.one_of(
@@ -172,6 +179,7 @@ CASES: dict[str, Case] = {
         Case(evse.CHART, evse.Evse(), _status_events()),
         Case(peer.CHART, peer.Peer(), _peer_events(), _outages()),
         Case(station.REGISTRATION, station.Registration(), BOOTED),
+        Case(standing.CHART, standing.Standing(), DECIDED),
         Case(station.CONNECTION, station.Connection(), LINKED),
         Case(simulated_station.CHART, Connector(connector_id=1, rules=LENIENT), _connector_events(), _charges()),
     )

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.context import Context, NodeSettings, Place
+from actors.context import Context, NodeSettings, Place, place_at
 from actors.destination_role import DestinationRole
 from actors.directory import ConfiguredUsers
+from actors.fleet import Fleet
 from actors.journal import Journal, open_journal
 from actors.looks import Look
 from actors.node_clock import NodeClock
@@ -31,10 +32,12 @@ from actors.station_role import StationRole
 from actors.store import run_inline
 from actors.system import System
 from statecharts.bounds import Watermarks
-from statecharts.directory import UserEntry
+from statecharts.charging import ChargingDeadlines
+from statecharts.directory import StationEntry, UserEntry
+from statecharts.fleet_door import NewStation
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
-from statecharts.station_credentials import StationCertificate
+from statecharts.station_credentials import SecurityProfile, StationCertificate, StationCredentials
 from statecharts.station_reports import (
     BootNotification,
     ConnectorStatus,
@@ -286,13 +289,29 @@ class House:
             journal=self.journal,
             system=system,
             identity=ConfiguredUsers(self.users),
-            places=self.places,
+            fleet=self._fleet(system.watermarks),
             destinations=self.destinations,
             sources=self.sources,
         )
         populate(context)
         self.source, self.destination = SourceRole(context), DestinationRole(context)
         self.operator, self.stations = OperatorRole(context), StationRole(context)
+
+    def _fleet(self, watermarks: Watermarks) -> Fleet:
+        """The stations that the `configuration` of this house lists; their places are as the tests say."""
+        return Fleet(
+            self.journal.store,
+            [listed(each) for each in self.places.values() if each.connectors],
+            place_of=lambda entry: self.places.get(entry.identity) or place_at(entry, ChargingDeadlines()),
+            fresh_bytes=bytes,
+            watermarks=watermarks,
+            besides=[each for each in self.places.values() if not each.connectors],
+        )
+
+    async def add(self, place: Place) -> None:
+        """Registers one more station, while the house is at work."""
+        new = NewStation(identity=place.identity, connectors=place.connectors, location=place.location)
+        await self.operator.register_station(new, "olga")
 
     def kill(self) -> None:
         """Ends everything at once; only the journal is left, until `restart`."""
@@ -350,6 +369,17 @@ def place(identity: str = "CS01", connectors: int = 2) -> Place:
         location=Location(latitude=Decimal("53.3498"), longitude=Decimal("-6.2603")),
         service_types=(ServiceType.EV_CHARGING,),
         connectors=connectors,
+    )
+
+
+def listed(place: Place) -> StationEntry:
+    """The station of this place as a configuration would list it."""
+    return StationEntry(
+        identity=place.identity,
+        credentials=StationCredentials(profile=SecurityProfile.NONE),
+        connectors=place.connectors,
+        location=place.location,
+        service_types=place.service_types,
     )
 
 

@@ -16,13 +16,13 @@ from protocols.rest.v1.apps import State
 from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
+from protocols.rest.v1.stations import add_stations
 from statecharts.doors import (
     DeliveryView,
     LogEntryView,
     OperatorDoor,
     PeerView,
     QuarantineView,
-    StationView,
 )
 from statecharts.ports import CdrView, Page, TransactionView
 from statecharts.station_commands import CallOutcome
@@ -87,6 +87,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     _add_transactions(routes, operators)
     _add_cdrs(routes, operators)
     add_inbox(routes, operators)
+    add_stations(routes, operators)
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)
     _add_peers(routes, operators)
@@ -157,11 +158,6 @@ def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) 
 
 
 def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
-    @routes.get("/stations", Page[StationView], query=PageQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
-    async def stations(asked: PageQuery) -> Response:
-        """Lists our stations by their identity."""
-        return page_answer(await operators.stations(cursor=asked.cursor, limit=asked.limit))
-
     @routes.get(
         "/stations/<identifier:identity>/log",
         Page[LogEntryView],

@@ -83,9 +83,7 @@ async def test_a_local_service_at_the_very_place_comes_first(autojump_clock: obj
     here = place("HERE").location
     north = Location(latitude=here.latitude + 1, longitude=here.longitude)
     away = msgspec.structs.replace(place("AWAY"), location=north)
-    async with two_operators(nursery) as roaming:
-        roaming.local.places.clear()
-        roaming.local.places |= {"AWAY": away, "HERE": place("HERE")}
+    async with two_operators(nursery, places=(away, place("HERE"))) as roaming:
         found = await roaming.home.source.local_services(
             APP, location=here, radius_m=500_000, service_types=(), destinations=()
         )

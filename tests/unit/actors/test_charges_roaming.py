@@ -52,7 +52,7 @@ async def test_a_roaming_tag_is_accepted_from_its_start_request_to_its_end(
 
 async def test_a_roaming_tag_opens_no_other_station(autojump_clock: object, roaming: Roaming) -> None:
     charge = await roaming.start_asked()
-    roaming.local.places["CS02"] = place("CS02")
+    await roaming.local.add(place("CS02"))
     elsewhere = StationLine(roaming.local, "CS02")
     await elsewhere.come_online()
     assert await asked(elsewhere, charge.name) == "Invalid"

@@ -199,7 +199,7 @@ async def test_a_stop_with_an_unknown_number_is_answered_and_kept_once(
 async def test_a_stop_of_another_stations_charge_ends_nothing(autojump_clock: object, roaming: Roaming) -> None:
     charge = await roaming.running()
     local_house = roaming.local
-    local_house.places["CS02"] = place("CS02")
+    await local_house.add(place("CS02"))
     stranger = StationLine(local_house, "CS02")
     await stranger.come_online()
     await stranger.stop(charge.number, 99_000, id_tag=charge.name)

@@ -43,14 +43,6 @@ class Authority:
         return f"signed {csr} for {common_name}"
 
 
-class Names:
-    def credentials(self, identity: str) -> StationCredentials | None:
-        return StationCredentials(certificate_name=f"serial of {identity}")
-
-    def ocpp_version(self, identity: str) -> str | None:
-        return None
-
-
 @pytest.fixture
 def authority(line: StationLine) -> Authority:
     line.house.context.authority = made = Authority()
@@ -82,9 +74,10 @@ async def test_a_request_is_accepted_and_the_certificate_follows(
 
 
 async def test_a_request_is_held_to_the_name_that_the_station_is_known_by(
-    autojump_clock: object, line: StationLine, authority: Authority
+    autojump_clock: object, line: StationLine, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line.house.context.stations = Names()
+    named = StationCredentials(certificate_name=f"serial of {line.identity}")
+    monkeypatch.setattr(line.house.context.fleet, "credentials", lambda _: named)
     assert await line.say(SignCertificate(csr="good")) == ACCEPTED
     assert authority.names == [f"serial of {line.identity}"]
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import directory
-from actors.directory import BearerTokens, ConfiguredStations, ConfiguredUsers, Peers
+from actors.directory import BearerTokens, ConfiguredUsers, Peers
 from statecharts.credentials import hash_secret, is_hashed_secret, secret_matches, token_digest
 from statecharts.directory import PeerEntry, StationEntry, TokenEntry, UserEntry
-from statecharts.ports import IdentityService, PeerDirectory, Principal, StationDirectory, Tokens
-from statecharts.station_credentials import NOBODY_HASH, Shown, StationCredentials, judged
+from statecharts.ports import IdentityService, PeerDirectory, Principal, Tokens
+from statecharts.station_credentials import NOBODY_HASH, StationCredentials
 from statecharts.vocabulary import Location
 
 SALT = b"8 bytes."
@@ -92,26 +92,6 @@ def test_what_is_no_hash_is_said_to_be_none(damage):
         secret_matches(b"", damage)
 
 
-# -- stations ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_station_is_let_in_by_its_own_password_only():
-    stations: StationDirectory = ConfiguredStations([station("CS01", "one"), station("CS02", "two")])
-    credentials = stations.credentials("CS01")
-    assert credentials == station("CS01", "one").credentials
-    assert judged("CS01", credentials, Shown(passwords=(b"one",))).wrong is None
-    assert all(judged("CS01", credentials, Shown(passwords=(wrong,))).wrong for wrong in (b"two", b"ONE", b"one ", b""))
-    assert stations.credentials("CS03") is None
-
-
-def test_entries_are_found_by_identity_and_kept_in_order():
-    stations = ConfiguredStations([station("B", "one"), station("A", "two")])
-    assert [entry.identity for entry in stations.entries] == ["B", "A"]
-    assert stations.entry("A") == station("A", "two")
-    assert stations.entry("C") is None
-    assert repr(stations) == "<ConfiguredStations 2>"
-
-
 # -- peers -------------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +130,6 @@ def test_an_unknown_peer_costs_as_much_as_a_wrong_password(compared, name, passw
 def test_the_hash_of_nobody_opens_nothing():
     assert secret_matches(b"", NOBODY_HASH)
     assert Peers([]).authenticate("anyone", b"") is None
-    assert ConfiguredStations([]).credentials("CS01") is None
 
 
 def test_the_roles_of_one_peer_have_credentials_of_their_own():

@@ -23,6 +23,16 @@ from statecharts.doors import (
     PeerView,
     QuarantineView,
     QuirkView,
+)
+from statecharts.fleet_door import (
+    Acceptance,
+    ConnectorView,
+    NewStation,
+    SecurityView,
+    StandingView,
+    StationFilter,
+    StationSheet,
+    StationShown,
     StationView,
 )
 from statecharts.meters import Meters, Reading
@@ -63,6 +73,18 @@ ORPHAN = OrphanView(
     report={"type": "StopTransaction", "transaction_id": 7},
     why="this station has no charge 7",
     state="open",
+)
+SHEET = StationSheet(
+    identity="CS01",
+    origin="file",
+    standing=StandingView(state="Accepted"),
+    registration="Accepted",
+    online=False,
+    connectors=(ConnectorView(connector=1, state="Available", since=NOON),),
+    security=SecurityView(security_profile=1, has_password=True),
+    connection_timeout_s=120,
+    service_types=(ServiceType.EV_CHARGING,),
+    location=Location(latitude=Decimal("52.3702"), longitude=Decimal("4.8952")),
 )
 QUIRK = QuirkView(
     vendor="Acme",
@@ -343,9 +365,42 @@ class FakeOperators:
         self.asked.append(("quirks", station, vendor, model, limit))
         return Page(items=(QUIRK,))
 
-    async def stations(self, *, cursor: str | None, limit: int) -> Page[StationView]:
-        view = StationView(identity="CS01", registration="Accepted", online=False, connectors={"1": "Available"})
+    async def stations(self, wanted: StationFilter, *, cursor: str | None, limit: int) -> Page[StationView]:
+        self.asked.append((wanted, cursor, limit))
+        view = StationView(
+            identity="CS01",
+            origin="file",
+            standing="Accepted",
+            registration="Accepted",
+            online=False,
+            connectors={"1": "Available"},
+        )
         return Page(items=(view,), next_cursor="more")
+
+    async def station(self, identity: str) -> StationSheet:
+        if identity != "CS01":
+            raise refused(404, "unknown-station", "there is no such station")
+        return SHEET
+
+    async def register_station(self, new: NewStation, by: str) -> StationShown:
+        self.asked.append((new, by))
+        if new.identity == "CS01":
+            raise refused(409, "already-registered", "there is a station CS01 already")
+        return StationShown(station=msgspec.structs.replace(SHEET, identity=new.identity), password="00" * 16)
+
+    async def accept_station(self, identity: str, acceptance: Acceptance, by: str) -> StationSheet:
+        self.asked.append(acceptance)
+        return self._stands(await self.station(identity), "Accepted", by)
+
+    async def reject_station(self, identity: str, reason: str, by: str) -> StationSheet:
+        return self._stands(await self.station(identity), "Rejected", by, reason)
+
+    async def retire_station(self, identity: str, reason: str, by: str) -> StationSheet:
+        return self._stands(await self.station(identity), "Retired", by, reason)
+
+    @staticmethod
+    def _stands(sheet: StationSheet, state: str, by: str, reason: str | None = None) -> StationSheet:
+        return msgspec.structs.replace(sheet, standing=StandingView(state=state, since=NOON, by=by, reason=reason))
 
     async def station_log(
         self, identity: str, *, kind: str | None, cursor: str | None, limit: int

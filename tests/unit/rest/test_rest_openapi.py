@@ -87,6 +87,7 @@ async def test_it_is_cached_by_its_etag() -> None:
 ASKED = {"user_identifier": "alice", "destination": "IE-001", "local_service_identifier": "DEMO_001"}
 SV1, DV1, OPERATOR = "/rest/mobieurope/source/sv1", "/rest/mobieurope/destination/dv1", "/api/v1/operator"
 NEARBY = {"location": {"latitude": 1.0, "longitude": 2}, "searchRadius": 5}
+STATION = {"connectors": 1, "location": {"latitude": 52.3702, "longitude": 4.8952}}
 REQUESTS: list[tuple[str, str, Any, int]] = [
     *(("GET", path, None, 200) for path in ("/health", "/health/live", "/health/ready", "/metrics")),
     ("POST", "/api/v1/authorizations", ASKED, 201),
@@ -117,6 +118,19 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("POST", f"{OPERATOR}/orphans/1/dismiss", {}, 400),
     ("GET", f"{OPERATOR}/quirks?vendor=Acme&station=CS01", None, 200),
     ("GET", f"{OPERATOR}/stations", None, 200),
+    ("GET", f"{OPERATOR}/stations?standing=Accepted&online=true&text=cs", None, 200),
+    ("GET", f"{OPERATOR}/stations?standing=Lost", None, 400),
+    ("GET", f"{OPERATOR}/stations/CS01", None, 200),
+    ("GET", f"{OPERATOR}/stations/CS02", None, 404),
+    ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS07"}, 201),
+    ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS01"}, 409),
+    ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS/07"}, 400),
+    ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS07", "password": "short"}, 400),
+    ("POST", f"{OPERATOR}/stations/CS01/accept", {}, 200),
+    ("POST", f"{OPERATOR}/stations/CS02/accept", {"connectors": 2}, 404),
+    ("POST", f"{OPERATOR}/stations/CS01/reject", {"reason": "not ours"}, 200),
+    ("POST", f"{OPERATOR}/stations/CS01/reject", {}, 400),
+    ("POST", f"{OPERATOR}/stations/CS01/retire", {"reason": "taken down"}, 200),
     ("GET", f"{OPERATOR}/stations/CS01/log?kind=SecurityEvent", None, 200),
     ("GET", f"{OPERATOR}/stations/CS02/log", None, 404),
     ("POST", f"{OPERATOR}/stations/CS01/commands", {"command": "ClearCache"}, 200),

@@ -20,10 +20,21 @@ from protocols.rest.sv1_messages import (
     SourceLocalServiceStatus,
     SourceRequest,
 )
-from protocols.rest.v1 import apps, operators
+from protocols.rest.v1 import apps, operators, stations
 from protocols.rest.v1.commands import ANY_COMMAND
+from statecharts import station_details
 from statecharts.bounds import Watermarks
-from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView, StationView
+from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView
+from statecharts.fleet_door import (
+    BootView,
+    ChargeView,
+    ConnectorView,
+    SecurityView,
+    StandingView,
+    StationSheet,
+    StationShown,
+    StationView,
+)
 from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
 from tests.support.sizes import ROOT
@@ -77,12 +88,15 @@ def test_a_route_that_nobody_wrote_down_is_found() -> None:
 STRUCTS = [
     *(apps.NewAuthorization, apps.TransactionsQuery, apps.LocalServicesQuery),
     *(operators.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
+    *(stations.StationsQuery, stations.Registration, stations.AcceptanceTold, stations.DetailsTold),
     *(SourceAuthorize, SourceRequest, SourceLocalServicesList, SourceLocalServiceStatus),
     *(
         TransactionView,
         OperationView,
         CdrView,
-        StationView,
+        *(StationView, StationSheet, ConnectorView, ChargeView, BootView, StandingView, SecurityView, StationShown),
+        *(station_details.OpeningHours, station_details.OpeningException, station_details.OpeningPeriod),
+        *(station_details.EvseDetails, station_details.Plug),
         PeerView,
         LocalService,
         DeliveryView,
