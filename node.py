@@ -36,6 +36,7 @@ from protocols.cli.listeners import ServerTls, trust_in
 from protocols.cli.logs import set_up_logs
 from protocols.cli.open_files import room_for
 from protocols.cli.starter import CannotRun, Upkeep, outcome_of
+from protocols.cli.vendor_handlers import handlers_of
 from protocols.cli.version import version
 from statecharts.meters import Meters
 
@@ -133,8 +134,7 @@ class Node:
         self.watermarks, self.tls = self.meters.watermarks, ServerTls()
         salts = partial(self.edges.fresh_bytes, 16)
         self.stations = config.station_entries(salts)
-        self.destinations = Peers(config.destination_entries(salts))
-        self.sources = Peers(config.source_entries(salts))
+        self.destinations, self.sources = Peers(config.destination_entries(salts)), Peers(config.source_entries(salts))
         self.tokens, self.users = BearerTokens(config.token_entries()), ConfiguredUsers(config.user_entries())
 
     def drain(self) -> None:
@@ -204,9 +204,10 @@ class Node:
         from actors.population import populate
         from actors.quarantine import Quarantine
         from actors.system import System
+        from actors.vendor_handlers import VendorHandlers
 
         context = Context(
-            settings=self._settings(),
+            settings=self._settings(self.config),
             clock=clock,
             ids=self.edges.ids,
             journal=journal,
@@ -215,15 +216,15 @@ class Node:
             fleet=self._fleet(journal),
             destinations=destinations,
             sources=sources,
+            vendors=VendorHandlers(handlers_of(self.config)),
             authority=authority_of(self.config, self.edges.clock, self.edges.fresh_bytes),
         )
         populate(context)
         return context
 
-    def _settings(self) -> Any:
+    def _settings(self, config: Config) -> Any:
         from actors.context import DeliverySettings, NodeSettings
 
-        config = self.config
         return NodeSettings(
             pms_identifier=config.pms_identifier,
             source_deadlines=config.source_deadline_values(),

@@ -17,6 +17,7 @@ from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.quirks import Quirks
 from actors.system import System
+from actors.vendor_handlers import VendorHandlers
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, StationEntry
@@ -93,6 +94,7 @@ class Context:
     """Handed to every actor and role. `fleet` are our stations; `destinations` and `sources` speak to the peers.
 
     `authority` signs the certificates of stations; `charging` are those where a charge went on when the node started.
+    `vendors` answers what is none of OCPP's own messages.
     """
 
     settings: NodeSettings
@@ -106,6 +108,7 @@ class Context:
     sources: Mapping[str, PeerClient] = field(default_factory=dict)
     charging: frozenset[str] = frozenset()
     authority: CertificateAuthority | None = None
+    vendors: VendorHandlers = field(default_factory=VendorHandlers)
     changes: Changes = field(default_factory=Changes)
     names: Names = field(init=False)
     outbox: Outbox = field(init=False)

@@ -24,7 +24,7 @@ from actors.records import Alias, Append, Fact, IdleMeter, LogEntry, Orphan, Orp
 from actors.station_calls import Calls
 from actors.station_certificates import StationCertificates
 from actors.station_events import StationEvents
-from actors.station_log import answer_to, log_entry
+from actors.station_log import log_entry
 from actors.station_messages import (
     CatchUp,
     Gone,
@@ -316,7 +316,7 @@ class StationActor(Actor):
             case _:
                 await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
                 self.calls.heard(report)
-                return self.certificates.answer(report) if isinstance(report, SignCertificate) else answer_to(report)
+                return self.certificates.answer(report) if isinstance(report, SignCertificate) else Acknowledgement()
 
     async def _keep(self, told: InboxMessage | TurnedAway | CertificateIssued | Review) -> Any:
         """What was told about this station, and not by it on its connection."""

@@ -1,4 +1,4 @@
-"""What a station reports beside charging, and what is seen of it: its log, and what it is answered."""
+"""What a station reports beside charging, and what is seen of it: its log."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ import msgspec
 from actors.records import LogEntry
 from statecharts.oddities import OddMessage
 from statecharts.station_credentials import CertificateIssued, TurnedAway
-from statecharts.station_reports import (
-    DataTransferAnswer,
-    PlainReport,
-    ReportAnswer,
-    StationDataTransfer,
-    StationReport,
-)
-from statecharts.vocabulary import Acknowledgement
+from statecharts.station_reports import PlainReport, StationReport
 
 
 def log_entry(
@@ -25,12 +18,3 @@ def log_entry(
     """The entry for what came at this time; a plain report is of the kind of its action."""
     kind = report.action if isinstance(report, PlainReport) else type(report).__name__
     return LogEntry(station=station, kind=kind, at=at, body=msgspec.json.encode(report))
-
-
-def answer_to(report: StationReport) -> ReportAnswer:
-    """What is said to a report that is logged, and with which nobody does more."""
-    match report:
-        case StationDataTransfer():
-            return DataTransferAnswer(status="UnknownVendorId")
-        case _:
-            return Acknowledgement()

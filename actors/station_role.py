@@ -11,7 +11,7 @@ from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_credentials import TurnedAway
-from statecharts.station_reports import ReportAnswer, StationReport
+from statecharts.station_reports import ReportAnswer, StationDataTransfer, StationReport
 
 
 class StationRole:
@@ -27,6 +27,9 @@ class StationRole:
         self, identity: str, connection: StationConnection, report: StationReport
     ) -> ReportAnswer | Promise[ReportAnswer]:
         station = self._station(identity)
+        if isinstance(report, StationDataTransfer):
+            kept = station.promise(Report(connection, report))
+            return self._context.vendors.answer(self._context.system, identity, report, kept)
         return station.at_once(connection, report) or station.promise(Report(connection, report))
 
     def odd(self, identity: str, odd: OddMessage) -> Promise[None]:

@@ -104,6 +104,9 @@ OCPP_ACTION_KEPT = Limit(
     unit="characters",
     reason="what is kept of the name of an action; the longest of OCPP has 36",
 )
+VENDOR_THREADS = Limit(
+    name="vendor_threads", limit=8, unit="threads", reason="handlers of vendors' messages that work at a time"
+)
 QUIRK_EXAMPLE = Limit(
     name="quirk_example",
     limit=1_000,

@@ -6,6 +6,7 @@ stands behind them), the world is what tests replace: clock, randomness.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
@@ -15,7 +16,7 @@ from statecharts.oddities import OddMessage
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.station_credentials import StationCertificate, StationCredentials, TurnedAway
-from statecharts.station_reports import ReportAnswer, StationReport
+from statecharts.station_reports import DataTransferAnswer, ReportAnswer, StationDataTransfer, StationReport
 from statecharts.vocabulary import (
     DestinationRequest,
     PeerOutcome,
@@ -126,6 +127,18 @@ class CertificateAuthority(Protocol):
 
     async def sign(self, csr: str, common_name: str) -> str:
         """The station's certificate and those of its issuers, as PEM. Raises `Refused` where it cannot be had."""
+
+
+class VendorHandler(Protocol):
+    """Answers a vendor's messages (DataTransfer) at the stations of this node.
+
+    A plain function runs in a thread, a coroutine in the node's own loop, which it must not hold up. Whatever it
+    raises, or has not answered within 10 s, the station is answered Rejected.
+    """
+
+    def __call__(
+        self, station: str, message: StationDataTransfer
+    ) -> DataTransferAnswer | Awaitable[DataTransferAnswer]: ...
 
 
 class StationDoor(Protocol):

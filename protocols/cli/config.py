@@ -33,7 +33,7 @@ from protocols.cli.config_sections import (
     SourceDeadlineTable,
     User,
 )
-from protocols.cli.config_stations import Authority, Ocpp, Parking, Station
+from protocols.cli.config_stations import Authority, Ocpp, Parking, Station, VendorHandlerTable
 from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
@@ -93,6 +93,9 @@ class Config(BaseModel):
     operators: tuple[Operator, ...] = Field(default=(), description="people and programs that operate this node")
     stations: tuple[Station, ...] = Field(default=(), description="our charging stations")
     parking: tuple[Parking, ...] = Field(default=(), description="local services without a station")
+    vendor_handlers: tuple[VendorHandlerTable, ...] = Field(
+        default=(), description="who answers messages of stations that are a vendor's own (DataTransfer)"
+    )
 
     def plays(self, role: Role) -> bool:
         return role in self.roles

@@ -9,6 +9,7 @@ from pydantic import Field, FilePath
 from protocols.cli.config_sections import Credential, Listener, Salts
 from protocols.cli.config_types import (
     Count,
+    EntryPoint,
     HashedSecret,
     Identity,
     Latitude,
@@ -156,6 +157,14 @@ class Station(Section):
             ocpp_version=self.ocpp_version,
             service_types=self.service_types,
         )
+
+
+class VendorHandlerTable(Section):
+    """Who answers a vendor's messages; `statecharts.ports.VendorHandler` says how."""
+
+    vendor_id: Text = Field(description="the vendorId of the messages; case means nothing")
+    message_id: Text | None = Field(default=None, description="their messageId, else all that no other row is for")
+    handler: EntryPoint = Field(description='the Python function: `"module:function"`')
 
 
 class Parking(Section):

@@ -127,6 +127,10 @@ PmsIdentifier = Annotated[
 Identity = Annotated[
     str, _matching(_IDENTITY, "must be 1 to 48 characters without spaces, slashes or colons, and not dots alone")
 ]
+EntryPoint = Annotated[
+    str,
+    _matching(re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"), 'must name a Python function: "module:function"'),
+]
 Text = Annotated[str, _matching(_PRINTABLE, "must be 1 to 255 printable characters")]
 IdTag = Annotated[str, _matching(re.compile(r"[\x21-\x7e]{1,20}"), "must be 1 to 20 characters without spaces")]
 Username = Annotated[str, _matching(re.compile(r"[^:\x00-\x1f\x7f]{1,255}"), "must be 1 to 255 characters, no colon")]

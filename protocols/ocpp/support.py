@@ -43,7 +43,7 @@ DOES: dict[type[Any], str] = {
     reports.MeterValues: "readings of a charge or of an idle connector; of no charge that we know, an orphan",
     reports.TransactionEvent: "a charge from the event on that says who pays; its readings and its end",
     reports.SignCertificate: f"{LOGGED}; checked, signed and sent (CertificateSigned) if an authority is configured",
-    reports.StationDataTransfer: f"{LOGGED}; answered that the vendor is unknown",
+    reports.StationDataTransfer: f"{LOGGED}; answered by the handler of its vendor and message, else as unknown",
     commands.RemoteStartTransaction: "for a partner or an operator; the true outcome is the charge that begins",
     commands.RemoteStopTransaction: "for a partner or an operator; the true outcome is the end of the charge",
     commands.TriggerMessage: "sent where a charge is in doubt, for its connector's state and readings; for an operator",
