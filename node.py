@@ -234,6 +234,7 @@ class Node:
             heartbeat_spread=config.ocpp.heartbeat_spread,
             boot_retry_s=config.ocpp.boot_retry_s,
             renew_before_days=config.authority.renew_before_days,
+            quirks=config.model_quirks(),
             delivery=DeliverySettings(**config.delivery.model_dump()),
         )
 

@@ -21,6 +21,7 @@ from actors.vendor_handlers import VendorHandlers
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, StationEntry
+from statecharts.model_limits import ModelQuirk
 from statecharts.ports import (
     CertificateAuthority,
     IdentityService,
@@ -86,6 +87,7 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     heartbeat_spread: float = 0.0
     boot_retry_s: int = 60
     renew_before_days: int = 30
+    quirks: tuple[ModelQuirk, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
 
 

@@ -18,6 +18,7 @@ from statecharts.fleet_door import (
     StationSheet,
     StationView,
 )
+from statecharts.model_limits import limits_of
 from statecharts.station import Registration, StationCharge
 from statecharts.station_credentials import StationCredentials
 from statecharts.station_details import EvseDetails
@@ -72,6 +73,7 @@ def sheet_of(context: Context, member: Member, look: StationLook | None) -> Stat
         opening_hours=details.opening_hours,
         price_note=details.price_note,
         registered_at=member.record.since if member.record and member.record.own else None,
+        limits=limits_of(context.settings.quirks, look.data.registration.boot if look else None),
         flags=flags_of(member),
     )
 

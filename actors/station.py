@@ -45,6 +45,8 @@ from statecharts.charging import StationConfirmed, StationDoubted
 from statecharts.chart import Outcome
 from statecharts.events import Event
 from statecharts.evse import StatusReported
+from statecharts.model_limits import ModelLimits, limits_of
+from statecharts.moments import after_s
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StopKept
@@ -78,6 +80,8 @@ FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
 
 NEWEST_WINS = 1000, "a newer connection of this station took over"
 
+SILENT = 1000, "nothing was reported for too long"
+
 log = structlog.get_logger(__name__)
 
 
@@ -109,6 +113,7 @@ class StationActor(Actor):
         self.events = StationEvents(self, self.charges)
         tell = partial(context.system.tell, key)
         self.certificates = StationCertificates(self.identity, context, self.command, tell)
+        self.limits = ModelLimits()
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
     def __repr__(self) -> str:
@@ -129,6 +134,7 @@ class StationActor(Actor):
         if self.connection is None:
             await self._note_away()
         self.last_seen_at = self.last_seen_at or self.data.connection.since
+        self.limits = limits_of(self.context.settings.quirks, self.data.registration.boot)
         self.standing.note()
         await self.charges.resume()
 
@@ -137,11 +143,23 @@ class StationActor(Actor):
         return self.connection is None and not self.holds and not self.standing.is_charging and not self._unkept
 
     def deadline(self) -> datetime | None:
-        return min((at for _, at in self._unkept.values()), default=None)
+        idle = () if (left_s := self._idle_left_s()) is None else (after_s(self.clock.now(), left_s),)
+        return min((*(at for _, at in self._unkept.values()), *idle), default=None)
 
     async def due(self) -> None:
+        left_s = self._idle_left_s()
+        if left_s is not None and left_s <= 0 and self.connection is not None:
+            log.warning("station.idle", station=self.identity, idle_close_s=self.limits.idle_close_s)
+            self.connection.close(*SILENT)
+            await self._went(self.connection)
         for said, at in list(self._unkept.values()):
             await self._status(said, at)
+
+    def _idle_left_s(self) -> float | None:
+        """How much longer the station may report nothing; None if for ever."""
+        if self.limits.idle_close_s is None or self.connection is None or self.last_seen_at is None:
+            return None
+        return self.limits.idle_close_s - (self.context.clock.wall() - self.last_seen_at).total_seconds()
 
     async def turn(self, message: Any) -> Any:
         match message:
@@ -328,6 +346,7 @@ class StationActor(Actor):
         return Acknowledgement()
 
     async def _booted(self, boot: BootNotification, now: datetime) -> ReportAnswer:
+        self.limits = limits_of(self.context.settings.quirks, boot)
         status, interval_s = self.standing.answer()
         await self.record(Booted(at=now, boot=boot, status=status))
         self.calls.booted()

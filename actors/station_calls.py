@@ -74,7 +74,8 @@ class Calls:
         if rejected or (remote and registered != RegistrationStatus.ACCEPTED):
             # OCPP 1.6 section 4.2: nothing to a rejected station, no RemoteStart or RemoteStop before it was accepted.
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"the station's registration is {registered}")
-        if not forced and (cause := self._lacks(connection, command)):
+        cause = "" if forced else self._lacks(connection, command) or self._station.limits.refusal(command)
+        if cause:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=cause)
         if isinstance(command, GetConfiguration) and not command.keys and connection.protocol.startswith("ocpp2"):
             return await self._report(connection)

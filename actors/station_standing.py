@@ -65,7 +65,8 @@ class Standings:
         """Some stations' a little shorter than others': those that came back together shall not speak together."""
         settings = self._context.settings
         shorter = settings.heartbeat_spread * self._context.ids.jitter() if settings.heartbeat_spread else 0
-        return max(1, round(settings.heartbeat_interval_s * (1 - shorter)))
+        interval_s = self._station.limits.heartbeat_interval_s or settings.heartbeat_interval_s
+        return max(1, round(interval_s * (1 - shorter)))
 
     def note(self) -> None:
         """Tells the fleet what lists show of this station."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from statecharts.model_limits import ModelLimits
 from statecharts.ports import Moment, Page
 from statecharts.station_details import OpeningHours, Plug, StationDetails
 from statecharts.vocabulary import Location, ServiceType, Value
@@ -87,7 +88,7 @@ class SecurityView(Value, frozen=True, kw_only=True):
 
 
 class StationSheet(Value, frozen=True, kw_only=True):
-    """Everything that is known of one station."""
+    """Everything that is known of one station; `limits` are those of its model, as the configuration has them."""
 
     identity: str
     origin: str
@@ -109,6 +110,7 @@ class StationSheet(Value, frozen=True, kw_only=True):
     opening_hours: OpeningHours | None = None
     price_note: str | None = None
     registered_at: Moment | None = None
+    limits: ModelLimits = ModelLimits()
     flags: tuple[str, ...] = ()
 
 

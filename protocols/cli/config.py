@@ -33,10 +33,11 @@ from protocols.cli.config_sections import (
     SourceDeadlineTable,
     User,
 )
-from protocols.cli.config_stations import Authority, Ocpp, Parking, Station, VendorHandlerTable
+from protocols.cli.config_stations import Authority, Ocpp, Parking, QuirkTable, Station, VendorHandlerTable
 from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
+from statecharts.model_limits import ModelQuirk
 from statecharts.source_events import SourceDeadlines
 from statecharts.station_credentials import SecurityProfile
 from statecharts.vocabulary import EnergyUnit
@@ -93,6 +94,10 @@ class Config(BaseModel):
     operators: tuple[Operator, ...] = Field(default=(), description="people and programs that operate this node")
     stations: tuple[Station, ...] = Field(default=(), description="our charging stations")
     parking: tuple[Parking, ...] = Field(default=(), description="local services without a station")
+    quirks: tuple[QuirkTable, ...] = Field(
+        default=(),
+        description="what stations of a model cannot do; of each key the first row that fits counts",
+    )
     vendor_handlers: tuple[VendorHandlerTable, ...] = Field(
         default=(), description="who answers messages of stations that are a vendor's own (DataTransfer)"
     )
@@ -136,6 +141,9 @@ class Config(BaseModel):
 
     def parking_entries(self) -> tuple[ParkingEntry, ...]:
         return tuple(parking.entry() for parking in self.parking)
+
+    def model_quirks(self) -> tuple[ModelQuirk, ...]:
+        return tuple(row.quirk() for row in self.quirks)
 
     def destination_entries(self, salts: Salts) -> tuple[PeerEntry, ...]:
         return tuple(peer.entry(self.pms_identifier, salts) for peer in self.destinations)

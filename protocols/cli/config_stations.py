@@ -21,6 +21,7 @@ from protocols.cli.config_types import (
     Text,
 )
 from statecharts.directory import ParkingEntry, StationEntry
+from statecharts.model_limits import ANY, ModelLimits, ModelQuirk
 from statecharts.station_credentials import SecurityProfile, StationCredentials
 from statecharts.vocabulary import Location, ServiceStatus, ServiceType
 
@@ -157,6 +158,28 @@ class Station(Section):
             ocpp_version=self.ocpp_version,
             service_types=self.service_types,
         )
+
+
+class QuirkTable(Section):
+    """What the stations of one vendor and model cannot do."""
+
+    vendor: Text = Field(default=ANY, description="vendor that they name at boot; `*` and `?` as in file names")
+    model: Text = Field(default=ANY, description="model that they name, likewise")
+    firmware: Text = Field(default=ANY, description="version of their firmware, likewise")
+    id_tag_length: int | None = Field(
+        default=None, ge=1, le=36, description="characters of an idTag that they take, else as their version of OCPP"
+    )
+    id_tag_hex: bool | None = Field(default=None, description="whether they take only idTags of pairs of hex digits")
+    idle_close_s: Seconds | None = Field(
+        default=None, description="a connection on which nothing was reported for so long is closed"
+    )
+    heartbeat_interval_s: int | None = Field(
+        default=None, ge=1, le=86_400, description="instead of `ocpp.heartbeat_interval_s`, for those that drop silence"
+    )
+
+    def quirk(self) -> ModelQuirk:
+        limits = {name: getattr(self, name) for name in ModelLimits.__struct_fields__}
+        return ModelQuirk(limits=ModelLimits(**limits), vendor=self.vendor, model=self.model, firmware=self.firmware)
 
 
 class VendorHandlerTable(Section):
