@@ -17,6 +17,7 @@ from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.quirks import Quirks
 from actors.system import System
+from actors.trail import Trail
 from actors.vendor_handlers import VendorHandlers
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
@@ -118,12 +119,14 @@ class Context:
     orphans: Orphans = field(init=False)
     quirks: Quirks = field(init=False)
     numbers: Numbers = field(init=False)
+    trail: Trail = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
         self.names = Names(self.journal, self.watermarks)
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store, self.shown), Numbers(store)
         self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
+        self.trail = Trail(store, self.clock)
 
     @property
     def places(self) -> Mapping[str, Place]:

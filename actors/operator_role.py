@@ -26,6 +26,7 @@ from actors.rows import micros
 from actors.station import StationActor
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
+from actors.trail import Trail
 from actors.transaction_kinds import KINDS
 from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.delivery import Parcel
@@ -51,6 +52,10 @@ log = structlog.get_logger(__name__)
 
 class OperatorRole(InboxRole, FleetRole):
     """See the module's docstring; callers have checked that an operator asks."""
+
+    @property
+    def trail(self) -> Trail:
+        return self._context.trail
 
     # -- transactions --------------------------------------------------------------------------------------------------
 

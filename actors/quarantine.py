@@ -5,7 +5,6 @@ A case stays until the actor has worked again or an operator has released it, ov
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +12,12 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from actors import tables
+from actors.masking import MASK, masked
 from actors.rows import checked, instant, micros, raw, sealed
 from actors.store import Store
 from statecharts.vocabulary import Value
 
 ERROR_CHARS = 2_000
-SECRET = re.compile(r"password|secret|token|authorization_?key", re.IGNORECASE)
-MASK = "***"
 
 
 class Case(Value, frozen=True, kw_only=True):
@@ -42,17 +40,8 @@ def case_of(actor: str, at: datetime, error: Exception, message: Any | None) -> 
     told = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
     if message is None:
         return Case(actor=actor, at=at, error=told)
-    written = msgspec.json.encode(_without_secrets(msgspec.to_builtins(message, enc_hook=repr, str_keys=True)))
+    written = msgspec.json.encode(masked(msgspec.to_builtins(message, enc_hook=repr, str_keys=True)))
     return Case(actor=actor, at=at, error=told, message_type=type(message).__name__, message=written.decode())
-
-
-def _without_secrets(value: Any) -> Any:
-    match value:
-        case dict():
-            return {k: MASK if SECRET.search(k) and v is not None else _without_secrets(v) for k, v in value.items()}
-        case list() | tuple():
-            return [_without_secrets(each) for each in value]
-    return value
 
 
 class Quarantine:

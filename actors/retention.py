@@ -2,8 +2,8 @@
 
 The facts and the finished deliveries of transactions that have been over for long; facts of any stream that its
 snapshot stands for; meter values of idle connectors. The log of what a station said beside charging is cut: by age, and
-for one that says too much by number. What people look up stays where it is: the list of transactions,
-the charge records, the names that keep an old message from being taken for a new one.
+for one that says too much by number; that of what operators did by age alone. What people look up stays where it is:
+the list of transactions, the charge records, the names that keep an old message from being taken for a new one.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class RetentionSettings(Value, frozen=True, kw_only=True):
     transactions_days: int = 90
     meter_values_days: int = 30
     station_log_days: int = 365
+    audit_days: int = 3_650
 
 
 class Retention:
@@ -107,6 +108,7 @@ class Retention:
             "facts": await self._beginnings(now - timedelta(days=self._settings.transactions_days)),
             "meter_values": await self._meter_values(_midnight(now - timedelta(days=self._settings.meter_values_days))),
             "station_log": await self._station_log(now - timedelta(days=self._settings.station_log_days)),
+            "audit": await self._audit(now - timedelta(days=self._settings.audit_days)),
         }
         if any(done.values()):
             log.info("retention.archived", **done)
@@ -142,6 +144,13 @@ class Retention:
         for station in await self._store.read(_talkative):
             while count := await self._piece(_forget_log_of, station):
                 forgotten += count
+        return forgotten
+
+    async def _audit(self, before: datetime) -> int:
+        """Forgets what operators did before then."""
+        forgotten = 0
+        while count := await self._piece(_forget_audit, micros(before)):
+            forgotten += count
         return forgotten
 
     async def _piece(self, work: Callable[..., T], *args: Any) -> T:
@@ -341,9 +350,18 @@ def _forget_log_of(connection: Connection, _: int, station: str) -> int:
     return _forget(connection, newest_first.offset(STATION_LOG_KEPT.limit).limit(LOG_FORGOTTEN_AT_ONCE.limit))
 
 
-def _forget(connection: Connection, which: Select[int]) -> int:
+# -- what operators did ------------------------------------------------------------------------------------------------
+
+
+def _forget_audit(connection: Connection, _: int, before_us: int) -> int:
+    deeds = tables.audit.c
+    old = select(deeds.id).where(deeds.at < before_us).order_by(deeds.at).limit(LOG_FORGOTTEN_AT_ONCE.limit)
+    return _forget(connection, old, tables.audit)
+
+
+def _forget(connection: Connection, which: Select[int], table: Table = tables.station_log) -> int:
     ids = list(connection.scalars(which))
-    connection.execute(delete(tables.station_log).where(_LOG.id.in_(ids)))
+    connection.execute(delete(table).where(table.c.id.in_(ids)))
     return len(ids)
 
 

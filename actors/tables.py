@@ -260,6 +260,29 @@ quarantine = Table(
     PrimaryKeyConstraint("actor", name="quarantine_key"),
 )
 
+# What somebody asked of the operator's API; the last three columns are filled once it is known what came of it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Integer),
+    Column("problem", Text, nullable=False),
+    Column("answered_at", BigInteger),
+    _checksum(),
+    Index("audit_at", "at", "id"),
+    Index("audit_by", "by", "at", "id"),
+    Index("audit_path", "path", "at", "id"),
+    sqlite_autoincrement=True,
+)
+
 # The first answer that an app got under an Idempotency-Key.
 answers = Table(
     "answers",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from statecharts.audit import AuditTrail
 from statecharts.fleet_door import FleetDoor
 from statecharts.meters import Reading
 from statecharts.ports import (
@@ -195,7 +196,13 @@ class QuarantineView(Value, frozen=True, kw_only=True):
 
 
 class OperatorDoor(FleetDoor, Protocol):
-    """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator."""
+    """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator.
+
+    In `trail` they write down who comes through this door to change something, before they let him.
+    """
+
+    @property
+    def trail(self) -> AuditTrail: ...
 
     async def last_open_session(self) -> TransactionView | None:
         """The newest transaction of the Destination role that is not final, else the newest of all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from functools import partial
 
 import trio
 from quart import Blueprint, g, request
@@ -11,6 +12,7 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import Problem
+from protocols.rest.recorded import Recorder
 from statecharts.bounds import FAILING_ADDRESSES, Watermarks
 from statecharts.limits import WRONG_TOKENS
 from statecharts.ports import Principal, Tokens
@@ -56,18 +58,27 @@ class BearerAuth:
         self._limiter = limiter
         self._failures = FailureLimiter(watermarks)
 
-    def guard(self, blueprint: Blueprint, *, operators_only: bool) -> None:
-        """Lets in only who has a token (an operator's), before anything else is done: 401, 403 or 429."""
-        blueprint.before_request(self._operator if operators_only else self._anybody)
+    def guard(self, blueprint: Blueprint, *, operators_only: bool, recorder: Recorder | None = None) -> None:
+        """Lets in only who has a token (an operator's), before anything else is done: 401, 403 or 429.
+
+        Whoever has a token is told to the recorder, also who is not let in with it.
+        """
+        blueprint.before_request(partial(self._operator, recorder) if operators_only else self._anybody)
         blueprint.after_request(_tell_rate)
+        if recorder is not None:
+            blueprint.after_request(recorder.answered)
 
     async def _anybody(self) -> None:
         g.principal = self._authenticated()
         if not g.principal.operator:
             self._spend(g.principal.name)
 
-    async def _operator(self) -> None:
+    async def _operator(self, recorder: Recorder | None) -> None:
         g.principal = self._authenticated()
+        if not g.principal.operator:
+            self._spend(g.principal.name)  # an app that knocks without end must not fill the audit log
+        if recorder is not None:
+            await recorder.entered(g.principal, _address())
         if not g.principal.operator:
             raise Problem(403, "operators-only", "This needs an operator's token.")
 

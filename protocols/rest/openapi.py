@@ -14,11 +14,10 @@ from protocols.rest.bodies import IDENTIFIER_PATH, NUMBER_PATH
 from protocols.rest.headers import REQUEST_HEADERS, response_headers
 from protocols.rest.kinds import KINDS, PEER_KINDS, common_kinds
 from protocols.rest.motown import HTTP_STATUSES, ErrorAnswer
+from protocols.rest.paths import SEGMENT, path_of
 from protocols.rest.problems import PROBLEM_TYPE, ProblemDocument, phrase
 from protocols.rest.routes import Access, Errors, Route
 from protocols.rest.schemas import Schema, Schemas
-
-SEGMENT = re.compile(r"<(?:(?P<converter>\w+)(?:\((?P<choices>[^)]*)\))?:)?(?P<name>\w+)>")
 
 PATH_SCHEMAS: dict[str, Schema] = {
     "identifier": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": f"^{IDENTIFIER_PATH}$"},
@@ -49,11 +48,6 @@ def openapi_document(routes: Sequence[Route], *, title: str, version: str) -> di
             "securitySchemes": {access.value: scheme for access, scheme in SCHEMES.items()},
         },
     }
-
-
-def path_of(rule: str) -> str:
-    """A rule of Quart's as OpenAPI writes paths: `/transactions/<identifier:name>` is `/transactions/{name}`."""
-    return SEGMENT.sub(lambda found: f"{{{found['name']}}}", rule)
 
 
 def _tag(route: Route) -> str:

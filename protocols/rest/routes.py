@@ -19,6 +19,7 @@ from quart_trio.wrappers import TrioResponse as Response
 from protocols.rest.auth import BearerAuth
 from protocols.rest.bodies import JSON, TEXT, body, query, text
 from protocols.rest.idempotency import IdempotencyKeys
+from protocols.rest.recorded import Recorder
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -95,13 +96,15 @@ class Routes:
     media_type: str = JSON
     accepts: tuple[str, ...] = (JSON,)
     keys: IdempotencyKeys | None = None
+    recorder: Recorder | None = None
     blueprint: Blueprint = field(init=False)
     described: list[Route] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.blueprint = Blueprint(self.name, __name__, url_prefix=self.prefix)
         if self.auth is not None:
-            self.auth.guard(self.blueprint, operators_only=self.access is Access.OPERATOR)
+            operators_only = self.access is Access.OPERATOR
+            self.auth.guard(self.blueprint, operators_only=operators_only, recorder=self.recorder)
 
     def get(self, rule: str, gives: Any, **more: Unpack[Description]) -> Callable[[Handler], Handler]:
         """Registers the handler of a GET (and HEAD). `gives` is a type, answered with 200, or one for each status."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from random import Random
@@ -42,6 +42,8 @@ from actors.records import (
 )
 from actors.retention import Retention, RetentionSettings
 from actors.store import run_inline
+from actors.trail import Trail
+from statecharts.audit import AuditFilter, Deed
 from statecharts.bounds import Watermarks
 from statecharts.doors import FirstAnswer
 from tests.contracts.samples import NOON, StoppedClock, append, delivery, entry, view
@@ -117,12 +119,19 @@ async def fill(folder: Path) -> None:
         await Outbox(journal.store).park(3, "it says no")
         await Outbox(journal.store).record_attempt(4, 2, NOON + timedelta(seconds=9), "no answer")
         await Quarantine(journal.store).keep(Case(actor="source/5", at=NOON, error="ValueError: no such thing"))
+        for number in range(3):
+            await _trail(journal).answered(await _trail(journal).asked(_deed(number)), 200, None)
         settings = {"kept_s": 86_400, "watermarks": Watermarks()}
         async with open_answers(journal.store, **settings) as answers:
             for key in ("a", "b"):
                 answers.keep(APP, key, FirstAnswer(request=b"#", status=202, headers={"X": key}, body=b"{}" * 40))
         await Retention(journal.store, clock, DAYS).tidy()
         await journal.append(append("station/CS01"))
+
+
+def _deed(number: int) -> Deed:
+    told = {"address": "127.0.0.1", "correlation_id": f"c-{number}", "method": "POST", "route": "/stations/{identity}"}
+    return Deed(by="operator", path=f"/stations/CS{number}", body=b'{"command":"Reset","kind":"Soft"}', **told)
 
 
 def _life(number: int) -> Any:
@@ -195,7 +204,17 @@ def questions(rows: Rows) -> Iterator[Question]:
     yield "orphans", lambda journal: _nameless(_items(Orphans(journal.store).page(limit=ALL)))
     yield "meters", lambda journal: _nameless(Ledger(journal.store).idle_meters("CS01", ALL))
     yield "log", lambda journal: _nameless(_items(Ledger(journal.store).station_log("CS01", limit=ALL)))
+    yield "audit", lambda journal: _items(_trail(journal).page(AuditFilter(), limit=ALL))
     yield "quarantine", lambda journal: Quarantine(journal.store).cases()
+
+
+class _Wall(StoppedClock):
+    def wall(self) -> datetime:
+        return self.time
+
+
+def _trail(journal: Journal) -> Trail:
+    return Trail(journal.store, _Wall())
 
 
 def _keys(rows: list[tuple[Any, ...]]) -> list[tuple[str, str]]:

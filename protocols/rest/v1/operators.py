@@ -11,8 +11,10 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth, principal
 from protocols.rest.bodies import Cursor, Limit, answer, page_answer
+from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
+from protocols.rest.v1.audit import add_audit
 from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
@@ -83,7 +85,8 @@ class Release(msgspec.Struct, forbid_unknown_fields=True):
 
 def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventStreams) -> Routes:
     """The routes for operators, behind an operator's token."""
-    routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR)
+    recorder = Recorder(operators.trail)
+    routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR, recorder=recorder)
     _add_transactions(routes, operators)
     _add_cdrs(routes, operators)
     add_inbox(routes, operators)
@@ -93,6 +96,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     _add_peers(routes, operators)
     _add_deliveries(routes, operators)
     _add_quarantine(routes, operators)
+    add_audit(routes, operators.trail)
     return routes
 
 

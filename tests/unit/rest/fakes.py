@@ -13,6 +13,7 @@ from quart_trio import QuartTrio
 
 from protocols.rest import make_app
 from protocols.rest.app import ApiSettings
+from statecharts.audit import AuditFilter, AuditView, Deed
 from statecharts.doors import (
     Ailment,
     DeliveryView,
@@ -307,10 +308,42 @@ class FakeInsight:
         return (Reading(name="roamnode_deliveries", meaning="Owed", labels=("peer", "status"), samples=samples),)
 
 
+class FakeTrail:
+    """An audit log in memory; while it is `away` nothing can be written or read."""
+
+    def __init__(self) -> None:
+        self.deeds: list[AuditView] = []
+        self.bodies: list[bytes | None] = []
+        self.wanted: list[AuditFilter] = []
+        self.away = False
+
+    async def asked(self, deed: Deed) -> int:
+        self._reach()
+        told = {**msgspec.structs.asdict(deed), "body": None}
+        self.bodies.append(deed.body)
+        self.deeds.append(AuditView(id=len(self.deeds) + 1, at=NOON, **told))
+        return len(self.deeds)
+
+    async def answered(self, number: int, status: int, problem: str | None) -> None:
+        self._reach()
+        outcome = {"status": status, "problem": problem, "answered_at": NOON}
+        self.deeds[number - 1] = msgspec.structs.replace(self.deeds[number - 1], **outcome)
+
+    async def page(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> Page[AuditView]:
+        self._reach()
+        self.wanted.append(wanted)
+        return Page(items=tuple(reversed(self.deeds)))
+
+    def _reach(self) -> None:
+        if self.away:
+            raise refused(503, "store-unavailable", "nothing was written: the disk is full")
+
+
 class FakeOperators:
     """One Destination as its operator sees it."""
 
     def __init__(self) -> None:
+        self.trail = FakeTrail()
         self.last: TransactionView | None = None
         self.asked: list[Any] = []
         self.outcome = CallOutcome(verdict=CallVerdict.ACCEPTED, status="Accepted")

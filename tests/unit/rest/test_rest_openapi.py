@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from protocols.rest.kinds import KINDS
-from protocols.rest.openapi import path_of
+from protocols.rest.paths import path_of
 from protocols.rest.schemas import Schemas
 from tests.unit.rest.fakes import CDR, READY, World
 
@@ -141,6 +141,8 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("POST", f"{OPERATOR}/peers/IE-001/unblock", None, 200),
     ("GET", f"{OPERATOR}/peers/IE-001/deliveries", None, 200),
     ("POST", f"{OPERATOR}/peers/IE-001/deliveries/7/replay", None, 204),
+    ("GET", f"{OPERATOR}/audit?by=operator&since=2026-05-17T12:00:00Z", None, 200),
+    ("GET", f"{OPERATOR}/audit?since=yesterday", None, 400),
     ("GET", f"{OPERATOR}/quarantine", None, 200),
     ("GET", f"{OPERATOR}/quarantine/destination/0A1B2C3D4E5F", None, 200),
     ("POST", f"{OPERATOR}/quarantine/destination/0A1B2C3D4E5F/release", {"message": "dismiss"}, 204),

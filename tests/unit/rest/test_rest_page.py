@@ -23,6 +23,7 @@ from protocols.rest.sv1_messages import (
 from protocols.rest.v1 import apps, operators, stations
 from protocols.rest.v1.commands import ANY_COMMAND
 from statecharts import station_details
+from statecharts.audit import AuditView
 from statecharts.bounds import Watermarks
 from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView
 from statecharts.fleet_door import (
@@ -102,6 +103,7 @@ STRUCTS = [
         DeliveryView,
         OrphanView,
         LogEntryView,
+        AuditView,
     ),
 ]
 
