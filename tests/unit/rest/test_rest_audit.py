@@ -85,9 +85,9 @@ async def test_a_deed_whose_outcome_cannot_be_logged_is_told_all_the_same(monkey
     world = World()
     command = world.operators.command_station
 
-    async def then_away(*args: Any) -> Any:
+    async def then_away(*args: Any, **more: Any) -> Any:
         world.operators.trail.away = True
-        return await command(*args)
+        return await command(*args, **more)
 
     monkeypatch.setattr(world.operators, "command_station", then_away)
     assert (await asks(world, json=RESET)).status_code == 200
