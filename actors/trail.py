@@ -71,8 +71,8 @@ class Trail:
 def _told(body: bytes) -> Any:
     """What the log says of a body: itself without its secrets, or which one it was."""
     try:
-        return masked(msgspec.json.decode(body))
-    except (msgspec.DecodeError, RecursionError, ValueError):
+        return masked(msgspec.json.decode(body, type=dict[str, Any]))
+    except (msgspec.MsgspecError, RecursionError, ValueError):
         # What cannot be read cannot be masked.
         return {"bytes": len(body), "sha256": sha256(body).hexdigest()}
 

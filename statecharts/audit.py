@@ -26,7 +26,7 @@ class Deed(Value, frozen=True, kw_only=True):
 
 class AuditView(Value, frozen=True, kw_only=True):
     """One deed. `status` and `answered_at` are absent where it is not known what came of it: the caller hung up, or the
-    node ended on the way; `problem` is the kind of a refusal. `body` has no secrets; of one that is no JSON
+    node ended on the way; `problem` is the kind of a refusal. `body` has no secrets; of one that is no object of JSON
     there are `bytes` and `sha256`.
     """
 
@@ -38,7 +38,7 @@ class AuditView(Value, frozen=True, kw_only=True):
     method: str
     route: str
     path: str
-    body: Any = None
+    body: dict[str, Any] | None = None
     status: int | None = None
     problem: str | None = None
     answered_at: Moment | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from quart_trio.wrappers import TrioResponse as Response
 from werkzeug.routing import BaseConverter
 
 from protocols.rest.problems import FieldError, Problem
+from protocols.rest.schemas import INSTANT
 from statecharts.ports import Page
 from statecharts.vocabulary import Location
 
@@ -30,6 +32,9 @@ Longitude = Annotated[Decimal, Meta(extra_json_schema={"minimum": -180, "maximum
 
 Cursor = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[\x21-\x7e]+\Z")]
 Limit = Annotated[int, Meta(ge=1, le=200)]
+
+Instant = Annotated[str, Meta(pattern=INSTANT, extra_json_schema={"format": "date-time"})]
+"""A time in a query string (RFC 3339); as a datetime msgspec would take any number for one."""
 
 RadiusM = Annotated[int, Meta(ge=1, le=20_100_000)]
 """Metres, up to half way round the Earth."""
@@ -127,6 +132,14 @@ def converted(data: object, type_: type[T]) -> T:
         return msgspec.convert(data, type=type_, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
+
+
+def moment(field: str, written: str | None) -> datetime | None:
+    """A parameter of the type `Instant` as a time. Raises `Problem` 400 for one that no calendar has."""
+    try:
+        return None if written is None else msgspec.convert(written, type=datetime)
+    except msgspec.ValidationError as error:
+        raise unfit(field, "is no time") from error
 
 
 def invalid(error: msgspec.ValidationError) -> Problem:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
-from protocols.rest.bodies import Cursor, Limit, page_answer
+from protocols.rest.bodies import Cursor, Instant, Limit, moment, page_answer
 from protocols.rest.routes import Routes
 from statecharts.audit import AuditFilter, AuditTrail, AuditView
 from statecharts.ports import Page
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 PathBegin = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A/[^\x00-\x1f\x7f]*\Z")]
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class AuditQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,5 +37,6 @@ def add_audit(routes: Routes, trail: AuditTrail) -> None:
         """Lists what operators asked for that could change something, and what came of it, newest first."""
         of_station = f"{routes.prefix}/stations/{asked.station}" if asked.station else None
         below = tuple(path for path in (of_station, asked.path) if path)
-        wanted = AuditFilter(by=asked.by, below=below, since=asked.since, until=asked.until)
+        since, until = moment("since", asked.since), moment("until", asked.until)
+        wanted = AuditFilter(by=asked.by, below=below, since=since, until=until)
         return page_answer(await trail.page(wanted, cursor=asked.cursor, limit=asked.limit))

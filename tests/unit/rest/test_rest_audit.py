@@ -108,4 +108,5 @@ async def test_the_log_is_asked_by_who_where_and_when() -> None:
     assert response.status_code == 200
     below = (f"{OPERATOR}/stations/CS01", f"{OPERATOR}/stations")
     assert world.operators.trail.wanted == [AuditFilter(by="operator", below=below, since=NOON)]
-    assert (await asks(world, "GET", f"{OPERATOR}/audit?since=2026-05-17T12:00:00")).status_code == 400
+    for wrong in ("2026-05-17T12:00:00", "2026-02-31T12:00:00Z", "0.5", "yesterday"):
+        assert (await asks(world, "GET", f"{OPERATOR}/audit?since={wrong}")).status_code == 400
