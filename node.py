@@ -254,6 +254,7 @@ class Node:
                 security_profile=ocpp.profile_of_all,
                 profiles_had=self.config.profiles_had,
                 certificate_organization=ocpp.certificate_organization,
+                keeps_unknown=ocpp.unknown_stations == "pending",
             ),
         )
 

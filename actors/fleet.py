@@ -17,14 +17,19 @@ from sqlalchemy import Connection, select
 
 from actors import tables
 from actors.bulk import put_rows
+from actors.newcomers import Newcomers
 from actors.rows import AnyRow, Row, intact, micros, raw, sealed
 from actors.store import Store
+from statecharts import station_key
 from statecharts.bounds import STATIONS, Watermarks
+from statecharts.chart import Outcome
 from statecharts.directory import StationEntry
+from statecharts.events import Event, NodeRestarted
 from statecharts.fleet import Member, StationRecord, member_of
 from statecharts.standing import S, Standing
-from statecharts.station_credentials import SecurityProfile, StationCredentials
-from statecharts.vocabulary import Value, refused
+from statecharts.station_credentials import SecurityProfile, Shown, StationCredentials
+from statecharts.station_key import StationKey
+from statecharts.vocabulary import Refused, Value, refused
 
 if TYPE_CHECKING:
     from actors.context import Place
@@ -39,11 +44,15 @@ class Sight(Value, frozen=True, kw_only=True):
 
 
 class FleetSettings(Value, frozen=True, kw_only=True):
-    """What holds for all stations. `security_profile` is asked of those that name none, `profiles_had` can be asked."""
+    """What holds for all stations. `security_profile` is asked of those that name none, `profiles_had` can be asked.
+
+    `keeps_unknown`: a station that nobody knows is kept as Pending until the operator has decided on it.
+    """
 
     security_profile: SecurityProfile = SecurityProfile.BASIC
     profiles_had: tuple[SecurityProfile, ...] = tuple(SecurityProfile)
     certificate_organization: str | None = None
+    keeps_unknown: bool = False
 
 
 Change = Callable[[Member | None], StationRecord | None]
@@ -79,6 +88,8 @@ class Fleet:
         self.places: dict[str, Place] = {place.identity: place for place in besides}
         self._names = {identity.casefold() for identity in self.places}
         self._changing = trio.Lock()
+        kept = self.settings.security_profile if self.settings.keeps_unknown else None
+        self._newcomers = Newcomers(kept, watermarks)
         self.goes_on: Callable[[str], bool] = lambda identity: False
         """Whether a charge goes on at a station; the node says how that is known."""
         for identity in self._listed:
@@ -103,7 +114,8 @@ class Fleet:
                 continue
             if record.own is not None and identity in self._listed:
                 log.warning("fleet.in_both", station=identity, obeyed="the configuration")
-            self._seat(identity, record)
+            restarted = station_key.CHART.step(record.key, NodeRestarted(at=self._store.clock.now())).data
+            self._seat(identity, msgspec.structs.replace(record, key=restarted))
 
     # -- looking up ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +171,36 @@ class Fleet:
             member = self._members.get(identity)
             assert member is not None, "a change of nothing changes nothing"
             return member
+
+    async def introduce(self, identity: str, shown: Shown) -> None:
+        """See `ports.StationDirectory`: the stranger is Pending from then on."""
+        entry = self._newcomers.entry(identity, shown, self.fresh_bytes(16))
+        if entry is None or identity in self._members or identity.casefold() in self._names:
+            return
+        pending = sum(member.standing.state == S.PENDING for member in self)
+        if not self._newcomers.has_room(pending):
+            return
+        now = self._store.clock.now()
+        standing = Standing(state=S.PENDING, since=now, reason="came by itself")
+        new = StationRecord(identity=identity, standing=standing, since=now, own=entry)
+        await self.change(identity, lambda known: new if known is None else None)
+        log.warning("fleet.newcomer", station=identity)
+
+    async def turn_key(self, identity: str, event: Event) -> StationKey:
+        """The station's key after this event, durable where it says something new. Raises `Refused`."""
+        member = self._members.get(identity)
+        if member is None or station_key.CHART.step(member.key, event).outcome is Outcome.REPEATED:
+            return member.key if member else StationKey()
+
+        def turned(known: Member | None) -> StationRecord | None:
+            assert known is not None, "no station is ever forgotten"
+            decision = station_key.CHART.step(known.key, event)
+            if decision.refusal is not None:
+                raise Refused(decision.refusal)
+            record = known.record_now(self._store.clock.now())
+            return None if decision.data == known.key else msgspec.structs.replace(record, key=decision.data)
+
+        return (await self.change(identity, turned)).key
 
     def _check_room(self, identity: str) -> None:
         if identity.casefold() in self._names:

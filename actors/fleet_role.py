@@ -31,14 +31,12 @@ from statecharts.fleet_door import (
 from statecharts.ports import Page
 from statecharts.standing import AcceptStation, RejectStation, RetireStation, Standing
 from statecharts.station import UNKNOWN
-from statecharts.station_credentials import SecurityProfile, StationCredentials
+from statecharts.station_credentials import OF_PASSWORDS, SecurityProfile, StationCredentials
 from statecharts.vocabulary import Refused, refused
 
 Decision = AcceptStation | RejectStation | RetireStation
 
 ANY_STATION = StationFilter()
-
-OF_PASSWORDS = (SecurityProfile.BASIC, SecurityProfile.TLS_BASIC)
 
 
 class FleetRole:
@@ -191,10 +189,12 @@ class FleetRole:
 
         return await self._changed(identity, decide)
 
-    async def _changed(self, identity: str, change: Callable[[Member | None], StationRecord | None]) -> StationSheet:
+    async def _changed(
+        self, identity: str, change: Callable[[Member | None], StationRecord | None], then: Review | None = None
+    ) -> StationSheet:
         """The station after a change, which its actor looks at as well."""
         member = await self._context.fleet.change(identity, change)
-        self._context.system.tell(f"station/{identity}", Review())
+        self._context.system.tell(f"station/{identity}", then or Review())
         return await self._sheet(member)
 
 

@@ -8,7 +8,7 @@ from actors.context import Context
 from actors.station_messages import StationLook
 from actors.station_standing import is_online
 from statecharts import station
-from statecharts.fleet import Member
+from statecharts.fleet import Member, Origin
 from statecharts.fleet_door import (
     BootView,
     ChargeView,
@@ -20,7 +20,6 @@ from statecharts.fleet_door import (
 )
 from statecharts.model_limits import limits_of
 from statecharts.station import Registration, StationCharge
-from statecharts.station_credentials import StationCredentials
 from statecharts.station_details import EvseDetails
 
 BROKEN = "Quarantined"
@@ -60,7 +59,7 @@ def sheet_of(context: Context, member: Member, look: StationLook | None) -> Stat
         online=online,
         online_since=connection.since if online else None,
         connectors=tuple(_connectors(look, details.evses)) if look else (),
-        security=_security(entry.credentials),
+        security=_security(member),
         connection_timeout_s=entry.connection_timeout_s,
         service_types=entry.service_types,
         boot=_boot(look.data.registration) if look else None,
@@ -80,7 +79,7 @@ def sheet_of(context: Context, member: Member, look: StationLook | None) -> Stat
 
 def flags_of(member: Member) -> tuple[str, ...]:
     """What an operator should know: that a station stands in both places, or has no place yet."""
-    in_both = member.origin == "file" and member.record is not None and member.record.own is not None
+    in_both = member.origin is Origin.FILE and member.record is not None and member.record.own is not None
     placeless = member.entry.location is None or not member.entry.connectors
     return (*(("in-file-and-store",) if in_both else ()), *(("incomplete",) if placeless else ()))
 
@@ -135,10 +134,16 @@ def _boot(registration: Registration) -> BootView | None:
     )
 
 
-def _security(credentials: StationCredentials) -> SecurityView:
+def _security(member: Member) -> SecurityView:
+    credentials, key = member.entry.credentials, member.key
+    has_one = credentials.password_hash is not None
+    origin = Origin.STORE if key.password_hash else member.origin
     return SecurityView(
         security_profile=int(credentials.profile),
-        has_password=credentials.password_hash is not None,
+        has_password=has_one,
+        password_from=origin if has_one else None,
+        key_state=key.state if has_one else None,
+        key_cause=key.cause or None,
         certificate_name=credentials.certificate_name,
         certificate_issuer=credentials.certificate_issuer,
     )

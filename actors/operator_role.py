@@ -14,7 +14,7 @@ from actors.actor import current_correlation_id
 from actors.changes import feed
 from actors.context import Place
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
-from actors.fleet_role import FleetRole
+from actors.fleet_changes import FleetChanges, refuse_keys
 from actors.fleet_views import BROKEN
 from actors.holding import holding
 from actors.inbox_role import InboxRole
@@ -50,7 +50,7 @@ REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
 log = structlog.get_logger(__name__)
 
 
-class OperatorRole(InboxRole, FleetRole):
+class OperatorRole(InboxRole, FleetChanges):
     """See the module's docstring; callers have checked that an operator asks."""
 
     @property
@@ -137,6 +137,7 @@ class OperatorRole(InboxRole, FleetRole):
         return place
 
     async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
+        refuse_keys(command)
         station = self._context.system.actor(f"station/{self.member(identity).identity}")
         assert isinstance(station, StationActor)
         return await station.command(command, forced=forced)

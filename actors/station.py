@@ -223,6 +223,7 @@ class StationActor(Actor):
         self.last_seen_at = self.context.clock.wall()
         if older is not None and older is not connection:
             older.close(*NEWEST_WINS)
+        await self.standing.came(connection.login)
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
         log.info("station.online", station=self.identity, protocol=connection.protocol)
         self.certificates.renew(connection.certificate)
@@ -339,7 +340,7 @@ class StationActor(Actor):
     async def _keep(self, told: InboxMessage | TurnedAway | CertificateIssued | Review) -> Any:
         """What was told about this station, and not by it on its connection."""
         if isinstance(told, Review):
-            return self.standing.review()
+            return self.standing.review(told)
         if not isinstance(told, TurnedAway | CertificateIssued):
             return await self.inbox.take(told)
         await self.record(log=(log_entry(self.identity, told, self.context.clock.wall()),))

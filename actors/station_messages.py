@@ -49,7 +49,12 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Something was decided on this station, or a charge of one that is to go has ended: see what follows from it."""
+    """Something was decided on this station, or a charge of one that is to go has ended: see what follows from it.
+
+    With `new_credentials` a connection goes that they would not let in.
+    """
+
+    new_credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,15 @@ from actors.station_messages import Review
 from statecharts.bounds import CONNECTORS_UNTOLD
 from statecharts.standing import S, Standing
 from statecharts.station_commands import TriggerMessage
+from statecharts.station_credentials import Login, still_opens
+from statecharts.station_key import LoggedIn
 from statecharts.station_reports import RegistrationStatus
 
 if TYPE_CHECKING:
     from actors.station import StationActor
 
 RETIRED = 1008, "this station is retired"
+CREDENTIALS_CHANGED = 1008, "this station's credentials have changed"
 NO_STATION = Standing(state=S.RETIRED)
 """How a station stands that is ours no more, as one that the configuration has lost."""
 
@@ -75,16 +78,29 @@ class Standings:
         sight = Sight(registration=registration.state, vendor=vendor, model=model)
         self._context.fleet.saw(self._station.identity, sight)
 
-    def review(self) -> None:
+    async def came(self, login: Login) -> None:
+        """The key by which a station has come in is the one that it has: a change whose answer was lost is decided."""
+        event = LoggedIn(at=self._context.clock.now(), password_hash=login.opened_by)
+        await self._context.fleet.turn_key(self._station.identity, event)
+
+    def review(self, decided: Review) -> None:
         """Does what a decision asks for: a retired station that charges no more goes, another is told by a boot."""
         connection = self._station.connection
         if connection is None:
+            return
+        if decided.new_credentials and not self._lets_in(connection.login):
+            log.info("station.credentials_changed", station=self._station.identity)
+            connection.close(*CREDENTIALS_CHANGED)
             return
         if self.now.state == S.RETIRED and not self.is_charging:
             log.info("station.retired", station=self._station.identity)
             connection.close(*RETIRED)
         elif self._station.data.registration.state != self.answer()[0]:
             self._context.system.spawn(self._ask_to_boot)
+
+    def _lets_in(self, login: Login) -> bool:
+        member = self._context.fleet.member(self._station.identity)
+        return member is not None and still_opens(member.identity, member.entry.credentials, login)
 
     def charge_ended(self) -> None:
         """A retired station may go once its last charge has ended: after the turn in which that is answered."""

@@ -186,6 +186,19 @@ STATIONS = Bound(
     unit="stations",
     reason="four times as many as a node is measured with, some 30 MB; a further one is not registered (429)",
 )
+STATIONS_PENDING = Bound(
+    name="stations_pending",
+    limit=100,
+    unit="stations",
+    reason="stations that came by themselves and wait for the operator's decision: more than anybody decides on in a "
+    "day; a further one is answered 404 (`ocpp.unknown_stations`)",
+)
+NEWCOMERS = Bound(
+    name="stations_introduced_per_minute",
+    limit=10,
+    unit="stations",
+    reason="stations nobody knows that are kept in 60 s; an installer brings one at a time",
+)
 CONNECTORS_UNTOLD = Bound(
     name="station_connectors_untold",
     limit=32,

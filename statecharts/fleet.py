@@ -14,6 +14,7 @@ import msgspec
 from statecharts.directory import StationEntry
 from statecharts.standing import S, Standing
 from statecharts.station_details import StationDetails
+from statecharts.station_key import StationKey
 from statecharts.vocabulary import Value, Word
 
 STATION_IDENTITY = re.compile(r"(?!\.+$)[^\s/\\:\x00-\x1f\x7f]{1,48}")
@@ -35,6 +36,7 @@ class StationRecord(Value, frozen=True, kw_only=True):
     since: datetime
     own: StationEntry | None = None
     details: StationDetails = StationDetails()
+    key: StationKey = StationKey()
 
 
 class Member(Value, frozen=True, kw_only=True):
@@ -45,6 +47,11 @@ class Member(Value, frozen=True, kw_only=True):
     standing: Standing
     details: StationDetails = StationDetails()
     record: StationRecord | None = None
+
+    @property
+    def key(self) -> StationKey:
+        """Its key as far as it was set or changed here."""
+        return self.record.key if self.record else StationKey()
 
     @property
     def identity(self) -> str:
@@ -68,12 +75,25 @@ def member_of(listed: StationEntry | None, record: StationRecord | None, organiz
     if listed is not None:
         standing = record.standing if record else Standing(state=S.ACCEPTED)
         details = record.details if record else StationDetails()
-        return Member(origin=Origin.FILE, entry=listed, standing=standing, details=details, record=record)
+        entry = _with_key(listed, record.key) if record else listed
+        return Member(origin=Origin.FILE, entry=entry, standing=standing, details=details, record=record)
     if record is None or record.own is None:
         return None
     credentials = msgspec.structs.replace(record.own.credentials, certificate_organization=organization)
-    entry = msgspec.structs.replace(record.own, credentials=credentials)
+    entry = _with_key(msgspec.structs.replace(record.own, credentials=credentials), record.key)
     return Member(origin=Origin.STORE, entry=entry, standing=record.standing, details=record.details, record=record)
+
+
+def _with_key(entry: StationEntry, key: StationKey) -> StationEntry:
+    """A key that was changed wins over the one that an entry was written with."""
+    if key.password_hash is None and key.next_password_hash is None:
+        return entry
+    credentials = msgspec.structs.replace(
+        entry.credentials,
+        password_hash=key.password_hash or entry.credentials.password_hash,
+        next_password_hash=key.next_password_hash,
+    )
+    return msgspec.structs.replace(entry, credentials=credentials)
 
 
 def amended(record: StationRecord, **own: object) -> StationRecord:

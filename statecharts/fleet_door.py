@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -79,10 +79,16 @@ class StandingView(Value, frozen=True, kw_only=True):
 
 
 class SecurityView(Value, frozen=True, kw_only=True):
-    """What the station has to show; of a password no more than whether there is one."""
+    """What the station has to show; of a password no more than whether there is one, and from where.
+
+    `key_state` says how it stands with a change over OCPP (Settled, Changing, Doubtful), `key_cause` what became of it.
+    """
 
     security_profile: int
     has_password: bool
+    password_from: str | None = None
+    key_state: str | None = None
+    key_cause: str | None = None
     certificate_name: str | None = None
     certificate_issuer: str | None = None
 
@@ -155,6 +161,39 @@ class Acceptance(Value, frozen=True, kw_only=True):
     location: Location | None = None
 
 
+class StationChanges(Value, frozen=True, kw_only=True):
+    """Fields by their names, with their new values: of what is told of a station, and of its entry in the store."""
+
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
+    own: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class NewCredentials(Value, frozen=True, kw_only=True):
+    """What a station shall have to show from now on; what is None stays. Nothing at all: a new password is made.
+
+    `over_ocpp`: the station is told its new password, and has to take it. `as_in_file`: back to what the file says.
+    """
+
+    password: str | None = None
+    security_profile: int | None = None
+    certificate_name: str | None = None
+    certificate_issuer: str | None = None
+    over_ocpp: bool = False
+    as_in_file: bool = False
+
+    def shown_otherwise(self) -> tuple[tuple[str, Any], ...]:
+        """What is no password, as `StationCredentials` calls it."""
+        return (
+            ("profile", self.security_profile),
+            ("certificate_name", self.certificate_name),
+            ("certificate_issuer", self.certificate_issuer),
+        )
+
+    @property
+    def asks_for_a_password(self) -> bool:
+        return all(value is None for _, value in self.shown_otherwise())
+
+
 class FleetDoor(Protocol):
     """What an operator may ask of its fleet. Every method raises `Refused`; who asks is `by`."""
 
@@ -173,3 +212,9 @@ class FleetDoor(Protocol):
 
     async def retire_station(self, identity: str, reason: str, by: str) -> StationSheet:
         """Ends what a station is for: nothing begins there any more, what goes on comes to its end."""
+
+    async def change_station(self, identity: str, changes: StationChanges, by: str) -> StationSheet:
+        """Refused (409) for what the configuration says, and for a connector less where a charge goes on."""
+
+    async def set_credentials(self, identity: str, new: NewCredentials, by: str) -> StationShown:
+        """A connection that the new ones would not let in is closed."""

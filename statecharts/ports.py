@@ -15,7 +15,7 @@ import msgspec
 from statecharts.oddities import OddMessage
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, StationCommand
-from statecharts.station_credentials import StationCertificate, StationCredentials, TurnedAway
+from statecharts.station_credentials import Login, Shown, StationCertificate, StationCredentials, TurnedAway
 from statecharts.station_reports import DataTransferAnswer, ReportAnswer, StationDataTransfer, StationReport
 from statecharts.vocabulary import (
     DestinationRequest,
@@ -98,6 +98,10 @@ class StationConnection(Protocol):
     def certificate(self) -> StationCertificate | None:
         """The certificate that the station has shown, verified; None if it showed none."""
 
+    @property
+    def login(self) -> Login:
+        """By what the station came in."""
+
     async def call(self, command: StationCommand) -> CallOutcome:
         """Sends a command and waits for its outcome. One at a time: later callers wait in order. Never raises."""
 
@@ -110,6 +114,12 @@ class StationDirectory(Protocol):
 
     def credentials(self, identity: str) -> StationCredentials | None:
         """What this station has to show, None where there is no such station."""
+
+    async def introduce(self, identity: str, shown: Shown) -> None:
+        """Makes a station known that nobody knows, if it has shown enough and strangers may be; durable, or not at all.
+
+        Raises `Refused` (503) where the store is away.
+        """
 
     def ocpp_version(self, identity: str) -> str | None:
         """The OCPP version that this station is to speak ("1.6"), None where it is left to the station."""

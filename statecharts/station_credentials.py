@@ -25,6 +25,10 @@ class SecurityProfile(IntEnum):
     TLS_CERTIFICATE = 3
 
 
+OF_PASSWORDS = (SecurityProfile.BASIC, SecurityProfile.TLS_BASIC)
+"""The profiles by which a station shows a password."""
+
+
 class StationCredentials(Value, frozen=True, kw_only=True):
     """What a station has to show.
 
@@ -63,6 +67,17 @@ class Shown(Value, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Shown {len(self.passwords)} forms of a password, {self.certificate}>"
+
+
+class Login(Value, frozen=True, kw_only=True):
+    """How a connection came in: over TLS or not, by the key of which hash (None: by none), with which certificate."""
+
+    tls: bool = False
+    opened_by: str | None = None
+    certificate: StationCertificate | None = None
+
+    def __repr__(self) -> str:
+        return f"<Login {'over TLS' if self.tls else 'plain'}, {self.certificate}>"
 
 
 class Wrong(Word):
@@ -111,6 +126,16 @@ def judged(identity: str, credentials: StationCredentials, shown: Shown) -> Judg
     if credentials.profile is SecurityProfile.NONE or opened_by is not None:
         return Judgement(opened_by=opened_by)
     return Judgement(wrong=Wrong.PASSWORD)
+
+
+def still_opens(identity: str, credentials: StationCredentials, login: Login) -> bool:
+    """Whether these credentials would let in again who has come in so; one by a certificate needs its certificate."""
+    if credentials.profile >= SecurityProfile.TLS_BASIC and not login.tls:
+        return False
+    if credentials.profile is SecurityProfile.TLS_CERTIFICATE:
+        return _wrong_certificate(identity, credentials, login.certificate) is None
+    known = (credentials.password_hash, credentials.next_password_hash)
+    return credentials.profile is SecurityProfile.NONE or (login.opened_by is not None and login.opened_by in known)
 
 
 FORMS = 4

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -67,9 +67,6 @@ class Config(BaseModel):
     )
     energy_unit: EnergyUnit = Field(default=EnergyUnit.WH, description="unit of energy towards peers, `Wh` or `kWh`")
     allow_plain_http: bool = Field(default=False, description="lets peers be reached without TLS beyond this machine")
-    unknown_stations: Literal["reject"] = Field(
-        default="reject", description="a station that is not listed is answered 404"
-    )
     start_margin_s: Seconds = Field(
         default=30, description="added to a station's `connection_timeout_s` before a start fails"
     )

@@ -54,6 +54,11 @@ class Ocpp(Listener):
         le=0.9,
         description="by how much of that, at most, it is shorter for some, so that they do not speak together",
     )
+    unknown_stations: Literal["reject", "pending"] = Field(
+        default="reject",
+        description="a station that nobody knows: `reject` answers 404, `pending` keeps it, with the password that it "
+        "shows, until an operator accepts or rejects it",
+    )
     boot_retry_s: int = Field(
         default=60,
         ge=1,

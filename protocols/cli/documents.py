@@ -16,6 +16,7 @@ from statecharts import (
     simulated_station,
     standing,
     station,
+    station_key,
     transaction_destination,
     transaction_local,
     transaction_source,
@@ -32,6 +33,7 @@ CHARTS = (
     station.REGISTRATION,
     station.CONNECTION,
     standing.CHART,
+    station_key.CHART,
     evse.CHART,
     simulated_station.CHART,
 )

@@ -24,7 +24,7 @@ from protocols.ocpp.limits import Limits
 from statecharts.bounds import OCPP_FAILING_ADDRESSES
 from statecharts.limits import OCPP_IDENTITY
 from statecharts.ports import StationDirectory
-from statecharts.station_credentials import Shown, StationCertificate, TurnedAway, Wrong, judged
+from statecharts.station_credentials import Login, Shown, StationCertificate, TurnedAway, Wrong, judged
 
 _PATH = re.compile(r"/+(?:ocpp|websockets)/+([^/?#]+)/*(?:\?.*)?")
 _IDENTITY = re.compile(rf"(?!\.+$)[^/\\\x00-\x1f\x7f]{{1,{OCPP_IDENTITY.limit}}}")
@@ -126,8 +126,13 @@ class Admission:
         self._failures: OrderedDict[_Claim, _Failures] = OrderedDict()
         self._alarms = Alarms(limits, turned_away)
 
-    def refusal(self, knock: Knock) -> Refusal | None:
-        """Why this upgrade request is turned down; None if its station may come in."""
+    async def introduce(self, knock: Knock) -> None:
+        """Gives a station that nobody knows the occasion to become known, unless its address has failed too often."""
+        if self._directory.credentials(knock.identity) is None and self._seconds_to_wait((knock.address, "")) <= 0:
+            await self._directory.introduce(knock.identity, knock.shown)
+
+    def verdict(self, knock: Knock) -> Login | Refusal:
+        """By what this upgrade request's station may come in, or why it is turned down."""
         credentials = self._directory.credentials(knock.identity)
         claim = knock.address, knock.identity if credentials else ""
         wait_s = self._seconds_to_wait(claim)
@@ -137,12 +142,12 @@ class Admission:
             self._count(claim)
             # OCPP-J 1.6, 3.1.1: an unknown station is told so, and backs off.
             return HTTPStatus.NOT_FOUND, "no such charging station", {}
-        wrong = judged(knock.identity, credentials, knock.shown).wrong
-        if wrong is None:
-            return None
+        judgement = judged(knock.identity, credentials, knock.shown)
+        if judgement.wrong is None:
+            return Login(tls=knock.tls, opened_by=judgement.opened_by, certificate=knock.certificate)
         self._count(claim)
-        self._alarms.sound(knock.identity, wrong, knock.address)
-        return _REFUSALS[wrong]
+        self._alarms.sound(knock.identity, judgement.wrong, knock.address)
+        return _REFUSALS[judgement.wrong]
 
     def _seconds_to_wait(self, claim: _Claim) -> float:
         failures = self._failures.get(claim)

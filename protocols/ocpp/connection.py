@@ -24,7 +24,7 @@ from statecharts.oddities import Handling, OddMessage
 from statecharts.ports import StationDoor
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
-from statecharts.station_credentials import StationCertificate
+from statecharts.station_credentials import Login, StationCertificate
 from statecharts.vocabulary import Refused
 
 NOT_IMPLEMENTED = ocpp.NotImplementedError.code
@@ -39,13 +39,14 @@ class LiveConnection:
         dialect: Dialect,
         socket: ServerWebSocket,
         *,
+        login: Login,
         door: StationDoor,
         epoch: str,
         limits: Limits,
         tolerated: Counter[str],
         meters: Meters,
     ) -> None:
-        self.identity, self.socket = identity, socket
+        self.identity, self.socket, self.login = identity, socket, login
         self._dialect, self._door, self._limits, self._tolerated = dialect, door, limits, tolerated
         self._meters = meters
         self._log = structlog.get_logger(station=identity, epoch=epoch)

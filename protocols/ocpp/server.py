@@ -29,6 +29,8 @@ from protocols.ocpp.versions import DIALECTS
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
+from statecharts.station_credentials import Login
+from statecharts.vocabulary import Refused
 
 _SPOKEN_WITHOUT_SAYING = V16.subprotocol
 """What a station speaks that offers no subprotocol at all, and for which no version is configured."""
@@ -154,22 +156,24 @@ class StationServer:
 
     async def _serve_socket(self, socket: ServerWebSocket, address: str) -> None:
         with self._entrance.visitor() as visitor:
-            identity = await self._admit(socket, address, visitor)
-            if identity is None:
+            admitted = await self._admit(socket, address, visitor)
+            if admitted is None:
                 return
+            identity, login = admitted
             if socket.speaks_nothing_known:
                 # OCPP-J 1.6, 3.1.2: complete the handshake without the header, then close.
                 socket.close(CloseCode.PROTOCOL_ERROR, _NO_COMMON_SUBPROTOCOL)
             else:
-                await self._serve_station(identity, socket, visitor)
+                await self._serve_station(identity, login, socket, visitor)
         if socket.complaint:
             self._log.warning("ocpp.closed", station=identity, address=address, reason=socket.complaint)
 
-    async def _serve_station(self, identity: str, socket: ServerWebSocket, visitor: Visitor) -> None:
+    async def _serve_station(self, identity: str, login: Login, socket: ServerWebSocket, visitor: Visitor) -> None:
         connection = LiveConnection(
             identity,
             DIALECTS[socket.subprotocol or self._configured(identity) or _SPOKEN_WITHOUT_SAYING],
             socket,
+            login=login,
             door=self._door,
             epoch=self._epochs(),
             limits=self._limits,
@@ -185,15 +189,18 @@ class StationServer:
             if not self._live:
                 self._somebody = trio.Event()
 
-    async def _admit(self, socket: ServerWebSocket, address: str, visitor: Visitor) -> str | None:
-        """The identity of a station that was let in: within the deadline of the handshake, and when its turn came."""
+    async def _admit(self, socket: ServerWebSocket, address: str, visitor: Visitor) -> tuple[str, Login] | None:
+        """Which station was let in and by what: within the deadline of the handshake, and when its turn came."""
         asked: list[Knock] = []
+        logins: list[Login] = []
 
         async def decide(request: Request) -> Refusal | None:
             knock = Knock(request, address, socket.is_tls, socket.certificate)
             asked.append(knock)
-            refusal = self._refusal(knock)
-            if refusal is None:
+            verdict = await self._verdict(knock)
+            refusal = None if isinstance(verdict, Login) else verdict
+            if isinstance(verdict, Login):
+                logins.append(verdict)
                 # What is waited for from here on is not the client's fault, and holds up no other's handshake.
                 patience.deadline = math.inf
                 await handshake.aclose()
@@ -205,7 +212,7 @@ class StationServer:
             await handshake.enter_async_context(self._turnstile.handshake(address))
             with trio.move_on_after(self._limits.handshake_timeout_s) as patience:
                 if await socket.open(decide, lambda offered: self._chosen(asked[0].identity, offered)):
-                    return asked[0].identity
+                    return asked[0].identity, logins[0]
         if not asked:
             self._log.info("ocpp.no_upgrade", address=address)
         return None
@@ -228,13 +235,22 @@ class StationServer:
         version = self._directory.ocpp_version(identity)
         return version and f"ocpp{version}"
 
-    def _refusal(self, knock: Knock) -> Refusal | None:
-        draining = self._accepting.cancel_called
-        refusal = self._later() if draining else self._admission.refusal(knock)
-        if refusal:
-            path, status = knock.request.path[:120], int(refusal[0])
+    async def _verdict(self, knock: Knock) -> Login | Refusal:
+        verdict = await self._judged(knock)
+        if not isinstance(verdict, Login):
+            path, status = knock.request.path[:120], int(verdict[0])
             self._log.warning("ocpp.turned_away", path=path, address=knock.address, status=status)
-        return refusal
+        return verdict
+
+    async def _judged(self, knock: Knock) -> Login | Refusal:
+        if self._accepting.cancel_called:
+            return self._later()
+        try:
+            await self._admission.introduce(knock)
+        except Refused as no:
+            self._log.warning("ocpp.not_introduced", address=knock.address, refusal=str(no))
+            return self._later()
+        return self._admission.verdict(knock)
 
     # -- keep-alive ----------------------------------------------------------------------------------------------------
 

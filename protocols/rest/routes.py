@@ -114,6 +114,10 @@ class Routes:
         """Registers the handler of a POST."""
         return self._registers("POST", rule, gives, more)
 
+    def patch(self, rule: str, gives: Any, **more: Unpack[Description]) -> Callable[[Handler], Handler]:
+        """Registers the handler of a PATCH."""
+        return self._registers("PATCH", rule, gives, more)
+
     def _registers(self, method: str, rule: str, gives: Any, more: Description) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             usual: Description = {"media_type": self.media_type, "accepts": self.accepts}

@@ -17,13 +17,14 @@ from statecharts import (
     simulated_station,
     standing,
     station,
+    station_key,
     transaction_destination,
     transaction_local,
     transaction_source,
 )
 from statecharts.chart import Chart
 from statecharts.destination_events import DestinationTransaction
-from statecharts.events import DeadlineReached, Event
+from statecharts.events import DeadlineReached, Event, NodeRestarted
 from statecharts.flow_events import BEGIN
 from statecharts.flows import (
     Flow,
@@ -163,6 +164,16 @@ DECIDED = st.one_of(
         for kind in (standing.AcceptStation, standing.RejectStation, standing.RetireStation)
     )
 )
+KEY = st.sampled_from(("old", "new", "other"))
+KEY_EVENTS = st.one_of(
+    st.builds(station_key.SetKey, at=AT, password_hash=st.none() | KEY),
+    st.builds(station_key.ChangeKey, at=AT, next_password_hash=KEY),
+    st.builds(station_key.KeyTaken, at=AT, password_hash=KEY),
+    st.builds(station_key.KeyRefused, at=AT, password_hash=KEY, cause=st.just("Rejected")),
+    st.builds(station_key.KeyUnanswered, at=AT, password_hash=KEY, cause=st.just("no answer")),
+    st.builds(station_key.LoggedIn, at=AT, password_hash=st.none() | KEY),
+    st.builds(NodeRestarted, at=AT),
+)
 LENIENT = Rules(stop_on_invalid_id=False)
 FRESH = st.integers(0, 10**6).map(str)
 SOURCE_EVENTS = st.one_of(
@@ -180,6 +191,7 @@ CASES: dict[str, Case] = {
         Case(peer.CHART, peer.Peer(), _peer_events(), _outages()),
         Case(station.REGISTRATION, station.Registration(), BOOTED),
         Case(standing.CHART, standing.Standing(), DECIDED),
+        Case(station_key.CHART, station_key.StationKey(), KEY_EVENTS),
         Case(station.CONNECTION, station.Connection(), LINKED),
         Case(simulated_station.CHART, Connector(connector_id=1, rules=LENIENT), _connector_events(), _charges()),
     )

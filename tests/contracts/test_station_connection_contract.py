@@ -24,7 +24,7 @@ from statecharts.station_commands import (
     RemoteStopTransaction,
     StationCommand,
 )
-from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
+from statecharts.station_credentials import SecurityProfile, Shown, StationCredentials, TurnedAway
 from tests.support.house import StationLine, open_house
 from tests.world.faults import Faults
 from tests.world.ground import Ground, Life
@@ -43,6 +43,9 @@ class Central:
 
     def credentials(self, identity: str) -> StationCredentials | None:
         return StationCredentials(profile=SecurityProfile.NONE) if identity == "CS01" else None
+
+    async def introduce(self, identity: str, shown: Shown) -> None:
+        """Strangers stay strangers."""
 
     def ocpp_version(self, identity: str) -> str | None:
         return None

@@ -19,7 +19,7 @@ import trio
 from actors.context import Context, NodeSettings, Place, place_at
 from actors.destination_role import DestinationRole
 from actors.directory import ConfiguredUsers
-from actors.fleet import Fleet
+from actors.fleet import Fleet, FleetSettings
 from actors.journal import Journal, open_journal
 from actors.looks import Look
 from actors.node_clock import NodeClock
@@ -37,7 +37,7 @@ from statecharts.directory import StationEntry, UserEntry
 from statecharts.fleet_door import NewStation
 from statecharts.ports import AuthorizationRequest, Principal, TransactionView
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
-from statecharts.station_credentials import SecurityProfile, StationCertificate, StationCredentials
+from statecharts.station_credentials import Login, SecurityProfile, StationCertificate, StationCredentials
 from statecharts.station_reports import (
     BootNotification,
     ConnectorStatus,
@@ -191,6 +191,7 @@ class StationLine:
 
     protocol = "ocpp1.6"
     certificate: StationCertificate | None = None
+    login = Login()
 
     def __init__(self, house: House, identity: str) -> None:
         self.house, self.identity = house, identity
@@ -270,6 +271,7 @@ class House:
     destination: DestinationRole = field(init=False)
     operator: OperatorRole = field(init=False)
     stations: StationRole = field(init=False)
+    fleet_settings: FleetSettings | None = None
     _nursery: trio.Nursery | None = None
     _scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -306,6 +308,7 @@ class House:
             fresh_bytes=bytes,
             watermarks=watermarks,
             besides=[each for each in self.places.values() if not each.connectors],
+            settings=self.fleet_settings,
         )
 
     async def add(self, place: Place) -> None:
@@ -393,6 +396,7 @@ async def open_house(
     settings: NodeSettings | None = None,
     policies: Mapping[str, Policy] = POLICIES,
     clock: VirtualClock | None = None,
+    fleet_settings: FleetSettings | None = None,
 ) -> AsyncIterator[House]:
     """An operator, running until the block ends."""
     clock = clock or VirtualClock()
@@ -406,6 +410,7 @@ async def open_house(
             places={each.identity: each for each in places},
             settings=settings or NodeSettings(pms_identifier=name),
             policies=policies,
+            fleet_settings=fleet_settings,
         )
         await nursery.start(house.run)
         try:

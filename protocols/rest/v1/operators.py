@@ -178,7 +178,7 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
         "/stations/<identifier:identity>/commands",
         CallOutcome,
         reads=ANY_COMMAND,
-        refuses=("unknown-station",),
+        refuses=("unknown-station", "secret-setting"),
         example={"command": "GetConfiguration", "keys": ["HeartbeatInterval"]},
     )
     async def command(asked: Command, identity: str) -> Response:

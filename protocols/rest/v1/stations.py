@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import principal
@@ -18,7 +18,9 @@ from statecharts import station_details
 from statecharts.doors import OperatorDoor
 from statecharts.fleet_door import (
     Acceptance,
+    NewCredentials,
     NewStation,
+    StationChanges,
     StationFilter,
     StationSheet,
     StationShown,
@@ -31,6 +33,9 @@ from statecharts.vocabulary import Location
 T = TypeVar("T")
 
 STATION = "/stations/<identifier:identity>"
+
+OF_THE_ENTRY = ("connectors", "location", "connection_timeout_s", "ocpp_version")
+"""What the configuration says of the stations that are in it."""
 
 Word = Annotated[str, Meta(min_length=1, max_length=50)]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
@@ -115,14 +120,18 @@ class EvseTold(Told):
     plugs: Annotated[tuple[PlugTold, ...], Meta(max_length=16)] = ()
 
 
+Note = Annotated[str, Meta(min_length=1, max_length=2_000)]
+Evses = Annotated[tuple[EvseTold, ...], Meta(max_length=255)]
+
+
 class DetailsTold(Told):
     """What drivers want to know."""
 
     name: Name | None = None
     address: Name | None = None
     opening_hours: Hours | None = None
-    price_note: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
-    evses: Annotated[tuple[EvseTold, ...], Meta(max_length=255)] = ()
+    price_note: Note | None = None
+    evses: Evses = ()
 
 
 class Registration(msgspec.Struct, forbid_unknown_fields=True):
@@ -147,6 +156,34 @@ class AcceptanceTold(msgspec.Struct, forbid_unknown_fields=True):
     location: PlaceTold | None = None
 
 
+class StationPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be otherwise: what is absent stays, null takes away what was told. Lists are replaced whole."""
+
+    name: Name | UnsetType | None = UNSET
+    address: Name | UnsetType | None = UNSET
+    opening_hours: Hours | UnsetType | None = UNSET
+    price_note: Note | UnsetType | None = UNSET
+    evses: Evses | UnsetType = UNSET
+    connectors: Connectors | UnsetType = UNSET
+    location: PlaceTold | UnsetType = UNSET
+    connection_timeout_s: Seconds | UnsetType = UNSET
+    ocpp_version: Literal["1.6", "2.0.1", "2.1"] | UnsetType | None = UNSET
+
+
+class CredentialsTold(msgspec.Struct, forbid_unknown_fields=True):
+    """What the station has to show from now on; an empty body makes a new password.
+
+    With `over_ocpp` the station itself is told its new key. `as_in_file` drops a key that was changed so.
+    """
+
+    password: Password | None = None
+    security_profile: Annotated[int, Meta(ge=0, le=3)] | None = None
+    certificate_name: Name | None = None
+    certificate_issuer: Name | None = None
+    over_ocpp: bool = False
+    as_in_file: bool = False
+
+
 class Rejection(msgspec.Struct, forbid_unknown_fields=True):
     """Why a station is not wanted."""
 
@@ -164,6 +201,7 @@ def add_stations(routes: Routes, operators: OperatorDoor) -> None:
     _add_looks(routes, operators)
     _add_registration(routes, operators)
     _add_decisions(routes, operators)
+    _add_changes(routes, operators)
 
 
 def _add_looks(routes: Routes, operators: OperatorDoor) -> None:
@@ -263,19 +301,53 @@ def _add_decisions(routes: Routes, operators: OperatorDoor) -> None:
         return answer(await operators.retire_station(identity, asked.reason, principal().name))
 
 
-def checked_details(told: DetailsTold, where: str = "details") -> StationDetails:
+def _add_changes(routes: Routes, operators: OperatorDoor) -> None:
+    @routes.patch(
+        STATION,
+        StationSheet,
+        reads=StationPatch,
+        refuses=("unknown-station", "fixed-by-file", "connector-busy", "contradictory-details"),
+        example={"price_note": "0.39 EUR/kWh", "opening_hours": {"around_the_clock": True}},
+    )
+    async def change(asked: StationPatch, identity: str) -> Response:
+        """Changes what is told of a station; of one that is not in the configuration also what it is."""
+        return answer(await operators.change_station(identity, _changes(asked), principal().name))
+
+    @routes.post(
+        f"{STATION}/credentials",
+        StationShown,
+        reads=CredentialsTold,
+        refuses=("unknown-station", "fixed-by-file", "profile-not-had", "station-unavailable", "key-change-under-way",
+                 "key-refused", "key-unfit"),
+    )  # fmt: skip
+    async def credentials(asked: CredentialsTold, identity: str) -> Response:
+        """Sets what a station has to show. A password that we make is shown in this answer, and never again."""
+        new = NewCredentials(**msgspec.structs.asdict(asked))
+        return answer(await operators.set_credentials(identity, new, principal().name))
+
+
+def _changes(asked: StationPatch) -> StationChanges:
+    told = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
+    own = {name: told.pop(name) for name in OF_THE_ENTRY if name in told}
+    if "location" in own:
+        own["location"] = _location(own["location"])
+    checked = checked_details(DetailsTold(**told), "")
+    return StationChanges(details={name: getattr(checked, name) for name in told}, own=own)
+
+
+def checked_details(told: DetailsTold, where: str = "details.") -> StationDetails:
     """What was told, if its parts can all be true. Raises `Problem` (400), naming the field that says otherwise."""
     details = told.become(StationDetails)
     hours = details.opening_hours
     for name in ("weekly", "exceptions") if hours else ():
         for number, period in enumerate(getattr(hours, name)):
             if not period.is_sound:
-                raise _contradiction(f"{where}.opening_hours.{name}[{number}]", "ends before it begins")
+                raise _contradiction(f"{where}opening_hours.{name}[{number}]", "ends before it begins")
     if hours and hours.around_the_clock and hours.weekly:
-        raise _contradiction(f"{where}.opening_hours.weekly", "cannot stand beside around_the_clock")
+        raise _contradiction(f"{where}opening_hours.weekly", "cannot stand beside around_the_clock")
     numbers = [each.connector for each in details.evses]
     if len(set(numbers)) < len(numbers):
-        raise _contradiction(f"{where}.evses", "names a connector twice")
+        raise _contradiction(f"{where}evses", "names a connector twice")
     return details
 
 

@@ -37,7 +37,7 @@ SINGLE = [
     ),
     ("ENERGY_UNIT", "MWh", "must be 'Wh' or 'kWh' (got 'MWh')"),
     ("ALLOW_PLAIN_HTTP", "perhaps", "must be true or false (got 'perhaps')"),
-    ("UNKNOWN_STATIONS", "accept", "must be 'reject' (got 'accept')"),
+    ("OCPP__UNKNOWN_STATIONS", "accept", "must be 'reject' or 'pending' (got 'accept')"),
     ("START_MARGIN_S", "0", "must be more than 0 (got '0')"),
     ("START_MARGIN_S", "inf", "must be a finite number (got 'inf')"),
     ("START_MARGIN_S", "315360001", "must be 315360000 or less (got '315360001')"),

@@ -21,7 +21,7 @@ from statecharts.meters import Meters
 from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
-from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
+from statecharts.station_credentials import SecurityProfile, Shown, StationCredentials, TurnedAway
 from statecharts.station_reports import (
     AuthorizeIdTag,
     BootAnswer,
@@ -66,6 +66,9 @@ class Directory:
 
     def credentials(self, identity: str) -> StationCredentials | None:
         return self.opened_by if identity == self.identity else None
+
+    async def introduce(self, identity: str, shown: Shown) -> None:
+        """Strangers stay strangers."""
 
     def ocpp_version(self, identity: str) -> str | None:
         return self.version

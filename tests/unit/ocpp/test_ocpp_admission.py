@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from protocols.ocpp.admission import Admission, Knock, forms_of, identity_in, password_in
 from protocols.ocpp.limits import Limits
 from statecharts import station_credentials
-from statecharts.station_credentials import TurnedAway, Wrong
+from statecharts.station_credentials import Login, TurnedAway, Wrong
 
 LIMITS = Limits(address_failures_max=2, address_window_s=60, addresses_max=3)
 BASIC = "Basic " + base64.b64encode(b"CS01:" + PASSWORD).decode()
@@ -34,8 +34,8 @@ def doorkeeper(told: list[tuple[str, TurnedAway]] | None = None, **more: Any) ->
 
 
 def status(admission: Admission, request: Request, address: str = "192.0.2.1") -> int | None:
-    refusal = admission.refusal(Knock(request, address))
-    return refusal and int(refusal[0])
+    verdict = admission.verdict(Knock(request, address))
+    return None if isinstance(verdict, Login) else int(verdict[0])
 
 
 async def test_failures_are_counted_per_address_within_a_window(mock_clock: trio.testing.MockClock) -> None:

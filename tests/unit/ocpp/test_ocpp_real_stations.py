@@ -16,6 +16,7 @@ from protocols.ocpp.connection import LiveConnection
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import DIALECTS
 from statecharts.meters import Meters
+from statecharts.station_credentials import Login
 from tests.support.books import CARD
 from tests.support.house import House, open_house
 from tests.support.roaming import two_operators
@@ -83,6 +84,7 @@ async def online(house: House, nursery: trio.Nursery, version: str = "ocpp1.6") 
         "CS01",
         DIALECTS[version],
         ours,  # type: ignore[arg-type]
+        login=Login(),
         door=house.stations,
         epoch="e",
         limits=Limits(),

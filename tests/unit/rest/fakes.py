@@ -28,9 +28,11 @@ from statecharts.doors import (
 from statecharts.fleet_door import (
     Acceptance,
     ConnectorView,
+    NewCredentials,
     NewStation,
     SecurityView,
     StandingView,
+    StationChanges,
     StationFilter,
     StationSheet,
     StationShown,
@@ -430,6 +432,14 @@ class FakeOperators:
 
     async def retire_station(self, identity: str, reason: str, by: str) -> StationSheet:
         return self._stands(await self.station(identity), "Retired", by, reason)
+
+    async def change_station(self, identity: str, changes: StationChanges, by: str) -> StationSheet:
+        self.asked.append(changes)
+        return msgspec.structs.replace(await self.station(identity), **changes.details)
+
+    async def set_credentials(self, identity: str, new: NewCredentials, by: str) -> StationShown:
+        self.asked.append(new)
+        return StationShown(station=await self.station(identity), password=None if new.password else "00" * 16)
 
     @staticmethod
     def _stands(sheet: StationSheet, state: str, by: str, reason: str | None = None) -> StationSheet:

@@ -87,6 +87,10 @@ async def test_it_is_cached_by_its_etag() -> None:
 ASKED = {"user_identifier": "alice", "destination": "IE-001", "local_service_identifier": "DEMO_001"}
 SV1, DV1, OPERATOR = "/rest/mobieurope/source/sv1", "/rest/mobieurope/destination/dv1", "/api/v1/operator"
 NEARBY = {"location": {"latitude": 1.0, "longitude": 2}, "searchRadius": 5}
+HOURS = {
+    "weekly": [{"weekday": 1, "opens": "08:00", "closes": "24:00"}],
+    "exceptions": [{"begins": "2026-12-24T00:00:00Z", "ends": "2026-12-27T00:00:00Z", "is_open": False, "why": "Yule"}],
+}
 STATION = {"connectors": 1, "location": {"latitude": 52.3702, "longitude": 4.8952}}
 REQUESTS: list[tuple[str, str, Any, int]] = [
     *(("GET", path, None, 200) for path in ("/health", "/health/live", "/health/ready", "/metrics")),
@@ -126,6 +130,14 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS01"}, 409),
     ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS/07"}, 400),
     ("POST", f"{OPERATOR}/stations", STATION | {"identity": "CS07", "password": "short"}, 400),
+    ("PATCH", f"{OPERATOR}/stations/CS01", {"price_note": "0.39 EUR/kWh", "opening_hours": HOURS}, 200),
+    ("PATCH", f"{OPERATOR}/stations/CS01", {"opening_hours": HOURS | {"around_the_clock": True}}, 400),
+    ("PATCH", f"{OPERATOR}/stations/CS01", {"location": {"latitude": 91, "longitude": 0}}, 400),
+    ("PATCH", f"{OPERATOR}/stations/CS01", {"address": None, "connectors": 3}, 200),
+    ("PATCH", f"{OPERATOR}/stations/CS02", {}, 404),
+    ("POST", f"{OPERATOR}/stations/CS01/credentials", {}, 200),
+    ("POST", f"{OPERATOR}/stations/CS01/credentials", {"password": "of sixteen bytes"}, 400),
+    ("POST", f"{OPERATOR}/stations/CS01/credentials", {"password": "of-sixteen-bytes"}, 200),
     ("POST", f"{OPERATOR}/stations/CS01/accept", {}, 200),
     ("POST", f"{OPERATOR}/stations/CS02/accept", {"connectors": 2}, 404),
     ("POST", f"{OPERATOR}/stations/CS01/reject", {"reason": "not ours"}, 200),

@@ -90,6 +90,7 @@ STRUCTS = [
     *(apps.NewAuthorization, apps.TransactionsQuery, apps.LocalServicesQuery),
     *(operators.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
     *(stations.StationsQuery, stations.Registration, stations.AcceptanceTold, stations.DetailsTold),
+    *(stations.StationPatch, stations.CredentialsTold),
     *(SourceAuthorize, SourceRequest, SourceLocalServicesList, SourceLocalServiceStatus),
     *(
         TransactionView,

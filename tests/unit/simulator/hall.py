@@ -19,7 +19,7 @@ from statecharts.oddities import OddMessage
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
 from statecharts.station_commands import StationCommand
-from statecharts.station_credentials import SecurityProfile, StationCredentials, TurnedAway
+from statecharts.station_credentials import SecurityProfile, Shown, StationCredentials, TurnedAway
 from statecharts.station_reports import (
     ReportAnswer,
     StationReport,
@@ -29,6 +29,9 @@ from statecharts.station_reports import (
 class OpenDirectory:
     def credentials(self, identity: str) -> StationCredentials | None:
         return StationCredentials(profile=SecurityProfile.NONE) if identity == "CS01" else None
+
+    async def introduce(self, identity: str, shown: Shown) -> None:
+        """Strangers stay strangers."""
 
     def ocpp_version(self, identity: str) -> str | None:
         return None
