@@ -41,6 +41,7 @@ from actors.rows import (
     ledger_row,
     log_row,
     meter_row,
+    operation_row,
     snapshot_row,
     transaction_row,
 )
@@ -73,6 +74,7 @@ class Rows:
     meters: list[Row] = field(default_factory=list)
     log: list[Row] = field(default_factory=list)
     transactions: list[Row] = field(default_factory=list)
+    operations: list[Row] = field(default_factory=list)
     snapshots: list[tuple[str, bytes, int, Snapshot]] = field(default_factory=list)
     """Stream, checksum and time of its newest fact, and the snapshot: its place is known once that fact lies there."""
 
@@ -185,6 +187,7 @@ class _Batch:
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
         placed = [{**row, "position": self.tips[row["stream"]].position} for row in rows.transactions]
         _put(connection, tables.transactions, placed)
+        _put(connection, tables.operations, rows.operations)
         _put(connection, tables.snapshots, [self._snapshot(*taken) for taken in rows.snapshots])
 
     def _snapshot(self, stream: str, tip: bytes, at_us: int, snapshot: Snapshot) -> Row:
@@ -311,6 +314,7 @@ def _add(append: Append, facts: list[Row], rows: Rows) -> None:
         meters=[meter_row(meter) for meter in append.meters],
         log=[log_row(entry) for entry in append.log],
         transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
+        operations=[operation_row(stream, append.operation, append.final)] if append.operation else [],
     )
     for name in Rows.__slots__:
         getattr(rows, name).extend(getattr(added, name))

@@ -13,12 +13,14 @@ from actors.ledger import Ledger
 from actors.names import Names
 from actors.node_clock import NodeClock
 from actors.numbers import Numbers
+from actors.operations import Operations
 from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.quirks import Quirks
 from actors.system import System
 from actors.trail import Trail
 from actors.vendor_handlers import VendorHandlers
+from actors.watches import Watches
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, StationEntry
@@ -113,9 +115,11 @@ class Context:
     authority: CertificateAuthority | None = None
     vendors: VendorHandlers = field(default_factory=VendorHandlers)
     changes: Changes = field(default_factory=Changes)
+    watches: Watches = field(default_factory=Watches)
     names: Names = field(init=False)
     outbox: Outbox = field(init=False)
     ledger: Ledger = field(init=False)
+    operations: Operations = field(init=False)
     orphans: Orphans = field(init=False)
     quirks: Quirks = field(init=False)
     numbers: Numbers = field(init=False)
@@ -125,6 +129,7 @@ class Context:
         store = self.journal.store
         self.names = Names(self.journal, self.watermarks)
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store, self.shown), Numbers(store)
+        self.operations = Operations(store)
         self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
         self.trail = Trail(store, self.clock)
 

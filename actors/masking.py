@@ -21,13 +21,19 @@ def masked(value: Any) -> Any:
     """
     match value:
         case dict():
-            names_secret = any(isinstance(value.get(name), str) and SECRET.search(value[name]) for name in NAMED_IN)
+            names_secret = any(map(_names_secret, map(value.get, NAMED_IN)))
             return {key: _masked_field(str(key), each, names_secret) for key, each in value.items()}
         case list() | tuple():
             return [masked(each) for each in value]
         case str():
             return IN_URL.sub(f"{MASK}@", value)
     return value
+
+
+def _names_secret(named: Any) -> bool:
+    """OCPP 2.x names a variable by an object with a name."""
+    told = named.get("name") if isinstance(named, dict) else named
+    return isinstance(told, str) and SECRET.search(told) is not None
 
 
 def _masked_field(key: str, value: Any, names_secret: bool) -> Any:

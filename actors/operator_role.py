@@ -14,16 +14,16 @@ from actors.actor import current_correlation_id
 from actors.changes import feed
 from actors.context import Place
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
-from actors.fleet_changes import FleetChanges, refuse_keys
+from actors.fleet_changes import FleetChanges
 from actors.fleet_views import BROKEN
 from actors.holding import holding
 from actors.inbox_role import InboxRole
 from actors.looks import Look
+from actors.operations_role import OperationsRole
 from actors.peer import Replay
 from actors.quarantine import Case, Quarantine
 from actors.records import Delivery, DeliveryStatus, LogEntry
 from actors.rows import micros
-from actors.station import StationActor
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from actors.trail import Trail
@@ -32,10 +32,10 @@ from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.delivery import Parcel
 from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView
 from statecharts.events import Event
+from statecharts.operation import CHART as OPERATION
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
 from statecharts.ports import CdrView, Change, Page, TransactionView, WaitingView
-from statecharts.station_commands import CallOutcome, StationCommand
 from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
 from statecharts.waiting import awaited
@@ -44,13 +44,14 @@ STOPPABLE = ("destination", "local")
 REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
     **{role: kind.chart.events for role, kind in KINDS.items()},
     "peer": PEER.events,
+    "operation": OPERATION.events,
 }
 """By kind of actor, the messages that can be handed over again: a station repeats by itself what it reports."""
 
 log = structlog.get_logger(__name__)
 
 
-class OperatorRole(InboxRole, FleetChanges):
+class OperatorRole(InboxRole, OperationsRole, FleetChanges):
     """See the module's docstring; callers have checked that an operator asks."""
 
     @property
@@ -135,12 +136,6 @@ class OperatorRole(InboxRole, FleetChanges):
             cause = f"nobody may charge at {identity}: it is {member.standing.state}"
             raise refused(409, "station-unavailable", cause)
         return place
-
-    async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
-        refuse_keys(command)
-        station = self._context.system.actor(f"station/{self.member(identity).identity}")
-        assert isinstance(station, StationActor)
-        return await station.command(command, forced=forced)
 
     async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
         place = self._place(identity)

@@ -42,6 +42,11 @@ STATION = Policy(
     reason="all charges at its connectors depend on it, so twice the lives; one that is away leaves memory after twice "
     "the usual time between two heartbeats",
 )
+OPERATION = Policy(
+    rest_after_s=60,
+    reason="one that cannot be told how it ended ends by its deadline, as unknown; one that is over is read from the "
+    "store",
+)
 PEER = Policy(
     restarts=10,
     rest_after_s=math.inf,
@@ -53,5 +58,6 @@ POLICIES: Mapping[str, Policy] = {
     "local": TRANSACTION,
     "station": STATION,
     "peer": PEER,
+    "operation": OPERATION,
 }
 """The policy of each kind of actor, by the part of its key before the slash."""

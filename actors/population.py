@@ -8,6 +8,7 @@ import structlog
 
 from actors.context import Context
 from actors.durable import times_of
+from actors.operation import OperationActor
 from actors.peer import PeerActor
 from actors.renewal import renew_certificates
 from actors.station import StationActor
@@ -29,6 +30,7 @@ def populate(context: Context) -> None:
     factories = context.system.factories
     for role, kind in KINDS.items():
         factories[role] = partial(TransactionActor, kind=kind, context=context)
+    factories["operation"] = partial(OperationActor, context=context)
     factories["peer"] = partial(PeerActor, context=context)
     factories["station"] = partial(StationActor, context=context)
     context.fleet.goes_on = partial(charge_goes_on, context)
@@ -65,6 +67,7 @@ async def _revive_the_rest(context: Context) -> None:
     await context.system.wake(f"peer/{peer}" for peer in partners)
     for role in KINDS:
         await context.system.wake(await context.journal.live_streams(role))
+    await context.system.wake(await context.operations.under_way())
     # Last, because theirs can wait: the station comes by itself. A crash may have left a charge without its verdict.
     await context.system.wake(f"station/{member.identity}" for member in context.fleet)
     log.info("node.revived", actors=repr(context.system))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from statecharts.doors import StationOperation
 from statecharts.ports import CdrView, TransactionView
 from statecharts.vocabulary import Refusal, Refused, Value
 
@@ -175,6 +176,7 @@ class Append(Value, frozen=True, kw_only=True):
 
     `snapshot` is of the stream as these facts leave it, and takes the place of the one before.
     `decided` are orphans that leave the inbox, and why.
+    `operation` is the row that lists of operations read, whose stream this is.
     `view` (with `final` and, for look-ups, the station) replaces the row that lists and pages of transactions read.
     """
 
@@ -192,6 +194,7 @@ class Append(Value, frozen=True, kw_only=True):
     snapshot: Snapshot | None = None
     view: TransactionView | None = None
     final: bool = False
+    operation: StationOperation | None = None
 
 
 class Appended(Value, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from actors.records import (
     Snapshot,
     StreamCorrupt,
 )
+from statecharts.doors import StationOperation
 from statecharts.ports import TransactionView
 
 Row = dict[str, Any]
@@ -209,6 +210,20 @@ def transaction_row(stream: str, view: TransactionView, final: bool) -> Row:
         "document": msgspec.json.encode(view),
     }
     return sealed(tables.transactions, row)
+
+
+def operation_row(stream: str, operation: StationOperation, final: bool) -> Row:
+    row = {
+        "stream": stream,
+        "station": operation.station,
+        "command": operation.command,
+        "state": operation.state,
+        "by": operation.by,
+        "final": int(final),
+        "asked_at": micros(operation.asked_at),
+        "document": msgspec.json.encode(operation),
+    }
+    return sealed(tables.operations, row)
 
 
 def ledger_row(stream: str, entry: LedgerEntry) -> Row:

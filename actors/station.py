@@ -39,6 +39,7 @@ from actors.station_messages import (
     StatusTold,
 )
 from actors.station_standing import Standings
+from actors.watches import Witness
 from statecharts import evse, station
 from statecharts.bounds import CHARGES_KEPT, STOPS_KEPT
 from statecharts.charging import StationConfirmed, StationDoubted
@@ -114,6 +115,7 @@ class StationActor(Actor):
         tell = partial(context.system.tell, key)
         self.certificates = StationCertificates(self.identity, context, self.command, tell)
         self.limits = ModelLimits()
+        self.witness = Witness(self)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}
 
     def __repr__(self) -> str:
@@ -165,7 +167,9 @@ class StationActor(Actor):
         match message:
             case Report(connection=connection, report=report):
                 await self._is_here(connection)
-                return await self._reported(report)
+                answer = await self._reported(report)
+                self.witness.report(report)
+                return answer
             case Online(connection=connection):
                 await self._came(connection)
             case Gone(connection=connection):
@@ -211,6 +215,7 @@ class StationActor(Actor):
         )
         await self.context.journal.append(append)
         self.data, self.seq = after, self.seq + len(facts)
+        self.witness.recorded(events)
         if any(isinstance(event, ChargeClosed | StopKept) for event in events):
             self.standing.charge_ended()
             self.context.watermarks.saw(CHARGES_KEPT, sum(not charge.open for charge in after.charges.values()))
@@ -266,7 +271,7 @@ class StationActor(Actor):
 
         A Heartbeat says no more than that the station is there; meter values of a charge are its transaction's.
         """
-        if connection is not self.connection:
+        if connection is not self.connection or self.witness.is_wanted:
             return None
         if isinstance(report, Heartbeat):
             self.last_seen_at = self.context.clock.wall()
@@ -281,11 +286,15 @@ class StationActor(Actor):
 
     # -- connectors ----------------------------------------------------------------------------------------------------
 
+    @property
+    def connectors(self) -> tuple[int, ...]:
+        """The numbers of all that it should have."""
+        return tuple(range(1, self.place.connectors + 1))
+
     def _look(self) -> StationLook:
-        connectors = tuple(range(1, self.place.connectors + 1))
-        free = tuple(connector for connector in connectors if self._is_free(connector))
-        may_charge = self.standing.may_charge
-        return StationLook(self.data, self.connection is not None, connectors, free, self.last_seen_at, may_charge)
+        free = tuple(connector for connector in self.connectors if self._is_free(connector))
+        online, may_charge = self.connection is not None, self.standing.may_charge
+        return StationLook(self.data, online, self.connectors, free, self.last_seen_at, may_charge)
 
     def _is_free(self, connector_id: int, transaction: str | None = None) -> bool:
         held = self.holds.get(connector_id)
@@ -298,7 +307,7 @@ class StationActor(Actor):
 
     def _hold(self, wish: Hold) -> int:
         mine = [connector for connector, hold in self.holds.items() if hold.transaction == wish.transaction]
-        wanted = (wish.connector_id,) if wish.connector_id else tuple(range(1, self.place.connectors + 1))
+        wanted = (wish.connector_id,) if wish.connector_id else self.connectors
         if mine and mine[0] in wanted:
             return mine[0]
         free = [connector for connector in wanted if self._is_free(connector, wish.transaction)]

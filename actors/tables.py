@@ -248,6 +248,25 @@ stations = Table(
     PrimaryKeyConstraint("identity", name="stations_key"),
 )
 
+# What operators have asked of stations, as it stands: the facts are in the stream of the same name.
+operations = Table(
+    "operations",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("station", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("final", SmallInteger, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("stream", name="operations_key"),
+    Index("operations_asked", "asked_at", "stream"),
+    Index("operations_station_asked", "station", "asked_at", "stream"),
+    Index("operations_final_asked", "final", "asked_at", "stream"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

@@ -68,6 +68,13 @@ QUIRKS_KEPT = Bound(
     unit="quirks",
     reason="quirks of one model that are told apart; one that always finds another is counted under everything else",
 )
+OPERATIONS_AT_STATION = Bound(
+    name="operations_at_station",
+    limit=32,
+    unit="operations",
+    reason="commands of operators to one station whose outcome is awaited; each is looked at with every report of "
+    "that station, and the next one is refused (429)",
+)
 STOPS_KEPT = Bound(
     name="station_stops_kept",
     limit=50,

@@ -22,7 +22,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.station_commands import CallOutcome, StationCommand
+from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceType, Value
 
 # -- apps --------------------------------------------------------------------------------------------------------------
@@ -130,6 +130,32 @@ class DeliveryView(Value, frozen=True, kw_only=True):
     attempts: int
     message: dict[str, Any]
     error: str | None = None
+
+
+class StationOperation(Value, frozen=True, kw_only=True):
+    """A command that an operator (`by`) gave to a station, and what has become of it; `request` is the command.
+
+    `state` is Asked (not answered yet), Waiting (for what it `waits_for`, `until` then), Succeeded, Failed or Unknown.
+    `verdict`, `status` and `data` are the station's answer, `progress` what it has reported since; `cause` says why it
+    has failed, or why nobody knows; `transaction` is the charge that began or ended by it, as role/transaction_id.
+    """
+
+    id: str
+    station: str
+    command: str
+    request: dict[str, Any]
+    by: str
+    state: str
+    asked_at: Moment
+    changed_at: Moment
+    waits_for: str | None = None
+    until: Moment | None = None
+    verdict: str | None = None
+    status: str | None = None
+    progress: str | None = None
+    cause: str | None = None
+    transaction: str | None = None
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class OrphanView(Value, frozen=True, kw_only=True):
@@ -243,8 +269,25 @@ class OperatorDoor(FleetDoor, Protocol):
     ) -> Page[LogEntryView]:
         """What a station reported beside charging, of one kind or all, newest first."""
 
-    async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
-        """What became of this command; one that the station has said it cannot do is sent only if `forced`."""
+    async def operate(
+        self, identity: str, command: StationCommand, by: str, *, forced: bool = False
+    ) -> StationOperation:
+        """Gives a command to a station and returns at once; one that it has said it cannot do only if `forced`."""
+
+    async def operations(
+        self,
+        *,
+        station: str | None,
+        command: str | None,
+        state: str | None,
+        by: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[StationOperation]:
+        """What operators have asked of stations, newest first; None stands for any."""
+
+    async def operation(self, operation: str, wait_s: float) -> StationOperation:
+        """One of them: as soon as it is over, or as it is after `wait_s` seconds."""
 
     async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
         """A transaction with no roaming partner, started by the operator: RemoteStart on this connector."""

@@ -12,6 +12,7 @@ from protocols.ocpp.v21 import V21
 from protocols.ocpp.v201 import V201
 from statecharts import (
     evse,
+    operation,
     peer,
     simulated_station,
     standing,
@@ -30,6 +31,7 @@ CHARTS = (
     transaction_destination.CHART,
     transaction_local.CHART,
     peer.CHART,
+    operation.CHART,
     station.REGISTRATION,
     station.CONNECTION,
     standing.CHART,

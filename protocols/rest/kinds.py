@@ -26,6 +26,7 @@ KINDS: dict[str, int] = {
     "too-many-failures": 429,
     "too-many-requests": 429,
     "too-many-streams": 429,
+    "too-many-operations": 429,
     # what is asked for
     "not-found": 404,
     "unknown-transaction": 404,
@@ -33,6 +34,7 @@ KINDS: dict[str, int] = {
     "unknown-peer": 404,
     "unknown-delivery": 404,
     "unknown-orphan": 404,
+    "unknown-operation": 404,
     "not-in-quarantine": 404,
     "unknown-pms": 400,
     "unknown-connector": 400,

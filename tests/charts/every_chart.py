@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from statecharts import (
     evse,
+    operation,
     peer,
     simulated_events,
     simulated_station,
@@ -24,7 +25,7 @@ from statecharts import (
 )
 from statecharts.chart import Chart
 from statecharts.destination_events import DestinationTransaction
-from statecharts.events import DeadlineReached, Event, NodeRestarted
+from statecharts.events import DeadlineReached, Event, NodeRestarted, StationAnswered
 from statecharts.flow_events import BEGIN
 from statecharts.flows import (
     Flow,
@@ -37,8 +38,10 @@ from statecharts.flows import (
     source_flows,
     stamped,
 )
+from statecharts.outcomes import Awaits, Sign
 from statecharts.simulated_connector import Connector, Rules
 from statecharts.source_events import SourceTransaction, StartRequested, StopRequested
+from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.station_reports import BootNotification, ConnectorStatus, RegistrationStatus
 from statecharts.transaction_local import LocalTransaction
 
@@ -143,6 +146,35 @@ def _charges() -> st.SearchStrategy[Flow]:
     return held.map(lambda last: (plugged, presented, judged, last))
 
 
+REBOOT = Awaits(sign=Sign.BOOT, what="the station boots", within_s=900, since=BEGIN)
+CABLE = Awaits(sign=Sign.CHARGE_BEGINS, what="the cable", within_s=150, since=BEGIN, id_tag="CARD")
+
+
+def _asked(awaits: Awaits | None) -> operation.OperationAsked:
+    return operation.OperationAsked(
+        at=BEGIN, id="op-1", station="CS01", by="desk", command="Reset", shown={"kind": "Soft"}, awaits=awaits
+    )
+
+
+def _answers() -> st.SearchStrategy[Event]:
+    outcomes = st.builds(CallOutcome, verdict=st.sampled_from(CallVerdict), cause=st.sampled_from(("", "broken")))
+    return st.builds(StationAnswered, at=AT, purpose=st.just("Reset"), outcome=outcomes)
+
+
+def _operation_events() -> st.SearchStrategy[Event]:
+    shown = st.builds(
+        operation.OutcomeShown, at=AT, told=st.just("booted"), succeeded=st.sampled_from((None, True, False))
+    )
+    asked = st.sampled_from((None, REBOOT, CABLE)).map(_asked)
+    return st.one_of(asked, _answers(), shown, st.builds(DeadlineReached, at=AT), st.builds(NodeRestarted, at=AT))
+
+
+def _operations() -> st.SearchStrategy[Flow]:
+    """A command that is answered, and then awaited until its deadline."""
+    asked = st.sampled_from((None, REBOOT, CABLE)).map(_asked)
+    return st.tuples(asked, _answers(), st.builds(DeadlineReached, at=AT)).map(stamped)
+
+
 def _status_events() -> st.SearchStrategy[Event]:
     return st.builds(
         evse.StatusReported,
@@ -189,6 +221,7 @@ CASES: dict[str, Case] = {
         Case(transaction_local.CHART, LocalTransaction(), local_events(), local_flows()),
         Case(evse.CHART, evse.Evse(), _status_events()),
         Case(peer.CHART, peer.Peer(), _peer_events(), _outages()),
+        Case(operation.CHART, operation.Operation(), _operation_events(), _operations()),
         Case(station.REGISTRATION, station.Registration(), BOOTED),
         Case(standing.CHART, standing.Standing(), DECIDED),
         Case(station_key.CHART, station_key.StationKey(), KEY_EVENTS),

@@ -46,7 +46,7 @@ class Scene:
 
     async def ask(self, command: StationCommand) -> CallOutcome:
         """What becomes of a command of the operator."""
-        return await self.house.operator.command_station(CS, command)
+        return await self.house.command(CS, command)
 
     async def word(self, command: StationCommand) -> str:
         """The status word that the station answers it with."""

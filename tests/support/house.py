@@ -28,6 +28,7 @@ from actors.policies import POLICIES, Policy
 from actors.population import populate, revive
 from actors.quarantine import Quarantine
 from actors.source_role import SourceRole
+from actors.station import StationActor
 from actors.station_role import StationRole
 from actors.store import run_inline
 from actors.system import System
@@ -338,6 +339,12 @@ class House:
         await revive(self.context)
 
     # -- short words for tests -----------------------------------------------------------------------------------------
+
+    async def command(self, station: str, command: StationCommand, **more: Any) -> CallOutcome:
+        """What a station says to a command, whoever gives it."""
+        found = self.context.system.actor(f"station/{station}")
+        assert isinstance(found, StationActor)
+        return await found.command(command, **more)
 
     async def authorize(self, destination: str, service: str = "CS01", connector: str | None = "1") -> TransactionView:
         request = AuthorizationRequest(

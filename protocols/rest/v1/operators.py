@@ -15,9 +15,10 @@ from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
 from protocols.rest.v1.audit import add_audit
-from protocols.rest.v1.commands import ANY_COMMAND, Command, ConnectorId, IdTag
+from protocols.rest.v1.commands import ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
+from protocols.rest.v1.operations import add_operations
 from protocols.rest.v1.stations import add_stations
 from statecharts.doors import (
     DeliveryView,
@@ -27,11 +28,10 @@ from statecharts.doors import (
     QuarantineView,
 )
 from statecharts.ports import CdrView, Page, TransactionView
-from statecharts.station_commands import CallOutcome
 
 PREFIX = "/api/v1/operator"
 ROLE = "<any(source, destination, local):role>"
-ACTOR = "<any(source, destination, local, station, peer):kind>"
+ACTOR = "<any(source, destination, local, station, peer, operation):kind>"
 
 Role = Literal["source", "destination", "local"]
 
@@ -93,6 +93,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     add_stations(routes, operators)
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)
+    add_operations(routes, operators, PREFIX)
     _add_peers(routes, operators)
     _add_deliveries(routes, operators)
     _add_quarantine(routes, operators)
@@ -173,17 +174,6 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
         """Lists what a station reported beside charging, newest first."""
         found = operators.station_log(identity, kind=asked.kind, cursor=asked.cursor, limit=asked.limit)
         return page_answer(await found)
-
-    @routes.post(
-        "/stations/<identifier:identity>/commands",
-        CallOutcome,
-        reads=ANY_COMMAND,
-        refuses=("unknown-station", "secret-setting"),
-        example={"command": "GetConfiguration", "keys": ["HeartbeatInterval"]},
-    )
-    async def command(asked: Command, identity: str) -> Response:
-        """Sends a command to a station: 200 whatever it said, `verdict` tells."""
-        return answer(await operators.command_station(identity, asked.for_station(), forced=asked.forced))
 
     @routes.post(
         "/stations/<identifier:identity>/transactions",

@@ -315,14 +315,14 @@ async def test_a_status_of_2_x_is_asked_of_every_plug(
     await shows(newer, 1, 2)
     await shows(newer, 1, 1)
     command = TriggerMessage(what="StatusNotification", connector_id=evse)
-    assert (await newer.house.operator.command_station("CS01", command)).verdict is CallVerdict.ACCEPTED
+    assert (await newer.house.command("CS01", command)).verdict is CallVerdict.ACCEPTED
     assert [(each.connector_id, each.plug_id) for each in newer.commands] == asked
 
 
 async def test_a_plug_that_is_named_is_the_only_one_asked_for(autojump_clock: object, newer: OfVersion2) -> None:
     await shows(newer, 1, 2)
     command = TriggerMessage(what="StatusNotification", connector_id=1, plug_id=2)
-    await newer.house.operator.command_station("CS01", command)
+    await newer.house.command("CS01", command)
     assert newer.commands == [command]
 
 
@@ -333,5 +333,5 @@ async def test_a_station_that_will_not_say_what_a_plug_shows_is_not_asked_for_th
     await shows(newer, 1, 2)
     newer.unable = CallOutcome(verdict=CallVerdict.REJECTED, status="NotImplemented")
     command = TriggerMessage(what="StatusNotification", connector_id=1)
-    assert await newer.house.operator.command_station("CS01", command) == newer.unable
+    assert await newer.house.command("CS01", command) == newer.unable
     assert len(newer.commands) == 1

@@ -32,12 +32,12 @@ async def test_a_command_reaches_the_station_and_its_outcome_comes_back(
     autojump_clock: object, roaming: Roaming
 ) -> None:
     operator = roaming.local.operator
-    assert (await operator.command_station("CS01", Reset(kind="Soft"))).verdict is CallVerdict.ACCEPTED
+    assert (await roaming.local.command("CS01", Reset(kind="Soft"))).verdict is CallVerdict.ACCEPTED
     assert roaming.station.commands == [Reset(kind="Soft")]
-    assert await code_of(operator.command_station("CS99", GetConfiguration())) == 404
+    assert await code_of(operator.operate("CS99", GetConfiguration(), "desk")) == 404
     await roaming.station.go_offline()
     await trio.sleep(0.1)
-    assert (await operator.command_station("CS01", GetConfiguration())).verdict is CallVerdict.NEVER_SENT
+    assert (await roaming.local.command("CS01", GetConfiguration())).verdict is CallVerdict.NEVER_SENT
 
 
 async def test_the_log_of_a_station_is_shown_by_kind_and_page(autojump_clock: object, roaming: Roaming) -> None:

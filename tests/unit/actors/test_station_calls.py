@@ -174,7 +174,7 @@ class OfProfiles(StationLine):
         return CallOutcome(verdict=CallVerdict.ACCEPTED, data={"configurationKey": told, "unknownKey": []})
 
     async def asked(self, command: StationCommand, **more: Any) -> CallOutcome:
-        return await self.house.operator.command_station("CS01", command, **more)
+        return await self.house.command("CS01", command, **more)
 
 
 LISTED = SendLocalList(version=1, update="Full")

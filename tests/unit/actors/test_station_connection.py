@@ -92,7 +92,7 @@ async def test_the_newest_connection_wins_and_the_old_one_is_closed(autojump_clo
     await newer.come_online(boot=False)
     await trio.sleep(0.1)
     assert line.closed is not None and newer.closed is None
-    await line.house.operator.command_station("CS01", Reset(kind="Soft"))
+    await line.house.command("CS01", Reset(kind="Soft"))
     assert (line.commands, newer.commands) == ([], [Reset(kind="Soft")])
 
 
@@ -121,7 +121,7 @@ async def test_a_reconnect_is_no_boot(autojump_clock: object, line: StationLine)
     assert (data.state, data.flags, data.doubted_until) == ("TxRunning", (), None)
     (view,) = (await line.house.operator.stations()).items
     assert (view.registration, view.connectors["1"]) == ("Accepted", "Charging")
-    outcome = await line.house.operator.command_station("CS01", START)
+    outcome = await line.house.command("CS01", START)
     assert outcome.verdict is CallVerdict.ACCEPTED
 
 
@@ -139,7 +139,7 @@ async def test_a_node_restart_takes_every_station_for_offline_until_it_is_back(
 async def test_a_command_to_a_station_that_is_away_was_never_sent(autojump_clock: object, line: StationLine) -> None:
     await line.go_offline()
     await trio.sleep(0.1)
-    outcome = await line.house.operator.command_station("CS01", START)
+    outcome = await line.house.command("CS01", START)
     assert (outcome.verdict, line.commands) == (CallVerdict.NEVER_SENT, [])
 
 
@@ -149,7 +149,7 @@ async def test_no_remote_start_is_sent_before_the_boot_was_accepted(
 ) -> None:
     boot = BootNotification(vendor="V", model="M")
     await actor(line).record(Booted(at=line.house.clock.now(), boot=boot, status=status))
-    outcome = await line.house.operator.command_station("CS01", START)
+    outcome = await line.house.command("CS01", START)
     assert (outcome.verdict, line.commands) == (CallVerdict.NEVER_SENT, [])
     assert status in outcome.cause
 
@@ -157,7 +157,7 @@ async def test_no_remote_start_is_sent_before_the_boot_was_accepted(
 async def test_nothing_is_sent_to_a_station_whose_boot_was_rejected(autojump_clock: object, line: StationLine) -> None:
     boot = BootNotification(vendor="V", model="M")
     await actor(line).record(Booted(at=line.house.clock.now(), boot=boot, status=RegistrationStatus.REJECTED))
-    outcome = await line.house.operator.command_station("CS01", Reset(kind="Soft"))
+    outcome = await line.house.command("CS01", Reset(kind="Soft"))
     assert (outcome.verdict, line.commands) == (CallVerdict.NEVER_SENT, [])
 
 

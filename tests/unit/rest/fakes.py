@@ -24,6 +24,7 @@ from statecharts.doors import (
     PeerView,
     QuarantineView,
     QuirkView,
+    StationOperation,
 )
 from statecharts.fleet_door import (
     Acceptance,
@@ -48,7 +49,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
+from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
@@ -67,6 +68,20 @@ READY = TransactionView(
     connector_identifier="1",
     authorization_identifier="0A1B2C3D4E5F",
     expires_at=NOON + timedelta(minutes=15),
+)
+OPERATION = StationOperation(
+    id="op-1",
+    station="CS01",
+    command="Reset",
+    request={"kind": "Soft"},
+    by="console",
+    state="Waiting",
+    asked_at=NOON,
+    changed_at=NOON,
+    waits_for="the station boots",
+    until=NOON,
+    verdict="Accepted",
+    status="Accepted",
 )
 ORPHAN = OrphanView(
     id=1,
@@ -348,7 +363,6 @@ class FakeOperators:
         self.trail = FakeTrail()
         self.last: TransactionView | None = None
         self.asked: list[Any] = []
-        self.outcome = CallOutcome(verdict=CallVerdict.ACCEPTED, status="Accepted")
 
     async def last_open_session(self) -> TransactionView | None:
         return self.last
@@ -454,11 +468,32 @@ class FakeOperators:
         report = {"type": "SecurityEvent", "kind": "FirmwareUpdated"}
         return Page(items=(LogEntryView(id=1, kind="SecurityEvent", at=NOON, report=report),), next_cursor="more")
 
-    async def command_station(self, identity: str, command: StationCommand, *, forced: bool = False) -> CallOutcome:
+    async def operate(
+        self, identity: str, command: StationCommand, by: str, *, forced: bool = False
+    ) -> StationOperation:
         if identity != "CS01":
             raise refused(404, "unknown-station", "there is no such station")
         self.asked.append(command)
-        return self.outcome
+        return msgspec.structs.replace(OPERATION, command=type(command).__name__, by=by)
+
+    async def operations(
+        self,
+        *,
+        station: str | None,
+        command: str | None,
+        state: str | None,
+        by: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[StationOperation]:
+        self.asked.append(("operations", station, command, state, by, limit))
+        return Page(items=(OPERATION,))
+
+    async def operation(self, operation: str, wait_s: float) -> StationOperation:
+        if operation != OPERATION.id:
+            raise refused(404, "unknown-operation", "there is no such operation")
+        self.asked.append(("wait", wait_s))
+        return OPERATION
 
     async def start_local(self, identity: str, connector_id: int, id_tag: str) -> TransactionView:
         self.asked.append((identity, connector_id, id_tag))

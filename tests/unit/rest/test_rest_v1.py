@@ -11,7 +11,6 @@ import pytest
 
 from statecharts import station_commands as commands
 from statecharts import station_vocabulary as values
-from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.vocabulary import Location, ServiceType
 from tests.unit.rest.fakes import CDR, READY, World
 
@@ -198,7 +197,7 @@ async def test_every_command_reaches_its_station(command: commands.StationComman
     world = World()
     told = msgspec.json.decode(msgspec.json.Encoder(decimal_format="number").encode(command))
     json = {"command": told.pop("type"), **told}
-    assert (await operate(world, "POST", "/stations/CS01/commands", json)).status_code == 200
+    assert (await operate(world, "POST", "/stations/CS01/commands", json)).status_code == 202
     assert world.operators.asked == [command]
 
 
@@ -206,17 +205,27 @@ async def test_every_command_of_the_vocabulary_can_be_sent() -> None:
     assert {type(command) for command in COMMANDS} == set(commands.StationCommand.__args__)
 
 
-@pytest.mark.parametrize("verdict", CallVerdict)
-async def test_the_true_outcome_of_a_command_is_shown(verdict: CallVerdict) -> None:
+async def test_a_command_is_answered_at_once_with_the_operation_that_it_is() -> None:
     world = World()
-    world.operators.outcome = CallOutcome(verdict=verdict, cause="why", data={"configurationKey": [{"value": None}]})
-    response = await operate(world, "POST", "/stations/CS01/commands", {"command": "ClearCache"})
-    assert await body_of(response) == {
-        "verdict": verdict.value,
-        "status": "",
-        "cause": "why",
-        "data": {"configurationKey": [{"value": None}]},
-    }
+    response = await operate(world, "POST", "/stations/CS01/commands", {"command": "Reset", "kind": "Soft"})
+    assert (response.status_code, response.headers["Location"]) == (202, "/api/v1/operator/operations/op-1")
+    shown = await body_of(response)
+    assert (shown["command"], shown["state"], shown["waits_for"]) == ("Reset", "Waiting", "the station boots")
+    assert "cause" not in shown
+
+
+async def test_an_operation_is_waited_for_as_long_as_was_asked() -> None:
+    world = World()
+    assert (await operate(world, "GET", "/operations/op-1?wait_s=20")).status_code == 200
+    assert world.operators.asked == [("wait", 20)]
+
+
+async def test_operations_are_listed_by_what_was_asked_for() -> None:
+    world = World()
+    asked = "station=CS01&command=Reset&state=Waiting&by=console&limit=7"
+    response = await operate(world, "GET", f"/operations?{asked}")
+    assert [each["id"] for each in (await body_of(response))["items"]] == ["op-1"]
+    assert world.operators.asked == [("operations", "CS01", "Reset", "Waiting", "console", 7)]
 
 
 @pytest.mark.parametrize(
