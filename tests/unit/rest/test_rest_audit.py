@@ -27,7 +27,7 @@ async def test_a_deed_is_logged_with_who_asked_what_and_how_it_ended() -> None:
     (deed,) = world.operators.trail.deeds
     assert (deed.by, deed.method, deed.path, deed.correlation_id) == ("operator", "POST", COMMANDS, "mine-1")
     assert deed.route == f"{OPERATOR}/stations/{{identity}}/commands"
-    assert (response.status_code, deed.status, deed.problem, deed.answered_at) == (200, 200, None, NOON)
+    assert (response.status_code, deed.status, deed.problem, deed.answered_at) == (202, 202, None, NOON)
     assert world.operators.trail.bodies == [msgspec.json.encode(RESET)]
 
 
@@ -83,14 +83,14 @@ async def test_what_cannot_be_logged_is_not_done() -> None:
 
 async def test_a_deed_whose_outcome_cannot_be_logged_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
-    command = world.operators.command_station
+    command = world.operators.operate
 
     async def then_away(*args: Any, **more: Any) -> Any:
         world.operators.trail.away = True
         return await command(*args, **more)
 
-    monkeypatch.setattr(world.operators, "command_station", then_away)
-    assert (await asks(world, json=RESET)).status_code == 200
+    monkeypatch.setattr(world.operators, "operate", then_away)
+    assert (await asks(world, json=RESET)).status_code == 202
     assert [deed.status for deed in world.operators.trail.deeds] == [None]
 
 
