@@ -21,7 +21,7 @@ from statecharts.credentials import hash_secret, secret_matches
 from statecharts.events import Event
 from statecharts.fleet import Member, Origin, StationRecord, amended
 from statecharts.fleet_door import NewCredentials, StationChanges, StationSheet, StationShown
-from statecharts.station_commands import CallOutcome, CallVerdict, ChangeConfiguration, StationCommand
+from statecharts.station_commands import CallOutcome, CallVerdict, ChangeConfiguration, PlainCommand, StationCommand
 from statecharts.station_credentials import OF_PASSWORDS, StationCredentials
 from statecharts.station_key import ChangeKey, KeyRefused, KeyTaken, KeyUnanswered, SetKey
 from statecharts.vocabulary import Refused, refused
@@ -37,6 +37,9 @@ AuthorizationKey), or a password of OCPP 2.x."""
 
 NOT_DONE = ("NotSupported", "NotImplemented", "SecurityError", "PropertyConstraintViolation", "TypeConstraintViolation")
 """The errors by which a station says for certain that it did nothing."""
+
+SETTING = ChangeConfiguration | PlainCommand
+"""The commands that may set one."""
 
 AFTER_A_BOOT = "RebootRequired"
 
@@ -180,8 +183,9 @@ class FleetChanges(FleetRole):
 
 def refuse_keys(command: StationCommand) -> None:
     """Raises `Refused` (409) for a command that would change a station's key behind our back, and in the clear."""
-    names = {KEY_OF_16.casefold(), KEY_OF_2.casefold()}
-    if isinstance(command, ChangeConfiguration) and command.key.casefold() in names:
+    names = (KEY_OF_16.casefold(), KEY_OF_2.partition(".")[2].casefold())
+    said = msgspec.json.encode(command).decode().casefold() if isinstance(command, SETTING) else ""
+    if any(f'"{name}"' in said or f'.{name}"' in said for name in names):
         raise refused(409, "secret-setting", "a station's key is changed by POST .../credentials with over_ocpp")
 
 

@@ -11,6 +11,7 @@ from actors.fleet import Sight
 from actors.station_messages import Review
 from statecharts.bounds import CONNECTORS_UNTOLD
 from statecharts.standing import S, Standing
+from statecharts.station import UNKNOWN
 from statecharts.station_commands import TriggerMessage
 from statecharts.station_credentials import Login, still_opens
 from statecharts.station_key import LoggedIn
@@ -82,6 +83,10 @@ class Standings:
         """The key by which a station has come in is the one that it has: a change whose answer was lost is decided."""
         event = LoggedIn(at=self._context.clock.now(), password_hash=login.opened_by)
         await self._context.fleet.turn_key(self._station.identity, event)
+        told = self._station.data.registration.state
+        if told not in (UNKNOWN, self.answer()[0]):
+            # Decided on while it was away; a station that comes back need not boot.
+            self._context.system.tell(self._station.key, Review())
 
     def review(self, decided: Review) -> None:
         """Does what a decision asks for: a retired station that charges no more goes, another is told by a boot."""

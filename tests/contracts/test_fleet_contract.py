@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -10,63 +9,28 @@ import pytest
 import trio
 from sqlalchemy import Connection, text
 
-from actors.context import place_at
-from actors.fleet import Fleet
 from actors.journal import Journal
 from actors.records import StoreUnavailable
-from statecharts.bounds import Watermarks
-from statecharts.charging import ChargingDeadlines
-from statecharts.directory import StationEntry
 from statecharts.fleet import Member, Origin, StationRecord
-from statecharts.standing import S, Standing
-from statecharts.station_credentials import StationCredentials
-from statecharts.vocabulary import Location, Refused
+from statecharts.standing import S
+from statecharts.vocabulary import Refused
 from tests.contracts.conftest import Backend
-from tests.contracts.samples import NOON
-
-HERE = Location(latitude=Decimal("52.3702"), longitude=Decimal("4.8952"))
-HASH = "hmac-sha256$" + "00" * 16 + "$" + "11" * 32
-
-
-def entry(identity: str, connectors: int = 2) -> StationEntry:
-    credentials = StationCredentials(password_hash=HASH)
-    return StationEntry(identity=identity, credentials=credentials, connectors=connectors, location=HERE)
-
-
-def record(identity: str, state: S = S.ACCEPTED, connectors: int = 2) -> StationRecord:
-    standing = Standing(state=state, since=NOON, by="olga", reason="so \u00fc")
-    return StationRecord(identity=identity, standing=standing, since=NOON, own=entry(identity, connectors))
-
-
-async def fleet_of(journal: Journal, *listed: StationEntry) -> Fleet:
-    fleet = Fleet(
-        journal.store,
-        listed,
-        place_of=lambda each: place_at(each, ChargingDeadlines()),
-        fresh_bytes=bytes,
-        watermarks=Watermarks(),
-    )
-    await fleet.load()
-    return fleet
-
-
-async def put(fleet: Fleet, new: StationRecord) -> Member:
-    return await fleet.change(new.identity, lambda _: new)
+from tests.support.fleets import fleet_of, put, station_entry, station_record
 
 
 async def test_a_station_is_found_again_as_it_was_written(journal: Journal) -> None:
     fleet = await fleet_of(journal)
-    written = await put(fleet, record("CS\u00dc1"))
+    written = await put(fleet, station_record("CS\u00dc1"))
     again = await fleet_of(journal)
     assert list(again) == [written] == list(fleet)
-    assert (written.origin, again.credentials("CS\u00dc1")) == (Origin.STORE, entry("x").credentials)
+    assert (written.origin, again.credentials("CS\u00dc1")) == (Origin.STORE, station_entry("x").credentials)
     assert again.places == fleet.places and set(again.places) == {"CS\u00dc1"}
 
 
 async def test_the_newest_change_stands(journal: Journal) -> None:
     fleet = await fleet_of(journal)
     for state in (S.ACCEPTED, S.REJECTED, S.RETIRED):
-        await put(fleet, record("CS01", state))
+        await put(fleet, station_record("CS01", state))
     (only,) = await fleet_of(journal)
     assert only.standing.state == S.RETIRED
     assert fleet.places == {} and fleet.credentials("CS01") is None
@@ -74,11 +38,11 @@ async def test_the_newest_change_stands(journal: Journal) -> None:
 
 async def test_changes_at_one_moment_are_made_of_each_other(journal: Journal) -> None:
     fleet = await fleet_of(journal)
-    await put(fleet, record("CS01", connectors=1))
+    await put(fleet, station_record("CS01", connectors=1))
 
     def one_more(member: Member | None) -> StationRecord:
         assert member is not None
-        return record("CS01", connectors=member.entry.connectors + 1)
+        return station_record("CS01", connectors=member.entry.connectors + 1)
 
     async with trio.open_nursery() as nursery:
         for _ in range(9):
@@ -89,29 +53,29 @@ async def test_changes_at_one_moment_are_made_of_each_other(journal: Journal) ->
 
 async def test_what_a_configuration_lists_stands_as_it_says_with_what_was_decided(journal: Journal) -> None:
     fleet = await fleet_of(journal)
-    await put(fleet, record("CS01", S.REJECTED, connectors=9))
-    (listed,) = await fleet_of(journal, entry("CS01", connectors=3))
+    await put(fleet, station_record("CS01", S.REJECTED, connectors=9))
+    (listed,) = await fleet_of(journal, station_entry("CS01", connectors=3))
     assert (listed.origin, listed.entry.connectors, listed.standing.state) == (Origin.FILE, 3, S.REJECTED)
 
 
 async def test_a_station_that_leaves_the_configuration_is_ours_no_more(journal: Journal) -> None:
-    fleet = await fleet_of(journal, entry("CS01"))
-    await put(fleet, msgspec.structs.replace(record("CS01", S.REJECTED), own=None))
+    fleet = await fleet_of(journal, station_entry("CS01"))
+    await put(fleet, msgspec.structs.replace(station_record("CS01", S.REJECTED), own=None))
     assert list(await fleet_of(journal)) == []
-    (back,) = await fleet_of(journal, entry("CS01"))
+    (back,) = await fleet_of(journal, station_entry("CS01"))
     assert back.standing.state == S.REJECTED
 
 
 async def test_names_that_differ_by_case_alone_are_one_name(journal: Journal) -> None:
-    fleet = await fleet_of(journal, entry("CS01"))
+    fleet = await fleet_of(journal, station_entry("CS01"))
     with pytest.raises(Refused, match="name-taken"):
-        await put(fleet, record("cs01"))
+        await put(fleet, station_record("cs01"))
     assert [member.identity for member in fleet] == ["CS01"]
 
 
 async def test_a_change_that_is_refused_changes_nothing(journal: Journal) -> None:
     fleet = await fleet_of(journal)
-    before = await put(fleet, record("CS01"))
+    before = await put(fleet, station_record("CS01"))
 
     def refuse(_: Member | None) -> StationRecord:
         raise StoreUnavailable("not now")
@@ -125,7 +89,7 @@ async def test_a_change_outlives_its_node(backend: Backend, tmp_path: Path) -> N
     if not backend.durable:
         pytest.skip("nothing outlives the memory of a process")
     async with backend.open(tmp_path) as journal:
-        written = await put(await fleet_of(journal), record("CS01"))
+        written = await put(await fleet_of(journal), station_record("CS01"))
     async with backend.open(tmp_path) as journal:
         assert list(await fleet_of(journal)) == [written]
 
@@ -135,10 +99,10 @@ def _retire(connection: Connection) -> None:
 
 
 async def test_a_station_whose_row_was_altered_waits_for_a_decision(journal: Journal) -> None:
-    fleet = await fleet_of(journal, entry("CS01"))
-    await put(fleet, msgspec.structs.replace(record("CS01", S.RETIRED), own=None))
-    await put(fleet, record("CS02", S.RETIRED))
+    fleet = await fleet_of(journal, station_entry("CS01"))
+    await put(fleet, msgspec.structs.replace(station_record("CS01", S.RETIRED), own=None))
+    await put(fleet, station_record("CS02", S.RETIRED))
     await journal.store.write(_retire)
-    (waits,) = await fleet_of(journal, entry("CS01"))
+    (waits,) = await fleet_of(journal, station_entry("CS01"))
     assert (waits.identity, waits.standing.state) == ("CS01", S.PENDING)
     assert {each.stream for each in await journal.check()} == {"stations/CS01", "stations/CS02"}

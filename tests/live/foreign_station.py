@@ -85,6 +85,7 @@ class Station:
         self.reconnects = True
         self.starts_by_itself = not arguments.manual
         self.answers_start = RemoteStartStopStatus.accepted
+        self.hangs_up_at_key = False
         self.errands: set[asyncio.Task[None]] = set()
 
     # -- the line ------------------------------------------------------------------------------------------------------
@@ -194,6 +195,16 @@ class Station:
         if self.line is not None:
             await self.line.socket.close()
 
+    def change_key(self, key: str, value: str) -> str:
+        """Its key for the next connection; with `hangs_up_at_key` its answer is lost with the line."""
+        if key != "AuthorizationKey":
+            return "NotSupported"
+        self.arguments.password = value
+        tell("new_key")
+        if self.hangs_up_at_key and self.line is not None:
+            self.line.socket.transport.abort()
+        return "Accepted"
+
     async def set(self, **settings: Any) -> None:
         for name, value in settings.items():
             setattr(self, name, value)
@@ -295,6 +306,10 @@ class Point(ChargePoint):
     def started(self, id_tag: str, connector_id: int = 1, **_: Any) -> None:
         # In a task of its own: this reader must stay free to take the answers to what the start says.
         self.station.in_background(self.station.after_remote_start(id_tag, connector_id))
+
+    @on(Action.change_configuration)
+    def on_change_configuration(self, key: str, value: str) -> Any:
+        return call_result.ChangeConfiguration(self.station.change_key(key, value))
 
     @on(Action.remote_stop_transaction)
     def on_remote_stop(self, transaction_id: int) -> Any:

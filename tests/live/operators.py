@@ -393,10 +393,12 @@ class Station(Process):
         manual: bool = False,
         make: Make = ASYNCIO,
         subprotocol: str = "ocpp1.6",
+        password: str | None = None,
     ) -> None:
         self.identity = identity
+        password = password or operator.station_passwords[identity]
         arguments = [str(make.script), "--subprotocol", subprotocol, "--url", f"ws://127.0.0.1:{operator.ocpp_port}/ocpp",
-                     "--identity", identity, f"--password={operator.station_passwords[identity]}",
+                     "--identity", identity, f"--password={password}",
                      "--connectors", str(operator.stations[identity])]  # fmt: skip
         arguments += ["--manual"] if manual else []
         super().__init__(arguments, lines_on="stdout", program=make.program)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.operators import Operator, Process, Record, make_partners, running
+from tests.live.operators import Operator, Process, Record, Station, make_partners, running
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-fleet")]
 
@@ -19,10 +19,10 @@ HERE = {"latitude": 53.35, "longitude": -6.26}
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """An operator with both roles, no station, and itself as its only partner."""
+    """An operator with both roles, one station in its configuration, and itself as its only partner."""
     ocpp = {"unknown_stations": "pending", "boot_retry_s": 1}
     folder: Path = tmp_path_factory.mktemp("fleet")
-    operator = Operator("NL-MOT", folder, settings={"ocpp": ocpp})
+    operator = Operator("NL-MOT", folder, stations={"FILE1": 1}, settings={"ocpp": ocpp})
     make_partners(operator, operator)
     with running(operator):
         yield operator
@@ -97,3 +97,38 @@ def test_a_station_that_nobody_knows_waits_for_the_operator_and_then_charges(alo
         charge(alone, "STRANGER")
     with our_station(alone, "STRANGER", secrets.token_urlsafe(18)):
         alone.node.wait_for("ocpp.turned_away", status=401)
+
+
+def changed_over_ocpp(operator: Operator) -> tuple[str, Record]:
+    answer = operator.desk.post(f"{STATIONS}/FILE1/credentials", json={"over_ocpp": True})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["password"], answer.json()["station"]["security"]
+
+
+def test_a_key_is_changed_on_a_foreign_station_and_no_lost_answer_and_no_crash_locks_it_out(alone: Operator) -> None:
+    first = alone.station_passwords["FILE1"]
+    station = Station(alone, "FILE1")
+    try:
+        station.come_online()
+        second, security = changed_over_ocpp(alone)
+        assert (security["key_state"], security["password_from"]) == ("Settled", "store")
+        station.order(do="reboot")
+        station.wait_for("online", count=2)
+        station.order(do="set", hangs_up_at_key=True)
+        third, security = changed_over_ocpp(alone)
+        assert security["key_state"] == "Doubtful"
+        station.wait_for("online", count=3)
+        alone.until_true(lambda: sheet(alone, "FILE1")["security"]["key_state"], lambda state: state == "Settled")
+        alone.restart()
+        station.wait_for("online", count=4)
+        assert not station.said("refused", status=401)
+    finally:
+        station.close()
+    strangers = [Station(alone, "FILE1", password=key) for key in (first, second)]
+    for stranger in strangers:
+        stranger.order(do="connect")
+        stranger.wait_for("refused", status=401)
+        stranger.close()
+    kept = [file.read_bytes() for file in (alone.folder / "data").iterdir()]
+    logged = "".join(life.transcript() for life in alone.lives)
+    assert all(key not in logged and not any(key.encode() in file for file in kept) for key in (second, third))

@@ -47,6 +47,7 @@ from statecharts.audit import AuditFilter, Deed
 from statecharts.bounds import Watermarks
 from statecharts.doors import FirstAnswer
 from tests.contracts.samples import NOON, StoppedClock, append, delivery, entry, view
+from tests.support.fleets import members_of, registered
 
 JOURNAL = "journal.db"
 STREAMS, MORE_STREAMS = 12, 3
@@ -121,6 +122,7 @@ async def fill(folder: Path) -> None:
         await Quarantine(journal.store).keep(Case(actor="source/5", at=NOON, error="ValueError: no such thing"))
         for number in range(3):
             await _trail(journal).answered(await _trail(journal).asked(_deed(number)), 200, None)
+        await registered(journal, "CS00", "CS01", "CS02")
         settings = {"kept_s": 86_400, "watermarks": Watermarks()}
         async with open_answers(journal.store, **settings) as answers:
             for key in ("a", "b"):
@@ -205,6 +207,7 @@ def questions(rows: Rows) -> Iterator[Question]:
     yield "meters", lambda journal: _nameless(Ledger(journal.store).idle_meters("CS01", ALL))
     yield "log", lambda journal: _nameless(_items(Ledger(journal.store).station_log("CS01", limit=ALL)))
     yield "audit", lambda journal: _items(_trail(journal).page(AuditFilter(), limit=ALL))
+    yield "stations", members_of
     yield "quarantine", lambda journal: Quarantine(journal.store).cases()
 
 

@@ -157,9 +157,9 @@ async def test_a_rejected_station_hears_so_and_nobody_charges_there(autojump_clo
     assert await listed(roaming) == []
     assert await refusal_of(operator.start_local("CS01", 1, CARD)) == (409, "station-unavailable")
     start = RemoteStartTransaction(id_tag=CARD)
-    assert (await operator.command_station("CS01", start)).verdict == "NeverSent"
+    assert (await roaming.local.command("CS01", start)).verdict == "NeverSent"
     assert await told_at_boot(station) == ("Rejected", 60)
-    assert (await operator.command_station("CS01", Reset(kind="Soft"))).verdict == "NeverSent"
+    assert (await roaming.local.command("CS01", Reset(kind="Soft"))).verdict == "NeverSent"
 
 
 async def test_an_accepted_station_is_back_once_it_has_booted(autojump_clock: object, roaming: Roaming) -> None:
@@ -170,6 +170,17 @@ async def test_an_accepted_station_is_back_once_it_has_booted(autojump_clock: ob
     assert (sheet.standing.state, sheet.registration) == ("Accepted", "Rejected")
     assert await told_at_boot(station) == ("Accepted", 300)
     assert (await roaming.home.authorize(roaming.local.name)).state == "Ready"
+
+
+async def test_a_station_that_was_away_hears_of_a_decision_when_it_is_back(
+    autojump_clock: object, line: StationLine
+) -> None:
+    await line.go_offline()
+    await line.house.operator.reject_station("CS01", "not ours", "olga")
+    await line.come_online(boot=False)
+    await trio.sleep(0.1)
+    assert line.commands == [TriggerMessage(what="BootNotification")]
+    assert (await told_at_boot(line))[0] == "Rejected"
 
 
 @pytest.mark.parametrize("decide", ["accept", "reject", "retire"])

@@ -19,6 +19,7 @@ from statecharts.station_commands import (
     CallVerdict,
     ChangeConfiguration,
     GetConfiguration,
+    PlainCommand,
     RemoteStartTransaction,
     StationCommand,
 )
@@ -289,8 +290,11 @@ async def test_a_key_that_the_version_does_not_have_is_not_sent(autojump_clock: 
 async def test_a_key_is_no_plain_setting_and_stands_nowhere(
     autojump_clock: object, keyed: KeyedLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    plain = {"setVariableData": [{"component": {"name": "S"}, "variable": {"name": "BasicAuthPassword"}}]}
+    wish = keyed.house.operator.operate("CS77", PlainCommand(action="SetVariables", payload=plain), "olga")
+    assert await refusal_of(wish) == (409, "secret-setting")
     command = ChangeConfiguration(key="authorizationkey", value=NEW)
-    assert await refusal_of(keyed.house.operator.command_station("CS77", command)) == (409, "secret-setting")
+    assert await refusal_of(keyed.house.operator.operate("CS77", command, "olga")) == (409, "secret-setting")
     sheet = await change_key(keyed)
     facts = await keyed.house.journal.load("station/CS77")
     log = (await keyed.house.operator.station_log("CS77")).items
@@ -376,9 +380,9 @@ async def test_a_pending_station_is_configured_and_what_it_reports_is_kept(
         (charge,) = (await house.operator.transactions(role="local", state=None)).items
         assert (charge.local_service_identifier, charge.state) == ("NEW1", "TxRunning")
         operator = house.operator
-        assert (await operator.command_station("NEW1", GetConfiguration())).verdict == "Accepted"
+        assert (await house.command("NEW1", GetConfiguration())).verdict == "Accepted"
         remote = RemoteStartTransaction(id_tag="CARD0001")
-        assert (await operator.command_station("NEW1", remote)).verdict == "NeverSent"
+        assert (await house.command("NEW1", remote)).verdict == "NeverSent"
         await line.stop(started.transaction_id, 2_000)
         (charge,) = (await operator.transactions(role="local", state=None)).items
         assert charge.energy_wh == 1_000
