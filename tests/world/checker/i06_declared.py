@@ -25,6 +25,7 @@ STREAMS = {
     "destination": "destination transaction",
     "local": "local transaction",
     "peer": "peer",
+    "operation": "operation",
 }
 REGIONS = {
     "Booted": "station registration",

@@ -118,10 +118,22 @@ def _station_said(heard: Heard, placed: Placed, fact: Fact, opened: Fact) -> str
     if verdict not in VERDICTS:
         return ""
     role, _, name = placed.sight.stream.partition("/")
+    if role == "operation":
+        return _operator_heard(heard, placed, verdict, opened)
     action = "RemoteStartTransaction" if purpose == "start" else "RemoteStopTransaction"
     tag = name if role == "destination" else str(opened.get("opening", {}).get("id_tag"))
     view = heard.evidence.views.get((placed.sight.who, placed.sight.stream), {})
     key = tag if purpose == "start" else str(view.get("station_transaction_id"))
+    said = heard.verdicts(placed.index, placed.sight.who, action, key)
+    return "" if verdict in said else f"{action} for {verdict}, and its station said {sorted(said) or 'nothing'}"
+
+
+def _operator_heard(heard: Heard, placed: Placed, verdict: str, opened: Fact) -> str:
+    """Of what operators ask, starts and stops alone have one name and one key in all versions."""
+    action, asked = opened["command"], opened["shown"]
+    if action not in ("RemoteStartTransaction", "RemoteStopTransaction"):
+        return ""
+    key = str(asked["id_tag"] if action == "RemoteStartTransaction" else asked["transaction_id"])
     said = heard.verdicts(placed.index, placed.sight.who, action, key)
     return "" if verdict in said else f"{action} for {verdict}, and its station said {sorted(said) or 'nothing'}"
 
