@@ -12,11 +12,13 @@ import trio
 from trio.testing import MockClock
 
 from statecharts.station_commands import (
+    CallVerdict,
     CancelReservation,
     CentralDataTransfer,
     CertificateHash,
     ChangeAvailability,
     ChangeConfiguration,
+    ClearCache,
     ClearChargingProfile,
     DeleteCertificate,
     GetCompositeSchedule,
@@ -38,6 +40,7 @@ from statecharts.station_commands import (
 )
 from statecharts.station_vocabulary import ChargingPeriod, ChargingProfile, ChargingSchedule, IdTagInfo, IdTagStatus
 from tests.conformance.oca_scene import BLOCKED, CARD, EXPIRED, INVALID, LONG_S, scene, until
+from tests.conformance.oca_tool import tool
 from tests.unit.simulator.papers import certificate
 
 FIRMWARE, LOGS = "https://firmware.example/2.bin", "ftps://logs.example/"
@@ -482,3 +485,45 @@ async def test_tc_080_csms_tc_081_csms_secure_firmware_update(
         await trio.sleep(LONG_S)
         assert (await at.log("FirmwareStatus"))[-1]["status"] == last
         assert len(await at.log("SecurityEvent")) == 1
+
+
+# -- as the test tool itself answers -----------------------------------------------------------------------------------
+
+
+async def test_tc_030_csms_unlock_failure(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    async with tool(nursery, "ocpp1.6") as at:
+        action, asked, outcome = await at.sent(UnlockConnector(connector_id=1), status="UnlockFailed")
+        assert (action, asked) == ("UnlockConnector", {"connectorId": 1})
+        assert (outcome.verdict, outcome.status) == (CallVerdict.REJECTED, "UnlockFailed")
+
+
+async def test_tc_049_csms_reservation_of_a_whole_station(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    async with tool(nursery, "ocpp1.6") as at:
+        wish = ReserveNow(reservation_id=7, connector_id=0, expiry_date=at.soon(600), id_tag=CARD)
+        _, asked, outcome = await at.sent(wish, status="Accepted")
+        assert (asked["connectorId"], outcome.verdict) == (0, CallVerdict.ACCEPTED)
+        begun = {"connectorId": 2, "idTag": CARD, "meterStart": 0, "timestamp": at.now(), "reservationId": 7}
+        answer = await at.say("StartTransaction", **begun)
+        assert answer["idTagInfo"]["status"] == "Accepted"
+
+
+@pytest.mark.parametrize("word", ["Accepted", "Rejected"])
+async def test_tc_061_csms_clear_cache(autojump_clock: MockClock, nursery: trio.Nursery, word: str) -> None:
+    async with tool(nursery, "ocpp1.6") as at:
+        action, asked, outcome = await at.sent(ClearCache(), status=word)
+        assert (action, asked, outcome.status) == ("ClearCache", {}, word)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        ("InvalidChargePointCertificate", "InvalidChargingStationCertificate"),
+        ("InvalidCentralSystemCertificate", "InvalidCsmsCertificate"),
+    ],
+)
+async def test_tc_077_csms_tc_078_csms_invalid_certificates(
+    autojump_clock: MockClock, nursery: trio.Nursery, kind: str, kept: str
+) -> None:
+    async with tool(nursery, "ocpp1.6") as at:
+        assert await at.say("SecurityEventNotification", type=kind, timestamp=at.now()) == {}
+        assert [entry["kind"] for entry in await at.log("SecurityEvent")] == [kept]

@@ -11,6 +11,10 @@ from tests.support.sizes import ROOT
 PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 TRIED = re.findall(r"^\| TC_(\S+)_CSMS \| .* \| `(\S+\.py)` `(\S+)` \|$", PAGE, re.MULTILINE)
 NOT_TRIED = re.findall(r"^\| TC_(\S+)_CSMS \| [^|]+ \| ([^`|]+) \|$", PAGE, re.MULTILINE)
+VERSIONS = {
+    "1.6": ("test_oca_16.py", r"tc_(\d{3}(?:_\d)?)_csms"),
+    "2.0.1": ("test_oca_201.py", r"tc_([a-z]_\d\d)_csms"),
+}
 
 
 @pytest.mark.parametrize(("case", "file", "test"), TRIED)
@@ -21,14 +25,20 @@ def test_a_case_is_tried_by_a_test_that_there_is(case: str, file: str, test: str
 def test_every_case_stands_on_the_page_once() -> None:
     cases = [case for case, *_ in (*TRIED, *NOT_TRIED)]
     assert len(cases) == len(set(cases)) == PAGE.count("| TC_")
-    assert f"OCPP 1.6: {len(TRIED)} cases tried" in PAGE
 
 
-def test_every_test_that_is_named_by_a_case_stands_on_the_page() -> None:
-    text = (ROOT / "tests" / "conformance" / "test_oca_16.py").read_text(encoding="utf-8")
+def test_the_page_counts_the_cases_of_each_version() -> None:
+    of_16 = sum(case[0].isdigit() for case, *_ in TRIED)
+    assert f"OCPP 1.6: {of_16} cases tried" in PAGE
+    assert f"OCPP 2.0.1: {len(TRIED) - of_16} cases tried" in PAGE
+
+
+@pytest.mark.parametrize(("file", "pattern"), VERSIONS.values(), ids=VERSIONS)
+def test_every_test_that_is_named_by_a_case_stands_on_the_page(file: str, pattern: str) -> None:
+    text = (ROOT / "tests" / "conformance" / file).read_text(encoding="utf-8")
     named = {
-        (case, name)
+        (case.upper(), name)
         for name in re.findall(r"def (test_tc_\w+)", text)
-        for case in re.findall(r"tc_(\d{3}(?:_\d)?)_csms", name)
+        for case in re.findall(f"(?={pattern})", name)
     }
-    assert named == {(case, test) for case, file, test in TRIED if file == "conformance/test_oca_16.py"}
+    assert named == {(case, test) for case, at, test in TRIED if at == f"conformance/{file}"}

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import trio
-from ocpp_wire import Wire, wires
 
 from protocols.ocpp.connection import LiveConnection
 from protocols.ocpp.limits import Limits
@@ -18,6 +17,7 @@ from statecharts.meters import Meters
 from statecharts.station_credentials import Login
 from tests.support.books import CARD
 from tests.support.house import House
+from tests.unit.ocpp.ocpp_wire import Wire, wires
 
 
 class Firmware:
