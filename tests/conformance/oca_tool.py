@@ -72,7 +72,7 @@ class Tool:
 
     async def ask(self, command: StationCommand) -> CallOutcome:
         """What becomes of a command of the operator."""
-        return await self.house.operator.command_station(CS, command)
+        return await self.house.command(CS, command)
 
     async def sent(self, command: StationCommand, **answer: Any) -> tuple[str, Any, CallOutcome]:
         """The request that a command becomes, and what the operator hears when each is answered so."""

@@ -90,7 +90,7 @@ async def line(autojump_clock: object, nursery: trio.Nursery) -> AsyncIterator[S
 
 
 async def asked(line: StationLine, **more: Any) -> CallVerdict:
-    return (await line.house.operator.command_station("CS01", STARTS[0], **more)).verdict
+    return (await line.house.command("CS01", STARTS[0], **more)).verdict
 
 
 async def test_a_start_with_an_id_tag_that_the_model_does_not_take_is_not_sent_unless_it_is_forced(
