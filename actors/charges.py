@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from actors.cards import told
 from actors.context import Context
 from actors.looks import UNKNOWN, Look, is_known
 from actors.numbers import NUMBER_SCOPE
@@ -84,12 +85,7 @@ class Charges:
     async def _check_card(self, id_tag: str) -> IdTagInfo:
         if not self._station.standing.may_charge:
             return IdTagInfo(status=IdTagStatus.INVALID)
-        verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.wall())
-        if verdict.allowed:
-            return IdTagInfo(status=IdTagStatus.ACCEPTED)
-        if verdict.expired:
-            return IdTagInfo(status=IdTagStatus.EXPIRED)
-        return IdTagInfo(status=IdTagStatus.BLOCKED if verdict.blocked else IdTagStatus.INVALID)
+        return told(await self._context.cards.check(id_tag, self._context.clock.wall()))
 
     # -- start ---------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from actors.cards import Cards
 from actors.changes import Changes
 from actors.fleet import Fleet
 from actors.journal import Journal
@@ -124,6 +125,7 @@ class Context:
     quirks: Quirks = field(init=False)
     numbers: Numbers = field(init=False)
     trail: Trail = field(init=False)
+    cards: Cards = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
@@ -132,6 +134,7 @@ class Context:
         self.operations = Operations(store)
         self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
         self.trail = Trail(store, self.clock)
+        self.cards = Cards(store, self.clock, self.identity, self.watermarks)
 
     @property
     def places(self) -> Mapping[str, Place]:

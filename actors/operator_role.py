@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from actors.actor import current_correlation_id
+from actors.card_role import CardRole
 from actors.changes import feed
 from actors.context import Place
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
@@ -51,7 +52,7 @@ REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
 log = structlog.get_logger(__name__)
 
 
-class OperatorRole(InboxRole, OperationsRole, FleetChanges):
+class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
     """See the module's docstring; callers have checked that an operator asks."""
 
     @property
@@ -141,7 +142,7 @@ class OperatorRole(InboxRole, OperationsRole, FleetChanges):
         place = self._place(identity)
         if not 1 <= connector_id <= place.connectors:
             raise refused(400, "unknown-connector", f"{identity} has connectors 1 to {place.connectors}")
-        verdict = await self._context.identity.check_id_tag(id_tag, self._context.clock.wall())
+        verdict = await self._context.cards.check(id_tag, self._context.clock.wall())
         if not verdict.allowed:
             raise refused(409, "invalid-id-tag", verdict.refusal_message or "this idTag may not charge here")
         look: StationLook = await self._context.system.ask(f"station/{identity}", Look())

@@ -51,6 +51,7 @@ async def revive(context: Context) -> None:
     that has not been woken yet simply wakes it.
     """
     await context.fleet.load()
+    await context.cards.load()
     newest = await context.journal.newest()
     if newest is not None:
         context.clock.resume(*times_of(newest))

@@ -267,6 +267,17 @@ operations = Table(
     Index("operations_final_asked", "final", "asked_at", "stream"),
 )
 
+# What the operator says of an idTag, which is its key in lower case.
+cards = Table(
+    "cards",
+    metadata,
+    Column("id_tag", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("id_tag", name="cards_key"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

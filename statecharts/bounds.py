@@ -193,6 +193,12 @@ STATIONS = Bound(
     unit="stations",
     reason="four times as many as a node is measured with, some 30 MB; a further one is not registered (429)",
 )
+CARDS = Bound(
+    name="cards",
+    limit=250_000,
+    unit="cards",
+    reason="more than most operators have customers, some 150 MB where all are used; a further one is not taken (429)",
+)
 STATIONS_PENDING = Bound(
     name="stations_pending",
     limit=100,

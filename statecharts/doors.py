@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from statecharts.audit import AuditTrail
+from statecharts.cards import CardDoor
 from statecharts.fleet_door import FleetDoor
 from statecharts.meters import Reading
 from statecharts.ports import (
@@ -221,7 +222,7 @@ class QuarantineView(Value, frozen=True, kw_only=True):
     message: Any = None
 
 
-class OperatorDoor(FleetDoor, Protocol):
+class OperatorDoor(FleetDoor, CardDoor, Protocol):
     """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator.
 
     In `trail` they write down who comes through this door to change something, before they let him.

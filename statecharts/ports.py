@@ -324,12 +324,17 @@ class Change(Value, frozen=True, kw_only=True):
 
 
 class UserCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a user may charge now, at that operator. `refusal_message` says why not."""
+    """Whether a user may charge now, at that operator. `refusal_message` says why not.
+
+    A card may belong to a `group`, whose cards may stop each other's charges, and have a moment when it expires.
+    """
 
     allowed: bool
     refusal_message: str = ""
     blocked: bool = False
     expired: bool = False
+    expires_at: datetime | None = None
+    group: str | None = None
 
 
 class IdentityService(Protocol):

@@ -118,6 +118,14 @@ class Routes:
         """Registers the handler of a PATCH."""
         return self._registers("PATCH", rule, gives, more)
 
+    def put(self, rule: str, gives: Any, **more: Unpack[Description]) -> Callable[[Handler], Handler]:
+        """Registers the handler of a PUT."""
+        return self._registers("PUT", rule, gives, more)
+
+    def delete(self, rule: str, gives: Any, **more: Unpack[Description]) -> Callable[[Handler], Handler]:
+        """Registers the handler of a DELETE."""
+        return self._registers("DELETE", rule, gives, more)
+
     def _registers(self, method: str, rule: str, gives: Any, more: Description) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             usual: Description = {"media_type": self.media_type, "accepts": self.accepts}

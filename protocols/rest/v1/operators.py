@@ -15,6 +15,7 @@ from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.apps import State
 from protocols.rest.v1.audit import add_audit
+from protocols.rest.v1.cards import add_cards
 from protocols.rest.v1.commands import ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
@@ -91,6 +92,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     _add_cdrs(routes, operators)
     add_inbox(routes, operators)
     add_stations(routes, operators)
+    add_cards(routes, operators)
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)
     add_operations(routes, operators, PREFIX)

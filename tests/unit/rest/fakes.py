@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 from protocols.rest import make_app
 from protocols.rest.app import ApiSettings
 from statecharts.audit import AuditFilter, AuditView, Deed
+from statecharts.cards import Card, CardFilter, CardRecord
 from statecharts.doors import (
     Ailment,
     DeliveryView,
@@ -83,6 +84,7 @@ OPERATION = StationOperation(
     verdict="Accepted",
     status="Accepted",
 )
+CARD = CardRecord(id_tag="04A1B2", group="FLEET-7", valid_until=NOON, changed_at=NOON, changed_by="olga")
 ORPHAN = OrphanView(
     id=1,
     station="CS01",
@@ -454,6 +456,22 @@ class FakeOperators:
     async def set_credentials(self, identity: str, new: NewCredentials, by: str) -> StationShown:
         self.asked.append(new)
         return StationShown(station=await self.station(identity), password=None if new.password else "00" * 16)
+
+    async def cards(self, wanted: CardFilter, *, cursor: str | None, limit: int) -> Page[CardRecord]:
+        self.asked.append((wanted, cursor, limit))
+        return Page(items=(CARD,), next_cursor="more")
+
+    async def card(self, id_tag: str) -> CardRecord:
+        if id_tag != CARD.id_tag:
+            raise refused(404, "unknown-card", "there is no such card")
+        return CARD
+
+    async def put_card(self, card: Card, by: str) -> CardRecord:
+        self.asked.append((card, by))
+        return CardRecord(**msgspec.structs.asdict(card), changed_at=NOON, changed_by=by)
+
+    async def remove_card(self, id_tag: str) -> None:
+        self.asked.append((await self.card(id_tag)).id_tag)
 
     @staticmethod
     def _stands(sheet: StationSheet, state: str, by: str, reason: str | None = None) -> StationSheet:
