@@ -10,7 +10,7 @@ from quart_trio import QuartTrio
 
 from protocols.http import BODY_BYTES_MAX, BODY_TIMEOUT_S
 from protocols.rest.auth import BearerAuth
-from protocols.rest.bodies import IdentifierConverter, NumberConverter
+from protocols.rest.bodies import CardConverter, IdentifierConverter, NumberConverter
 from protocols.rest.cors import register_cors
 from protocols.rest.description import description_routes
 from protocols.rest.dv1 import dv1_routes
@@ -88,7 +88,7 @@ def make_bare_app(name: str, new_correlation_id: Callable[[], str], meters: Mete
     """An app without routes, for a listener of its own: correlation ids, problem documents and limits as everywhere."""
     app = QuartTrio(name, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_BYTES_MAX, BODY_TIMEOUT=BODY_TIMEOUT_S)
-    app.url_map.converters.update(identifier=IdentifierConverter, number=NumberConverter)
+    app.url_map.converters.update(identifier=IdentifierConverter, card=CardConverter, number=NumberConverter)
     count_requests(app, meters)
     register_problems(app, new_correlation_id)
     return app

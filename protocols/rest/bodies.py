@@ -52,6 +52,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 IDENTIFIER_PATH = r"[^/\x00-\x1f\x7f]{1,64}"
+CARD_PATH = r"[!-.0-~]{1,36}"
 NUMBER_PATH = r"[0-9]{1,18}"
 
 
@@ -59,6 +60,12 @@ class IdentifierConverter(BaseConverter):
     """Path segments that can be an identifier; any other is a 404 and never reaches a door."""
 
     regex = IDENTIFIER_PATH
+
+
+class CardConverter(BaseConverter):
+    """Path segments that can be an idTag: of OCPP 1.6 up to 20 characters, of OCPP 2.x up to 36, and no slash."""
+
+    regex = CARD_PATH
 
 
 class NumberConverter(BaseConverter):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from protocols.rest.bodies import IDENTIFIER_PATH, NUMBER_PATH
+from protocols.rest.bodies import CARD_PATH, IDENTIFIER_PATH, NUMBER_PATH
 from protocols.rest.headers import REQUEST_HEADERS, response_headers
 from protocols.rest.kinds import KINDS, PEER_KINDS, common_kinds
 from protocols.rest.motown import HTTP_STATUSES, ErrorAnswer
@@ -20,6 +20,7 @@ from protocols.rest.routes import Access, Errors, Route
 from protocols.rest.schemas import Schema, Schemas
 
 PATH_SCHEMAS: dict[str, Schema] = {
+    "card": {"type": "string", "minLength": 1, "maxLength": 36, "pattern": f"^{CARD_PATH}$"},
     "identifier": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": f"^{IDENTIFIER_PATH}$"},
     "number": {"type": "string", "pattern": f"^{NUMBER_PATH}$"},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -15,10 +15,7 @@ from protocols.rest.routes import Routes
 from statecharts.cards import Card, CardDoor, CardFilter, CardRecord
 from statecharts.ports import Page
 
-CARD = "/cards/<identifier:card>"
-CardTag = Annotated[str, Meta(min_length=1, max_length=36, pattern=r"\A(?!\.+\Z)[!-.0-~]+\Z")]
-"""OCPP 1.6 has idTags of up to 20 characters, OCPP 2.x of up to 36; a slash would end the segment of a URL."""
-
+CARD = "/cards/<card:card>"
 Group = Annotated[str, Meta(min_length=1, max_length=36, pattern=r"\A[!-~]+\Z")]
 Label = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -80,11 +77,17 @@ def _add_looks(routes: Routes, operators: CardDoor) -> None:
 
 
 def _card(id_tag: str, told: CardTold) -> Card:
-    """Raises `Problem` (400) for what no station can say, and for a card that is never valid."""
-    try:
-        msgspec.convert(id_tag, type=CardTag)
-    except msgspec.ValidationError as error:
-        raise unfit("card", "is no idTag: 1 to 36 printable characters, none of them a blank or a slash") from error
-    if told.valid_from and told.valid_until and told.valid_from >= told.valid_until:
+    """Raises `Problem` (400) for a card that is never valid."""
+    begins, ends = _in_utc("valid_from", told.valid_from), _in_utc("valid_until", told.valid_until)
+    if begins and ends and begins >= ends:
         raise unfit("valid_until", "is not after valid_from")
-    return Card(id_tag=id_tag, **msgspec.structs.asdict(told))
+    fields = msgspec.structs.asdict(told) | {"valid_from": begins, "valid_until": ends}
+    return Card(id_tag=id_tag, **fields)
+
+
+def _in_utc(field: str, moment: datetime | None) -> datetime | None:
+    """Raises `Problem` (400) for one that is before the year 1 or after 9999 there."""
+    try:
+        return moment.astimezone(UTC) if moment else None
+    except OverflowError as error:
+        raise unfit(field, "is out of range") from error
