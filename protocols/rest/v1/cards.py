@@ -10,8 +10,9 @@ from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import principal
-from protocols.rest.bodies import Cursor, Limit, answer, page_answer, unfit
+from protocols.rest.bodies import Cursor, Limit, answer, page_answer
 from protocols.rest.routes import Routes
+from protocols.rest.v1.stations import contradiction
 from statecharts.cards import Card, CardDoor, CardFilter, CardRecord
 from statecharts.ports import Page
 
@@ -49,7 +50,7 @@ def add_cards(routes: Routes, operators: CardDoor) -> None:
         CARD,
         CardRecord,
         reads=CardTold,
-        refuses=("too-many-cards",),
+        refuses=("contradictory-details", "too-many-cards"),
         example={"group": "FLEET-7", "label": "van 12", "valid_until": "2030-01-01T00:00:00Z"},
     )
     async def put_card(asked: CardTold, card: str) -> Response:
@@ -80,7 +81,7 @@ def _card(id_tag: str, told: CardTold) -> Card:
     """Raises `Problem` (400) for a card that is never valid."""
     begins, ends = _in_utc("valid_from", told.valid_from), _in_utc("valid_until", told.valid_until)
     if begins and ends and begins >= ends:
-        raise unfit("valid_until", "is not after valid_from")
+        raise contradiction("valid_until", "is not after valid_from")
     fields = msgspec.structs.asdict(told) | {"valid_from": begins, "valid_until": ends}
     return Card(id_tag=id_tag, **fields)
 
@@ -90,4 +91,4 @@ def _in_utc(field: str, moment: datetime | None) -> datetime | None:
     try:
         return moment.astimezone(UTC) if moment else None
     except OverflowError as error:
-        raise unfit(field, "is out of range") from error
+        raise contradiction(field, "is out of range") from error

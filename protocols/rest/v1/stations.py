@@ -342,16 +342,17 @@ def checked_details(told: DetailsTold, where: str = "details.") -> StationDetail
     for name in ("weekly", "exceptions") if hours else ():
         for number, period in enumerate(getattr(hours, name)):
             if not period.is_sound:
-                raise _contradiction(f"{where}opening_hours.{name}[{number}]", "ends before it begins")
+                raise contradiction(f"{where}opening_hours.{name}[{number}]", "ends before it begins")
     if hours and hours.around_the_clock and hours.weekly:
-        raise _contradiction(f"{where}opening_hours.weekly", "cannot stand beside around_the_clock")
+        raise contradiction(f"{where}opening_hours.weekly", "cannot stand beside around_the_clock")
     numbers = [each.connector for each in details.evses]
     if len(set(numbers)) < len(numbers):
-        raise _contradiction(f"{where}evses", "names a connector twice")
+        raise contradiction(f"{where}evses", "names a connector twice")
     return details
 
 
-def _contradiction(field: str, reason: str) -> Problem:
+def contradiction(field: str, reason: str) -> Problem:
+    """What is said of this field cannot be true beside the others."""
     found = FieldError(field=field, reason=reason)
     return Problem(400, "contradictory-details", f"This cannot all be true: `{field}` {reason}.", errors=(found,))
 
