@@ -5,6 +5,8 @@ done. Beside them:
 
     store_commands       the node's store: brought up to date, backed up, copied
     station              simulated charging stations
+    ctl                  the operator's API: `ctl_table` has the commands, `ctl_client` asks, `ctl_body` makes bodies of
+                         words, `ctl_shown` tables
     documents            the pages under docs/ that are made of what runs
     listeners, logs      the sockets and the log that a configuration names
     version              which release this is

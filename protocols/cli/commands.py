@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from protocols.cli.authority import add_authority_commands
 from protocols.cli.config import Config, ConfigError, load_config
+from protocols.cli.ctl import add_ctl_commands
 from protocols.cli.replay import add_replay_command
 from protocols.cli.starter import CannotRun, Starter
 from protocols.cli.station import add_station_command
@@ -30,7 +31,8 @@ ConfigOption = Annotated[
 def main(starter: Starter, arguments: Sequence[str] | None = None) -> int:
     """Does what the command line asks (None: that of this process) and returns the exit status.
 
-    0 is done, 1 could not be done, 2 wrong use or a wrong configuration: said on stderr, never as a traceback.
+    0 is done, 1 could not be done, 2 wrong use or a wrong configuration, 3 a node that `ctl` asks does not
+    answer: said on stderr, never as a traceback.
     """
     command = typer.main.get_command(make_cli(starter))
     try:
@@ -68,6 +70,7 @@ def make_cli(starter: Starter) -> typer.Typer:
         _add_checks,
         _add_store,
         _add_station,
+        _add_ctl,
         add_verify_command,
         add_replay_command,
         _add_demo,
@@ -128,6 +131,10 @@ def _add_store(cli: typer.Typer, starter: Starter) -> None:
 
 def _add_station(cli: typer.Typer, starter: Starter) -> None:
     add_station_command(cli, starter, read_config)
+
+
+def _add_ctl(cli: typer.Typer, starter: Starter) -> None:
+    add_ctl_commands(cli, starter, read_config)
 
 
 def _add_demo(cli: typer.Typer, starter: Starter) -> None:

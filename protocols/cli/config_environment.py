@@ -10,6 +10,8 @@ from protocols.cli.config_problems import Problem
 
 PREFIX = "ROAMNODE_"
 BETWEEN_LEVELS = "__"
+TOKEN, URL = "ROAMNODE_TOKEN", "ROAMNODE_URL"
+"""What `node.py ctl` reads: no keys of a configuration."""
 
 
 def overlaid(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -18,7 +20,7 @@ def overlaid(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[s
     Whole tables come before the keys in them, and rows in the order of their numbers, whatever order `environ` has.
     """
     problems = []
-    variables = {_path(name): name for name in environ if name.startswith(PREFIX)}
+    variables = {_path(name): name for name in environ if name.startswith(PREFIX) and name not in (TOKEN, URL)}
     for path in sorted(variables, key=_order):
         name = variables[path]
         try:

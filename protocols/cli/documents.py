@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from protocols.cli import ctl_table
 from protocols.cli.config import document
 from protocols.ocpp.support import support_page
 from protocols.ocpp.v16 import V16
@@ -78,6 +79,7 @@ def pages() -> Mapping[str, str]:
         "charts.md": page("The charts", CHARTS),
         "configuration.md": _CONFIGURATION + document(),
         "bounds.md": _bounds(),
+        "ctl.md": ctl_table.page(),
         "stations.md": support_page(VERSIONS),
     }
 

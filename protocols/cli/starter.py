@@ -30,6 +30,12 @@ class CannotRun(TyperException):
     """The world does not let us: said as it is, exit status 1."""
 
 
+class Unreachable(TyperException):
+    """Whoever is asked does not answer: exit status 3."""
+
+    exit_code = 3
+
+
 class Content(Protocol):
     """What a table holds."""
 

@@ -10,6 +10,7 @@ import pytest
 from protocols.cli.commands import main
 from protocols.cli.config import Config
 from statecharts.simulated_equipment import StationPlan
+from tests.contracts.samples import StoppedClock
 from tests.support.sizes import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -19,6 +20,7 @@ class FakeStarter:
     """Starts nothing, and remembers what it was asked to start."""
 
     command = ("python", "node.py")
+    clock = StoppedClock()
 
     def __init__(self) -> None:
         self.ran: list[Config] = []

@@ -1,0 +1,233 @@
+"""The commands of `node.py ctl`, a row each: which route it asks, and what of the answer people see.
+
+A route of the operator's API without a row here is found by a test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "/api/v1/operator"
+PLACE = re.compile(r"{(\w+)}")
+PAGING = ("cursor", "limit")
+"""Parameters of lists that `ctl` fills in by itself, from its own `--limit`."""
+
+
+class Gives(StrEnum):
+    """What a command shows."""
+
+    LIST = "list"
+    ONE = "one"
+    NOTHING = "nothing"
+    STREAM = "stream"
+
+
+class Shown(StrEnum):
+    """How a value reads to people."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    TIME = "time"
+    ENERGY = "energy"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, and where in an item its value is, as a dotted path."""
+
+    heading: str
+    path: str
+    shown: Shown = Shown.TEXT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: `node.py ctl <thing> <verb>`.
+
+    The parts of `path` in braces are its arguments, in their order. `filters` are parameters of the query, each an
+    option. `reads`: a body made of words `field=value`; `named` is the field of it that is an argument of its own.
+    `verdict` is the field of the answer that says `Accepted` where it was done.
+    """
+
+    thing: str
+    verb: str
+    path: str
+    does: str
+    gives: Gives = Gives.ONE
+    method: str = "GET"
+    filters: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    reads: bool = False
+    named: str | None = None
+    verdict: str | None = None
+    example: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(PLACE.findall(self.path))
+
+    @property
+    def route(self) -> str:
+        """Its route, as the OpenAPI document writes it."""
+        return f"{self.method} {PREFIX}{self.path}"
+
+
+def _columns(*rows: str) -> tuple[Column, ...]:
+    """`heading`, `heading=path` or `heading=path:shown`."""
+    return tuple(_column(row) for row in rows)
+
+
+def _column(row: str) -> Column:
+    heading, _, rest = row.partition("=")
+    path, _, shown = rest.partition(":")
+    return Column(heading, path or heading, Shown(shown or "text"))
+
+
+TRANSACTIONS = _columns(
+    "role", "transaction=transaction_id", "state", "user=user_identifier", "station=local_service_identifier",
+    "partner=pms_identifier", "energy=energy_wh:energy", "began=created_at:time", "changed=changed_at:time", "flags",
+)  # fmt: skip
+STATIONS = _columns(
+    "station=identity", "standing", "registration", "online", "connectors", "vendor", "model", "protocol",
+    "seen=last_seen_at:time",
+)  # fmt: skip
+ORPHANS = _columns("id=id:number", "station", "kind", "at=at:time", "state", "why", "decided by=decided_by")
+PEERS = _columns(
+    "partner=pms_identifier", "state", "pending=pending_deliveries:number", "parked=parked_deliveries:number",
+    "ended=ledger.ended:number", "delivered=ledger.delivered:number", "acknowledged=ledger.acknowledged:number",
+    "overdue=ledger.overdue:number", "corrected=ledger.corrected:number",
+)  # fmt: skip
+QUARANTINE = _columns("actor", "at=at:time", "error", "at work=at_work", "message=message_type")
+AUDIT = _columns("at=at:time", "by", "method", "path", "status=status:number", "problem", "from=address")
+EVENTS = _columns("changed=changed_at:time", *["role", "transaction=transaction_id", "state", "user=user_identifier"])
+
+
+def _list(thing: str, path: str, does: str, columns: tuple[Column, ...], **more: object) -> Command:
+    told: dict[str, object] = {"verb": "list", "gives": Gives.LIST, **more}
+    return Command(thing=thing, path=path, does=does, columns=columns, **told)  # type: ignore[arg-type]
+
+
+def _do(thing: str, verb: str, path: str, does: str, **more: object) -> Command:
+    told: dict[str, object] = {"method": "POST", **more}
+    return Command(thing=thing, verb=verb, path=path, does=does, **told)  # type: ignore[arg-type]
+
+
+ONE_TRANSACTION = "/transactions/{role}/{transaction}"
+STATION = "/stations/{identity}"
+PEER = "/peers/{peer}"
+ORPHAN = "/orphans/{orphan}"
+CASE = "/quarantine/{kind}/{name}"
+
+COMMANDS: tuple[Command, ...] = (
+    _list("transactions", "/transactions", "List transactions, newest first.", TRANSACTIONS,
+          filters=("role", "state"), example="--role destination --state TxRunning"),
+    Command(thing="transactions", verb="show", path=ONE_TRANSACTION, does="Show a transaction as it is now.",
+            example="destination 0A1B2C3D4E5F"),
+    Command(thing="transactions", verb="why", path=ONE_TRANSACTION,
+            does="Say why a transaction is open: who has to do what, and until when.",
+            columns=_columns("state", "owner=waiting.owner", "awaits=waiting.awaits", "until=waiting.until:time",
+                             "cause", "flags"), example="destination 0A1B2C3D4E5F"),
+    _do("transactions", "stop", f"{ONE_TRANSACTION}/stop", "Stop a charge at a station of ours.", example="local 7"),
+    _do("transactions", "close", f"{ONE_TRANSACTION}/close", "End a charge that its station will never end.",
+        reads=True, example="local 7 reason='the car has been towed away'"),
+    _do("transactions", "start", f"{STATION}/transactions", "Start a charge without a partner.",
+        reads=True, example="CS01 connector_id=1 id_tag=04A1B2C3D4"),
+    _list("stations", "/stations", "List our stations.", STATIONS,
+          filters=("standing", "registration", "online", "vendor", "model", "text"), example="--online false"),
+    Command(thing="stations", verb="show", path=STATION, does="Show all of a station.", example="CS01"),
+    _do("stations", "register", "/stations", "Register a station.", reads=True,
+        example="identity=CS07 connectors=2 location.latitude=52.37 location.longitude=4.89"),
+    _do("stations", "accept", f"{STATION}/accept", "Accept a station that is pending, or was rejected or retired.",
+        reads=True, example="CS07"),
+    _do("stations", "reject", f"{STATION}/reject", "Reject a station.", reads=True, example="CS07 reason='not ours'"),
+    _do("stations", "retire", f"{STATION}/retire", "Retire a station.", reads=True,
+        example="CS07 reason='taken down'"),
+    _list("stations", f"{STATION}/log", "List what a station reported beside charging, newest first.",
+          _columns("at=at:time", "kind", "report"), verb="log", filters=("kind",), example="CS01 --kind SecurityEvent"),
+    _do("stations", "command", f"{STATION}/commands", "Send a command to a station and tell what it said.",
+        reads=True, named="command", verdict="verdict",
+        example="CS01 ChangeConfiguration key=HeartbeatInterval value=300"),
+    _list("cdrs", "/cdrs", "List charge records, the one that ended last first.",
+          _columns("charge record=cdr_id", "partner=pms_identifier", "user=user_identifier",
+                   "station=local_service_identifier", "energy=energy_wh:energy", "began=start_timestamp:time",
+                   "ended=end_timestamp:time", "status", "flags"), filters=("role",), example="--role destination"),
+    _list("orphans", "/orphans", "List what stations reported that belongs to no transaction.", ORPHANS,
+          filters=("station", "kind", "state"), example="--station CS01"),
+    Command(thing="orphans", verb="show", path=ORPHAN, does="Show an orphan, and what was decided on it.", example="3"),
+    _do("orphans", "assign", f"{ORPHAN}/assign", "Give an orphan to its transaction.", reads=True,
+        example="3 role=local transaction_id=7"),
+    _do("orphans", "dismiss", f"{ORPHAN}/dismiss", "Dismiss an orphan with a reason.", reads=True,
+        example="3 reason='sent twice by a test'"),
+    _list("quirks", "/quirks", "List what stations do that OCPP does not allow, by vendor and model.",
+          _columns("vendor", "model", "action", "what", "handling", "times=times:number", "stations=stations:number",
+                   "last=last_at:time"), filters=("station", "vendor", "model"), example="--vendor Acme"),
+    _list("peers", "/peers", "List our partners, with the ledger of charge records.", PEERS),
+    _do("peers", "block", f"{PEER}/block", "End new business with a partner; what runs goes on.", example="IE-001"),
+    _do("peers", "unblock", f"{PEER}/unblock", "Allow new business with a partner again.", example="IE-001"),
+    _list("peers", f"{PEER}/deliveries", "List what a partner would not take, or was never there for.",
+          _columns("id=id:number", "operation", "transaction", "made=created_at:time", "attempts=attempts:number",
+                   "error"), verb="deliveries", example="IE-001"),
+    _do("peers", "replay", f"{PEER}/deliveries/{{delivery}}/replay", "Send a parked delivery again.",
+        gives=Gives.NOTHING, example="IE-001 7"),
+    _list("quarantine", "/quarantine", "List what was put aside because it failed again and again.", QUARANTINE),
+    Command(thing="quarantine", verb="show", path=CASE, does="Show what was put aside, and what broke it.",
+            example="station CS01"),
+    _do("quarantine", "release", f"{CASE}/release", "Let it work again.", reads=True, gives=Gives.NOTHING,
+        example="station CS01 message=dismiss"),
+    Command(thing="events", verb="follow", path="/events", gives=Gives.STREAM, filters=("role",), columns=EVENTS,
+            does="Follow every transaction as it changes, until Ctrl-C.", example="--role local"),
+    _list("audit", "/audit", "List what operators asked for, and what came of it, newest first.", AUDIT,
+          filters=("by", "station", "path", "since", "until"), example="--station CS01 --since 2026-05-01T00:00:00Z"),
+)  # fmt: skip
+
+
+def things() -> Iterator[tuple[str, tuple[Command, ...]]]:
+    """Each thing with its commands, as they stand in the table."""
+    for thing in dict.fromkeys(command.thing for command in COMMANDS):
+        yield thing, tuple(command for command in COMMANDS if command.thing == thing)
+
+
+def page() -> str:
+    """docs/ctl.md."""
+    return _PAGE + "".join(_section(thing, commands) for thing, commands in things())
+
+
+def _section(thing: str, commands: tuple[Command, ...]) -> str:
+    rows = [f"| `{_usage(each)}` | {each.does} | `{each.route}` |\n" for each in commands]
+    examples = [f"node.py ctl {each.thing} {each.verb} {each.example}\n" for each in commands if each.example]
+    table = "".join(["| command | what it does | route |\n", "|---|---|---|\n", *rows])
+    return f"\n## {thing}\n\n{table}\n```text\n{''.join(examples)}```\n" if examples else f"\n## {thing}\n\n{table}"
+
+
+def _usage(command: Command) -> str:
+    named = [command.named.upper()] if command.named else []
+    words = ["FIELD=VALUE..."] if command.reads else []
+    filters = [f"[--{each.replace('_', '-')} ...]" for each in command.filters]
+    arguments = [each.upper() for each in command.arguments]
+    return " ".join([command.thing, command.verb, *arguments, *named, *words, *filters])
+
+
+_PAGE = """# The operator's command line
+
+`node.py ctl` asks the [API](api.md) of a running node, with an operator's token. This page is made by `make charts` of
+the table that the commands are made of; do not edit.
+
+| Where | |
+|---|---|
+| the node | `--url`, or `ROAMNODE_URL`, or the listener of `--config`; else `http://127.0.0.1:8089` |
+| the token | `--token-file`, or `ROAMNODE_TOKEN`, or the first operator of `--config` whose token stands there |
+| whom to trust | `--authorities`: a PEM file, instead of the public authorities |
+
+These stand before the thing: `node.py ctl --config examples/both.toml stations list`. Lists are followed over their
+pages up to `--limit` (50). `--json` gives one document instead of a table, with the fields of the API (`events follow`:
+one a line).
+
+A body is told in words: `reason='towed away'`, `location.latitude=52.37` for a field within a field, `keys[]=A` for
+each of a list, JSON for anything longer (`entries='[{"id_tag":"A1"}]'`). What a field is, text or number, the node's
+own OpenAPI document says.
+
+Exit status: 0 done, 1 refused by node or station (the reason on stderr), 2 wrong use, 3 the node does not answer.
+"""
