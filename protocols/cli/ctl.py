@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8089"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+OPEN = ("Asked", "Waiting")
+"""The states of an operation that is not over."""
+
+WAIT_S = 30
+"""How long one request waits for an operation; then it is asked again."""
+
 AGAIN_S = 1.0
 """Between two attempts to follow events on."""
 
@@ -123,6 +129,9 @@ def _parameters(command: Command) -> list[inspect.Parameter]:
         found.append(_parameter("words", words, None))
     for name in command.filters:
         found.append(_parameter(name, Annotated[str, typer.Option(f"--{name.replace('_', '-')}")], ""))
+    if command.operates:
+        no_wait = Annotated[bool, typer.Option("--no-wait", help="Tell the operation, do not wait for its outcome.")]
+        found.append(_parameter("no_wait", no_wait, False))
     if command.gives is Gives.LIST:
         limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="Show at most so many.")]
         found.append(_parameter("limit", limit, 50))
@@ -165,15 +174,30 @@ def _do(command: Command, node: Node, path: str, query: dict[str, str], given: G
     from protocols.cli.ctl_shown import Showing
 
     answer = node.ask(command.method, path, query, _body(command, node, given))
+    if command.operates and not given["no_wait"]:
+        answer = _outcome(node, answer)
     if given["as_json"]:
         _print_json({} if answer is None else answer)
     elif answer is None:
         typer.echo("done")
     else:
         Showing(starter.clock.now()).one(answer, command.columns)
-    verdict = answer.get(command.verdict) if command.verdict else "Accepted"
-    if verdict != "Accepted":
-        raise CannotRun(f"it was not done: {verdict}: {answer.get('cause') or answer.get('status')}")
+    if command.operates and answer["state"] not in (*OPEN, "Succeeded"):
+        raise CannotRun(
+            f"it is {answer['state']}: {answer.get('cause') or answer.get('status') or 'no reason is known'}"
+        )
+
+
+def _outcome(node: Node, operation: Given) -> Given:
+    """The operation once it is over; what it waits for meanwhile is told on stderr."""
+    told = ""
+    while operation["state"] in OPEN:
+        waits_for = operation.get("progress") or operation.get("waits_for") or "the station's answer"
+        if waits_for != told:
+            typer.echo(f"waiting for {told:= waits_for}", err=True)
+        query = {"wait_s": str(WAIT_S)}
+        operation = node.ask("GET", f"{PREFIX}/operations/{quote(operation['id'], safe='')}", query)
+    return operation
 
 
 def _body(command: Command, node: Node, given: Given) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ class Command:
 
     The parts of `path` in braces are its arguments, in their order. `filters` are parameters of the query, each an
     option. `reads`: a body made of words `field=value`; `named` is the field of it that is an argument of its own.
-    `verdict` is the field of the answer that says `Accepted` where it was done.
+    Of one that `operates` the answer is an operation, whose outcome is waited for.
     """
 
     thing: str
@@ -62,7 +62,7 @@ class Command:
     columns: tuple[Column, ...] = ()
     reads: bool = False
     named: str | None = None
-    verdict: str | None = None
+    operates: bool = False
     example: str = ""
 
     @property
@@ -142,14 +142,24 @@ COMMANDS: tuple[Command, ...] = (
         example="identity=CS07 connectors=2 location.latitude=52.37 location.longitude=4.89"),
     _do("stations", "accept", f"{STATION}/accept", "Accept a station that is pending, or was rejected or retired.",
         reads=True, example="CS07"),
+    _do("stations", "change", STATION, "Change what is told of a station.", method="PATCH", reads=True,
+        example="CS07 price_note='0.39 EUR per kWh'"),
+    _do("stations", "credentials", f"{STATION}/credentials", "Set what a station has to show.", reads=True,
+        example="CS07 security_profile=2"),
     _do("stations", "reject", f"{STATION}/reject", "Reject a station.", reads=True, example="CS07 reason='not ours'"),
     _do("stations", "retire", f"{STATION}/retire", "Retire a station.", reads=True,
         example="CS07 reason='taken down'"),
     _list("stations", f"{STATION}/log", "List what a station reported beside charging, newest first.",
           _columns("at=at:time", "kind", "report"), verb="log", filters=("kind",), example="CS01 --kind SecurityEvent"),
-    _do("stations", "command", f"{STATION}/commands", "Send a command to a station and tell what it said.",
-        reads=True, named="command", verdict="verdict",
+    _do("stations", "command", f"{STATION}/commands", "Give a command to a station, and tell what became of it.",
+        reads=True, named="command", operates=True,
         example="CS01 ChangeConfiguration key=HeartbeatInterval value=300"),
+    _list("operations", "/operations", "List what was asked of stations, newest first.",
+          _columns("operation=id", "station", "command", "by", "state", "asked=asked_at:time", "waits for=waits_for",
+                   "until=until:time", "verdict", "status", "progress", "cause", "charge=transaction"),
+          filters=("station", "command", "state", "by"), example="--station CS01 --state Waiting"),
+    Command(thing="operations", verb="show", path="/operations/{operation}", filters=("wait_s",),
+            does="Show an operation, once it is over if that is soon.", example="OPERATION --wait-s 30"),
     _list("cdrs", "/cdrs", "List charge records, the one that ended last first.",
           _columns("charge record=cdr_id", "partner=pms_identifier", "user=user_identifier",
                    "station=local_service_identifier", "energy=energy_wh:energy", "began=start_timestamp:time",

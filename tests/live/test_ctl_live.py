@@ -61,10 +61,12 @@ def test_an_operator_works_with_a_node_from_the_command_line(config: Path, capsy
         assert ctl("stations", "reject", "CS-0", "reason=not ours") == 0
         assert ctl("stations", "show", "CS 99/x") == 1
         assert ctl("stations", "command", STATION, "Reset", "kind=Soft") == 1
-        assert "not connected" in cli.err[0]
+        assert "not connected" in cli.err[-1]
+        (operation,) = found("operations", "list", "--state", "Failed")["items"]
+        assert found("operations", "show", operation["id"], "--wait-s", "1")["command"] == "Reset"
 
         log = found("audit", "list", "--path", "/api/v1/operator/stations")
-        assert [each["status"] for each in log["items"]] == [200, 200, 400, 201, 201, 201]
+        assert [each["status"] for each in log["items"]] == [202, 200, 400, 201, 201, 201]
         assert {each["by"] for each in log["items"]} == {"control-room"}
         assert ctl("peers", "block", "NL-MOT") == 0
         assert found("peers", "list")["items"][0]["state"] == "Blocked"
