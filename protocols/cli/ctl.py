@@ -194,7 +194,8 @@ def _outcome(node: Node, operation: Given) -> Given:
     while operation["state"] in OPEN:
         waits_for = operation.get("progress") or operation.get("waits_for") or "the station's answer"
         if waits_for != told:
-            typer.echo(f"waiting for {told:= waits_for}", err=True)
+            typer.echo(f"waiting for {waits_for}", err=True)
+            told = waits_for
         query = {"wait_s": str(WAIT_S)}
         operation = node.ask("GET", f"{PREFIX}/operations/{quote(operation['id'], safe='')}", query)
     return operation
