@@ -12,7 +12,7 @@ import msgspec
 
 from protocols.cli.starter import CannotRun, Unreachable
 
-PAGE_MAX = 200
+PAGE_ITEMS = 200
 """How many items a page of the API may have."""
 
 ANSWER_S = 100.0
@@ -58,7 +58,7 @@ class Node:
         found: list[Document] = []
         cursor: str | None = None
         while True:
-            asked = {**query, "limit": str(min(PAGE_MAX, limit - len(found)))}
+            asked = {**query, "limit": str(min(PAGE_ITEMS, limit - len(found)))}
             page = self.ask("GET", path, asked | ({"cursor": cursor} if cursor else {}))
             found += page["items"]
             cursor = page.get("next_cursor")
