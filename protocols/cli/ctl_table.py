@@ -119,6 +119,7 @@ ONE_TRANSACTION = "/transactions/{role}/{transaction}"
 STATION = "/stations/{identity}"
 PEER = "/peers/{peer}"
 ORPHAN = "/orphans/{orphan}"
+CARD = "/cards/{card}"
 CASE = "/quarantine/{kind}/{name}"
 
 COMMANDS: tuple[Command, ...] = (
@@ -160,6 +161,13 @@ COMMANDS: tuple[Command, ...] = (
           filters=("station", "command", "state", "by"), example="--station CS01 --state Waiting"),
     Command(thing="operations", verb="show", path="/operations/{operation}", filters=("wait_s",),
             does="Show an operation, once it is over if that is soon.", example="OPERATION --wait-s 30"),
+    _list("cards", "/cards", "List the cards of the store by their idTag.",
+          _columns("card=id_tag", "group", "blocked", "from=valid_from:time", "until=valid_until:time", "label"),
+          filters=("group", "blocked", "text"), example="--group FLEET-7"),
+    Command(thing="cards", verb="show", path=CARD, does="Show a card of the store.", example="04A1B2C3D4"),
+    _do("cards", "put", CARD, "Say what holds of a card from now on, whatever was said before.", method="PUT",
+        reads=True, example="04A1B2C3D4 group=FLEET-7 valid_until=2030-01-01T00:00:00Z"),
+    _do("cards", "remove", CARD, "Forget a card.", method="DELETE", gives=Gives.NOTHING, example="04A1B2C3D4"),
     _list("cdrs", "/cdrs", "List charge records, the one that ended last first.",
           _columns("charge record=cdr_id", "partner=pms_identifier", "user=user_identifier",
                    "station=local_service_identifier", "energy=energy_wh:energy", "began=start_timestamp:time",
