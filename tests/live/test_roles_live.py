@@ -15,6 +15,7 @@ from tests.live.operators import Operator, Station, make_partners, running, stat
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pair")]
 
 MOTOWN = "/rest/mobieurope/source/sv1/"
+CARD = "04A1B2C3D4"
 
 
 def test_what_belongs_to_the_role_of_a_destination_is_not_mounted_at_a_source(pair: Pair) -> None:
@@ -41,7 +42,7 @@ def test_what_belongs_to_the_role_of_a_source_is_not_mounted_at_a_destination(pa
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Operator]:
     """An operator with both roles whose only partner is itself."""
-    operator = Operator("NL-MOT", tmp_path, stations={"CS01": 1})
+    operator = Operator("NL-MOT", tmp_path, stations={"CS01": 1}, settings={"": {"start_margin_s": 60}})
     make_partners(operator, operator)
     with running(operator):
         yield operator
@@ -79,3 +80,21 @@ def test_a_node_roams_with_itself_through_motowns_api(alone: Operator, own_stati
     until("TxFinished")
     source = alone.app.get("/api/v1/transactions").json()["items"][0]
     assert settled((alone, alone), own_station, source)["energy_wh"] == 999
+
+
+def test_a_start_that_an_operator_asked_for_waits_for_its_cable_also_over_a_crash(alone: Operator) -> None:
+    with station_of(alone, "CS01", manual=True) as station:
+        command = {"command": "RemoteStartTransaction", "id_tag": CARD, "connector_id": 1}
+        answer = alone.desk.post("/api/v1/operator/stations/CS01/commands", json=command)
+        assert answer.status_code == 202, answer.text
+        place = answer.headers["Location"]
+        station.wait_for("remote_start")
+        alone.until_true(lambda: alone.desk.get(place).json()["state"], lambda state: state == "Waiting")
+        alone.restart()
+        station.wait_for("online", count=2)
+        station.order(do="plug_in", id_tag=CARD, connector=1)
+        done = alone.desk.get(place, params={"wait_s": 20}).json()
+        assert (done["state"], done["by"]) == ("Succeeded", "desk")
+        assert done["progress"].startswith("started #")
+        assert len(station.said("remote_start")) == 1
+        station.leave()
