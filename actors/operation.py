@@ -27,7 +27,7 @@ from statecharts.chart import Decision
 from statecharts.doors import StationOperation
 from statecharts.events import DeadlineReached, Event, NodeRestarted, StationAnswered
 from statecharts.operation import CHART, OPEN, Operation, OperationAsked, OutcomeShown, S, SendCommand
-from statecharts.outcomes import Awaits, shown_already
+from statecharts.outcomes import Awaits, Shown, Sign, shown_already
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.vocabulary import Refused
 
@@ -79,7 +79,32 @@ class OperationActor(Actor):
         return self.data.state not in OPEN
 
     async def due(self) -> None:
-        await self._step(DeadlineReached(at=self.clock.now()))
+        """At the end of its time it looks once more, as what has shown may not have reached it."""
+        await self._step(await self._last_look() or DeadlineReached(at=self.clock.now()))
+
+    async def _last_look(self) -> OutcomeShown | None:
+        awaits = self.data.awaits
+        if self.data.state != S.WAITING or awaits is None:
+            return None
+        try:
+            look: StationLook = await self.context.system.ask(f"station/{self.data.station}", Look())
+        except Refused as no:
+            log.warning("operation.not_looked", operation=self.data.id, refusal=str(no))
+            return None
+        found = [shown for shown in shown_already(awaits, look.data, look.connectors) if shown.succeeded is not None]
+        if not found and self._would_have_begun(awaits, look):
+            found = [Shown(told=f"in vain awaited: {awaits.what}", succeeded=False)]
+        return self._event(found[0]) if found else None
+
+    def _would_have_begun(self, awaits: Awaits, look: StationLook) -> bool:
+        """Whether nothing can have begun: the station, which was there all the time, gives up where no cable comes."""
+        answer, since = self.data.answer, look.data.connection.since
+        accepted = answer is not None and answer.verdict is CallVerdict.ACCEPTED
+        was_there = look.online and since is not None and self.data.asked_at is not None and since <= self.data.asked_at
+        return awaits.sign is Sign.CHARGE_BEGINS and accepted and was_there
+
+    def _event(self, shown: Shown) -> OutcomeShown:
+        return OutcomeShown(at=self.clock.now(), **msgspec.structs.asdict(shown))
 
     async def turn(self, message: Any) -> Operation:
         match message:
@@ -152,10 +177,9 @@ class OperationActor(Actor):
         return await station.command(begin.command, forced=begin.forced)
 
     async def _look(self, awaits: Awaits) -> None:
-        look: StationLook = await self.context.system.ask(f"station/{self.data.station}", Look())
+        look: StationLook = await self.context.system.hand_over(f"station/{self.data.station}", Look())
         for shown in shown_already(awaits, look.data, look.connectors):
-            event = OutcomeShown(at=self.clock.now(), **msgspec.structs.asdict(shown))
-            await self.context.system.hand_over(self.key, event)
+            await self.context.system.hand_over(self.key, self._event(shown))
 
 
 def view_of(data: Operation) -> StationOperation:

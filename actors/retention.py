@@ -77,6 +77,7 @@ class RetentionSettings(Value, frozen=True, kw_only=True):
     transactions_days: int = 90
     meter_values_days: int = 30
     station_log_days: int = 365
+    operations_days: int = 365
     audit_days: int = 3_650
 
 
@@ -108,6 +109,7 @@ class Retention:
             "facts": await self._beginnings(now - timedelta(days=self._settings.transactions_days)),
             "meter_values": await self._meter_values(_midnight(now - timedelta(days=self._settings.meter_values_days))),
             "station_log": await self._station_log(now - timedelta(days=self._settings.station_log_days)),
+            "operations": await self._operations(now - timedelta(days=self._settings.operations_days)),
             "audit": await self._audit(now - timedelta(days=self._settings.audit_days)),
         }
         if any(done.values()):
@@ -145,6 +147,13 @@ class Retention:
             while count := await self._piece(_forget_log_of, station):
                 forgotten += count
         return forgotten
+
+    async def _operations(self, before: datetime) -> int:
+        """Operations that were asked for before then and are over: their facts are archived, lists forget them."""
+        archived = 0
+        while count := await self._piece(_archive_operations, micros(before)):
+            archived += count
+        return archived
 
     async def _audit(self, before: datetime) -> int:
         """Forgets what operators did before then."""
@@ -348,6 +357,19 @@ def _talkative(connection: Connection) -> list[str]:
 def _forget_log_of(connection: Connection, _: int, station: str) -> int:
     newest_first = select(_LOG.id).where(_LOG.station == station).order_by(_LOG.id.desc())
     return _forget(connection, newest_first.offset(STATION_LOG_KEPT.limit).limit(LOG_FORGOTTEN_AT_ONCE.limit))
+
+
+# -- operations --------------------------------------------------------------------------------------------------------
+
+
+def _archive_operations(connection: Connection, now_us: int, before_us: int) -> int:
+    operations = tables.operations.c
+    old = select(operations.stream).where(operations.final == 1, operations.asked_at < before_us)
+    streams = list(connection.scalars(old.order_by(operations.asked_at).limit(ARCHIVED_AT_ONCE.limit)))
+    whole = [each for each in _whole(connection, streams) if each.is_sound()]
+    _move(connection, now_us, whole)
+    connection.execute(delete(tables.operations).where(operations.stream.in_([each.stream for each in whole])))
+    return len(whole)
 
 
 # -- what operators did ------------------------------------------------------------------------------------------------

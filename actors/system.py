@@ -137,18 +137,16 @@ class System:
         """Asks the actor with this key; see `Actor.ask`."""
         return await self.actor(key).ask(message, timeout_s)
 
-    async def hand_over(self, key: str, message: Any) -> None:
+    async def hand_over(self, key: str, message: Any) -> Any:
         """Asks until the store is there and the mailbox has room: for what came once and nobody will say again."""
         while True:
             try:
-                await self.ask(key, message)
+                return await self.ask(key, message)
             except Refused as no:
                 if no.refusal.kind not in NOT_NOW:
                     raise
                 log.warning("system.handed_over_later", actor=key, message=type(message).__name__, refusal=str(no))
                 await trio.sleep(RETRY_S)
-            else:
-                return
 
     def tell(self, key: str, message: Any) -> None:
         """Tells the actor with this key. A message that cannot be left is logged: facts are asked, never told."""

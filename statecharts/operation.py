@@ -17,7 +17,7 @@ import msgspec
 from statecharts.chart import Change, Chart, Contract, State, move, repeat, stay
 from statecharts.events import Command, DeadlineReached, Effect, Event, Fact, NodeRestarted, StationAnswered
 from statecharts.moments import after_s
-from statecharts.outcomes import Awaits, Sign
+from statecharts.outcomes import Awaits
 from statecharts.station_commands import CallOutcome, CallVerdict
 from statecharts.vocabulary import Value
 
@@ -38,7 +38,7 @@ class Operation(Value, frozen=True, kw_only=True):
     """A command and what has become of it. `shown` is the command for people's eyes, its secrets masked.
 
     `answer` is the station's, `progress` what it reported last, `transaction` the stream of the charge that began or
-    ended; `cause` says why it failed, or why nobody knows.
+    ended; `cause` says why it failed, or why nobody knows. `shown_early` is an outcome that showed before the answer.
     """
 
     state: str = S.NEW
@@ -53,6 +53,7 @@ class Operation(Value, frozen=True, kw_only=True):
     until: datetime | None = None
     answer: CallOutcome | None = None
     progress: str = ""
+    shown_early: bool | None = None
     cause: str = ""
     transaction: str | None = None
 
@@ -106,18 +107,24 @@ def _first_answer(data: Operation, _: StationAnswered) -> bool:
     return data.answer is None
 
 
+def _shown_done(data: Operation, _: Event) -> bool:
+    return data.shown_early is True
+
+
+def _shown_failed(data: Operation, _: Event) -> bool:
+    return data.shown_early is False
+
+
+def _says_more(data: Operation, event: OutcomeShown) -> bool:
+    return event.told != data.progress or (event.succeeded is not None and data.shown_early is None)
+
+
 def _done(_: Operation, event: OutcomeShown) -> bool:
     return event.succeeded is True
 
 
 def _has_failed(_: Operation, event: OutcomeShown) -> bool:
     return event.succeeded is False
-
-
-def _would_have_shown(data: Operation, _: Event) -> bool:
-    """A station that said that it will start a charge gives up by itself where no cable comes."""
-    accepted = data.answer is not None and data.answer.verdict is CallVerdict.ACCEPTED
-    return accepted and data.awaits is not None and data.awaits.sign is Sign.CHARGE_BEGINS
 
 
 # -- what each event changes -------------------------------------------------------------------------------------------
@@ -138,7 +145,8 @@ def _wait(data: Operation, event: Event) -> dict[str, Any]:
 def _answered(data: Operation, event: StationAnswered) -> dict[str, Any]:
     outcome = event.outcome
     if data.state == S.FAILED:
-        cause = outcome.cause or outcome.status or outcome.verdict.value
+        refused = _refused(data, event)
+        cause = outcome.cause or outcome.status or outcome.verdict.value if refused else data.progress
     else:
         cause = outcome.cause or "no answer" if outcome.verdict is CallVerdict.UNKNOWN else data.cause
     if data.answer is None and data.until is None:  # it was shown before it was answered
@@ -147,10 +155,11 @@ def _answered(data: Operation, event: StationAnswered) -> dict[str, Any]:
 
 
 def _shown(data: Operation, event: OutcomeShown) -> dict[str, Any]:
-    over = event.succeeded is not None
+    over = data.state in FINAL
     return {
         "progress": event.told,
-        "cause": event.told if event.succeeded is False else "" if over else data.cause,
+        "shown_early": data.shown_early if over or event.succeeded is None else event.succeeded,
+        "cause": "" if data.state == S.SUCCEEDED else event.told if data.state == S.FAILED else data.cause,
         "transaction": event.transaction or data.transaction,
         "until": None if over else data.until,
         "changed_at": event.at,
@@ -158,12 +167,15 @@ def _shown(data: Operation, event: OutcomeShown) -> dict[str, Any]:
 
 
 def _lapsed(data: Operation, event: DeadlineReached) -> dict[str, Any]:
-    missing = data.awaits.what if data.awaits and data.state != S.ASKED else "the station's answer"
+    if data.shown_early is not None:
+        return {"cause": "" if data.shown_early else data.progress, "until": None, "changed_at": event.at}
+    missing = data.awaits.what if data.awaits and data.answer else "the station's answer"
     return {"cause": f"in vain awaited: {missing}", "until": None, "changed_at": event.at}
 
 
 def _restarted(data: Operation, event: NodeRestarted) -> dict[str, Any]:
-    return {**_wait(data, event), "cause": "the node was restarted before the station's answer was known"}
+    cause = "the node was restarted before the station's answer was known"
+    return {**_wait(data, event), "cause": data.progress if data.shown_early is False else cause}
 
 
 # -- the chart ---------------------------------------------------------------------------------------------------------
@@ -183,17 +195,23 @@ STATES = (
 ROWS = (
     move(OperationAsked, S.NEW, S.ASKED, then=_send),
     move(StationAnswered, S.ASKED, S.FAILED, when=_refused, note="refused, or never sent"),
+    move(StationAnswered, S.ASKED, S.SUCCEEDED, when=_shown_done, note="it had shown already"),
+    move(StationAnswered, S.ASKED, S.FAILED, when=_shown_failed, note="it had shown already"),
     move(StationAnswered, S.ASKED, S.WAITING, when=_awaits, note="its outcome is still to show"),
     move(StationAnswered, S.ASKED, S.SUCCEEDED, when=_accepted, note="the answer is the outcome"),
     move(StationAnswered, S.ASKED, S.UNKNOWN, note="not answered"),
     stay(StationAnswered, (S.WAITING, *FINAL), when=_first_answer, note="answered after it has shown"),
     repeat(StationAnswered, tuple(S)),
-    move(OutcomeShown, OPEN, S.SUCCEEDED, when=_done),
-    move(OutcomeShown, OPEN, S.FAILED, when=_has_failed),
-    stay(OutcomeShown, OPEN, note="progress"),
-    repeat(OutcomeShown, (S.NEW, *FINAL)),
-    move(DeadlineReached, S.WAITING, S.FAILED, when=_would_have_shown, note="a start that was accepted"),
+    move(OutcomeShown, S.WAITING, S.SUCCEEDED, when=_done),
+    move(OutcomeShown, S.WAITING, S.FAILED, when=_has_failed),
+    stay(OutcomeShown, S.WAITING, note="progress"),
+    stay(OutcomeShown, S.ASKED, when=_says_more, note="the answer may still be no"),
+    repeat(OutcomeShown, (S.NEW, S.ASKED, *FINAL)),
+    move(DeadlineReached, S.ASKED, S.SUCCEEDED, when=_shown_done, note="it had shown"),
+    move(DeadlineReached, S.ASKED, S.FAILED, when=_shown_failed, note="it had shown"),
     move(DeadlineReached, OPEN, S.UNKNOWN),
+    move(NodeRestarted, S.ASKED, S.SUCCEEDED, when=_shown_done, note="it had shown"),
+    move(NodeRestarted, S.ASKED, S.FAILED, when=_shown_failed, note="it had shown"),
     move(NodeRestarted, S.ASKED, S.WAITING, when=_awaits, note="it may have been sent"),
     move(NodeRestarted, S.ASKED, S.UNKNOWN, note="it may have been sent"),
     repeat(NodeRestarted, tuple(S)),

@@ -124,6 +124,12 @@ class Retention(Section):
     station_log_days: int = Field(
         default=365, ge=1, le=36_500, description="age at which a station's log of events is forgotten"
     )
+    operations_days: int = Field(
+        default=365,
+        ge=1,
+        le=36_500,
+        description="age at which operations that are over are archived and leave the lists",
+    )
     audit_days: int = Field(default=3_650, ge=1, le=36_500, description="age at which what operators did is forgotten")
 
 

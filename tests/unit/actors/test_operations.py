@@ -98,6 +98,48 @@ async def test_a_start_whose_cable_never_comes_has_failed(autojump_clock: object
     assert (state, cause) == ("Failed", "in vain awaited: the cable, and the charge that begins at connector 1")
 
 
+async def test_a_start_at_a_station_that_was_away_meanwhile_may_have_happened(
+    autojump_clock: object, line: StationLine
+) -> None:
+    operation = await begun(line, START)
+    await line.go_offline()
+    await trio.sleep(151)
+    assert (await state_of(line, operation))[0] == "Unknown"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [(CallVerdict.REJECTED, "Failed"), (CallVerdict.ACCEPTED, "Succeeded"), (CallVerdict.UNKNOWN, "Succeeded")],
+)
+async def test_what_shows_before_the_answer_does_not_outweigh_a_no(
+    autojump_clock: object, line: StationLine, verdict: CallVerdict, state: str
+) -> None:
+    released = trio.Event()
+
+    async def answers_late(_: StationCommand) -> CallOutcome:
+        await released.wait()
+        return CallOutcome(verdict=verdict, status=verdict.value)
+
+    line.call = answers_late  # type: ignore[method-assign]
+    operation = await begun(line, Reset(kind="Hard"))
+    await line.say(BootNotification(vendor="V", model="M"))
+    await trio.sleep(1)
+    assert (await seen(line, operation)).state == "Asked"
+    released.set()
+    assert (await seen(line, operation, wait_s=5)).state == state
+
+
+async def test_a_charge_that_nobody_told_it_of_is_found_at_the_end_of_its_time(
+    autojump_clock: object, line: StationLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = await begun(line, START)
+    monkeypatch.setattr(line.house.context.watches, "at", lambda _: {})
+    number = (await line.start(CARD)).transaction_id
+    await trio.sleep(151)
+    found = await seen(line, operation)
+    assert (found.state, found.progress) == ("Succeeded", f"started #{number}")
+
+
 async def test_a_start_that_was_not_answered_is_unknown_when_nothing_began(
     autojump_clock: object, line: StationLine
 ) -> None:
