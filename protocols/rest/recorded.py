@@ -49,7 +49,7 @@ class Recorder:
             try:
                 await self._trail.answered(number, response.status_code, await _problem_kind(response))
             except Refused as no:
-                log.error("audit.outcome_not_written", id=number, status=response.status_code, cause=str(no))
+                log.warning("audit.outcome_not_written", id=number, status=response.status_code, cause=str(no))
         return response
 
 

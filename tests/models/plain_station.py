@@ -73,14 +73,20 @@ class PlainStation:
     def meant(self, id_tag: str | None, wh: int) -> int | None:
         """The charge that a stop without a number means: the only one that it can mean.
 
-        Without an idTag not while another connector charges of whose start nothing came, nor one whose number the
-        station has used itself or whose register has shown more.
+        Without an idTag not one on whose connector another has begun since, nor while another connector charges of
+        whose start nothing came, nor one whose number the station has used itself or whose register has shown more.
         """
         unstopped = [n for n, c in self.charges.items() if c.stop_wh is None and id_tag in (None, c.id_tag)]
+        if id_tag is None:
+            unstopped = [n for n in unstopped if not self._followed(self.charges[n])]
         found = [n for n in unstopped if self.charges[n].open] or unstopped
         if len(found) != 1 or (id_tag is None and self._speaks_against(self.charges[found[0]], wh)):
             return None
         return found[0]
+
+    def _followed(self, charge: PlainCharge) -> bool:
+        here = (c for c in self.charges.values() if c.connector_id == charge.connector_id)
+        return any(charge.began_at < other.began_at for other in here)
 
     def _speaks_against(self, charge: PlainCharge, wh: int) -> bool:
         known = {charge.connector_id} | {c.connector_id for c in self.charges.values() if c.open}

@@ -108,6 +108,7 @@ def test_charts_writes_every_page_and_finds_it_fresh(cli, tmp_path):
         "bounds.md",
         "charts.md",
         "configuration.md",
+        "ctl.md",
         "stations.md",
     ]
     assert cli.call("charts", "--check", "--folder", tmp_path) == 0
@@ -130,5 +131,5 @@ def test_the_pages_in_docs_are_fresh(cli):
 
 def test_the_page_of_charts_draws_every_chart():
     text = pages()["charts.md"]
-    assert text.count("stateDiagram-v2") == len(CHARTS) == 8
+    assert text.count("stateDiagram-v2") == len(CHARTS) == 11
     assert all(f"\n## {chart.name}\n" in text for chart in CHARTS)
