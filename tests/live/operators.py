@@ -214,7 +214,8 @@ class Operator:
         base = f"http://127.0.0.1:{self.port}"
         self.app = httpx.Client(base_url=base, headers=_bearer(self.app_token), timeout=WAIT_S)
         self.desk = httpx.Client(base_url=base, headers=_bearer(self.operator_token), timeout=WAIT_S)
-        self.stranger = httpx.Client(base_url=base, timeout=WAIT_S)
+        # Seldom heard of: a connection that it kept could be one to a node that was killed since.
+        self.stranger = httpx.Client(base_url=base, timeout=WAIT_S, limits=httpx.Limits(max_keepalive_connections=0))
 
     # -- configuration -------------------------------------------------------------------------------------------------
 
