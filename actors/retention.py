@@ -366,6 +366,8 @@ def _archive_operations(connection: Connection, now_us: int, before_us: int) -> 
     operations = tables.operations.c
     old = select(operations.stream).where(operations.final == 1, operations.asked_at < before_us)
     streams = list(connection.scalars(old.order_by(operations.asked_at).limit(ARCHIVED_AT_ONCE.limit)))
+    if not streams:
+        return 0
     whole = [each for each in _whole(connection, streams) if each.is_sound()]
     _move(connection, now_us, whole)
     connection.execute(delete(tables.operations).where(operations.stream.in_([each.stream for each in whole])))
