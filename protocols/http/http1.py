@@ -7,6 +7,7 @@ from typing import Any
 import h11
 import structlog
 from hypercorn.events import RawData
+from hypercorn.protocol.events import Event, Response
 from hypercorn.protocol.h11 import H11Protocol
 
 from statecharts.bounds import HTTP_HEAD, Watermarks
@@ -53,9 +54,18 @@ class Http1(h11.Connection):
 
 
 class Http1Protocol(H11Protocol):
-    """Sends an answer whose length is known in one piece, where Hypercorn writes its head, its body and its end."""
+    """Sends an answer whose length is known in one piece, where Hypercorn writes its head, its body and its end.
+
+    Says so where the connection ends with the answer, because the request's body has not been read (RFC 9112
+    section 9.6): a client would send its next request on it and hear nothing.
+    """
 
     _head = b""
+
+    async def stream_send(self, event: Event) -> None:
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            event = Response(event.stream_id, [*event.headers, (b"connection", b"close")], event.status_code)
+        await super().stream_send(event)
 
     async def _send_h11_event(self, event: Any) -> None:
         try:

@@ -135,3 +135,20 @@ async def test_cancelling_the_server_does_not_wait_for_a_client_that_reads_nothi
             await served.entered.wait()
             nursery.cancel_scope.cancel()
     await stream.aclose()
+
+
+@pytest.mark.parametrize("path", [b"/unread", b"/nowhere"])
+async def test_an_answer_before_the_body_was_read_says_that_the_connection_ends(path: bytes) -> None:
+    async with serving() as served, await served.connect() as stream:
+        await stream.send_all(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        with trio.fail_after(5):
+            head = await stream.receive_some()
+        assert b"\r\nconnection: close\r\n" in head.lower()
+
+
+@pytest.mark.parametrize("path", [b"/unread", b"/nowhere"])
+async def test_a_connection_goes_on_after_a_body_that_came_with_its_head(path: bytes) -> None:
+    post = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+    get = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with serving() as served:
+        assert b"hello" in await served.ask(post + get)
