@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from tests.support import postgresql
+from actors import store
+from tests.support import fresh_tables, postgresql
+from tests.support.long import of_length
 from tests.support.postgresql import Server, shared_server
 
 SHARED = "TESTS_POSTGRESQL_SERVER"
@@ -18,6 +21,9 @@ SHARED = "TESTS_POSTGRESQL_SERVER"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("here", max_examples=of_length(40, 100))
+    settings.load_profile("here")
+    store.migrate = fresh_tables.migrate
     os.environ.setdefault(SHARED, f"{os.getpid()} {tempfile.gettempdir()}/roamnode-pg-{os.getpid()}")
 
 

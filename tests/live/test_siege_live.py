@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.live.siege import FLOOD, SLOW, besieged
-from tests.support.long import of_length
+from tests.support.long import IS_LONG, of_length
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-siege"), pytest.mark.timeout(of_length(150, 600))]
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not IS_LONG, reason="`make prove` does it, LONG=1 here too"),
+]
 
 CHARGES = of_length(3, 10)
 SLOW_UNTIL = of_length(("http_head", "tls_handshake", "ws_handshake", "idle_http"), tuple(SLOW))

@@ -1,7 +1,7 @@
 """How much the rule machines are given to find something: little in `make test`, much where LONG=1 is set.
 
 Runs are the same each time, so that what fails once can be looked at. `LONG=1` tries others each time instead: it
-multiplies the lives by `LIVES` (20 unless set) and makes them longer; Hypothesis prints how to repeat what failed.
+multiplies the lives by `LIVES` (45 unless set) and makes them longer; Hypothesis prints how to repeat what failed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 LONG = os.environ.get("LONG") == "1"
-LIVES = int(os.environ.get("LIVES", "20"))
+LIVES = int(os.environ.get("LIVES", "45"))
 STEPS = 100
 
 

@@ -323,4 +323,4 @@ class DeliveryLife(RuleBasedStateMachine):
 
 
 TestDeliveryLife = DeliveryLife.TestCase
-TestDeliveryLife.settings = effort(lives=60, steps=25)
+TestDeliveryLife.settings = effort(lives=25, steps=25)

@@ -207,4 +207,4 @@ class DestinationLife(Life):
 
 
 TestDestinationLife = DestinationLife.TestCase
-TestDestinationLife.settings = effort(lives=600, steps=40)
+TestDestinationLife.settings = effort(lives=250, steps=40)

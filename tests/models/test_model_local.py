@@ -169,4 +169,4 @@ class LocalLife(Life):
 
 
 TestLocalLife = LocalLife.TestCase
-TestLocalLife.settings = effort(lives=400, steps=40)
+TestLocalLife.settings = effort(lives=200, steps=40)

@@ -219,4 +219,4 @@ class RpcLife(RuleBasedStateMachine):
 
 
 TestRpcLife = RpcLife.TestCase
-TestRpcLife.settings = effort(lives=100, steps=40)
+TestRpcLife.settings = effort(lives=40, steps=40)

@@ -207,4 +207,4 @@ class SourceLife(Life):
 
 
 TestSourceLife = SourceLife.TestCase
-TestSourceLife.settings = effort(lives=600, steps=40)
+TestSourceLife.settings = effort(lives=250, steps=40)

@@ -204,4 +204,4 @@ class StationLife(RuleBasedStateMachine):
 
 
 TestStationLife = StationLife.TestCase
-TestStationLife.settings = effort(lives=30, steps=30)
+TestStationLife.settings = effort(lives=15, steps=30)

@@ -308,4 +308,4 @@ class TwoSides(RuleBasedStateMachine):
 
 
 TestTwoSides = TwoSides.TestCase
-TestTwoSides.settings = effort(lives=400, steps=40)
+TestTwoSides.settings = effort(lives=200, steps=40)

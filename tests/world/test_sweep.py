@@ -22,9 +22,9 @@ from tests.world.sweep import (
     undisturbed,
 )
 
-EVERY, EVERY_OTHER_HARM = of_length((2, 3), (1, 1))
-"""At one of so many points of a scenario its nodes die: at the odd ones in one, at the even ones in the next. Of the
-other harms every third is done, which is broken writes and full disks in turn."""
+EVERY, EVERY_OTHER_HARM = of_length((6, 9), (1, 1))
+"""At one of so many points of a scenario its nodes die, at others in the next one. Of the other harms every ninth is
+done, which is broken writes and full disks in turn; `make prove` does more of both, and `LONG=1` all."""
 
 
 def test_every_scenario_comes_to_its_ending_when_nothing_disturbs_it_and_can_be_cut() -> None:

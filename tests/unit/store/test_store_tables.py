@@ -21,6 +21,7 @@ from actors.rows import instant, micros, seal
 from actors.store import Store
 from actors.tables import metadata
 from tests.contracts.samples import StoppedClock, append
+from tests.support import fresh_tables
 
 
 def differences(connection: Connection) -> list[object]:
@@ -49,8 +50,21 @@ def test_a_database_is_at_the_step_where_alembic_sees_it() -> None:
     engine.dispose()
 
 
+def test_the_tables_of_the_tests_are_those_that_the_migrations_make() -> None:
+    made: list[set[str]] = []
+    for way in (migrate, fresh_tables.migrate):
+        engine = create_engine("sqlite://")
+        with engine.begin() as connection:
+            assert way(connection) == (None, newest_step())
+            assert way(connection) == (newest_step(), newest_step())
+            made.append(set(connection.connection.driver_connection.iterdump()))  # type: ignore[union-attr]
+        engine.dispose()
+    assert made[0] == made[1]
+
+
 async def test_migrating_works_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("actors.store.migrate", migrate)
     async with open_journal("sqlite:///here.db", clock=StoppedClock()) as journal:
         await journal.append(append())
     assert (tmp_path / "here.db").exists()
