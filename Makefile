@@ -26,10 +26,10 @@ demo: .venv/.ok  ## two operators, six stations, roaming in each version of OCPP
 	@$(BIN)/python node.py demo $(if $(ONCE),--once)
 
 test: .venv/.ok $(OTHERS:%=.venv-%/.ok) $(NPM)  ## every test, on two cores; then the fast ones on each other Python that is here
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 3 --dist loadgroup
 	@for version in $(OTHERS); do \
 		echo "Python $$version, the fast tests"; \
-		.venv-$$version/bin/python -m pytest -q -n 2 --dist loadgroup -k "not postgresql" $(FAST:%=tests/%) || exit 1; \
+		.venv-$$version/bin/python -m pytest -q -n 3 --dist loadgroup -k "not postgresql" $(FAST:%=tests/%) || exit 1; \
 	done
 	@for version in $(filter-out $(HERE),$(VERSIONS)); do echo "Python $$version is not here: not tried"; done
 
