@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar, Unpack
 
-from sqlalchemy import Connection, Select, Table, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_
 
 from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
 from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, LogEntry
 from actors.rows import checked, document_of, instant, log_entry_of, meter_of, micros, raw
+from actors.searches import Query, all_of, transactions_wanted
 from actors.store import Store
 from statecharts.limits import NAMESAKES_SHOWN
 from statecharts.ports import CdrView, Change, Page, TransactionView
+from statecharts.searches import TransactionSearch
 from statecharts.vocabulary import EndTransaction
 
 T = TypeVar("T")
 CHARGING = ("TxRunning", "StopTxRequested")
 """What a transaction at a station of ours is while energy flows."""
-
-Query = Select[*tuple[Any, ...]]
 
 _VIEWS = tables.transactions.c
 _CDRS = tables.ledger.c
@@ -44,20 +44,14 @@ class Ledger:
     # -- transactions --------------------------------------------------------------------------------------------------
 
     async def transactions(
-        self,
-        *,
-        role: str | None = None,
-        state: str | None = None,
-        users: Collection[str] | None = None,
-        cursor: str | None = None,
-        limit: int,
+        self, *, cursor: str | None = None, limit: int, **search: Unpack[TransactionSearch]
     ) -> Page[TransactionView]:
-        """A page of transactions, newest first; None stands for any role, any state, every user.
+        """A page of the transactions that are searched for, newest first.
 
         Pages neither skip nor repeat a transaction when others begin between them. Raises `Refused` (400) for a cursor
         that is not ours.
         """
-        query = _matching(role, state, users)
+        query = transactions_wanted(search)
         if cursor is not None:
             query = query.where(tuple_(_VIEWS.created_at, _VIEWS.stream) < place_of(cursor, "transactions", int, str))
         found = await self._store.read(_rows, query.order_by(*_NEWEST_FIRST).limit(limit + 1))
@@ -98,7 +92,7 @@ class Ledger:
 
         Whoever asks again with the position of the last one misses nothing: each later change has a higher one.
         """
-        query = _matching(None, None, users).where(_VIEWS.position > position)
+        query = transactions_wanted({"users": users}).where(_VIEWS.position > position)
         if role is not None:
             # Not by the index of roles: after it, half of all there ever was would be sorted by position.
             query = query.where(func.coalesce(_VIEWS.role, "") == role)
@@ -191,26 +185,11 @@ def _texts(connection: Connection, query: Select[tuple[str]]) -> frozenset[str]:
 
 
 def _all_views() -> Query:
-    return _all_of(tables.transactions)
+    return all_of(tables.transactions)
 
 
 def _all_cdrs() -> Query:
-    return _all_of(tables.ledger)
-
-
-def _all_of(table: Table) -> Query:
-    return select(*raw(table)).select_from(table)
-
-
-def _matching(role: str | None, state: str | None, users: Collection[str] | None) -> Query:
-    query = _all_views()
-    if role is not None:
-        query = query.where(_VIEWS.role == role)
-    if state is not None:
-        query = query.where(_VIEWS.state == state)
-    if users is not None:
-        query = query.where(_VIEWS.user.in_(sorted(users)))
-    return query
+    return all_of(tables.ledger)
 
 
 def _transaction_cursor(last: tuple[str, TransactionView]) -> str:

@@ -66,6 +66,10 @@ class NodeClock:
         """A moment of node time as the machine's clock would show it now."""
         return at + self.ahead
 
+    def kept(self, at: datetime) -> datetime:
+        """A moment that the machine's clock shows, in node time: what `shown` is of it is `at`."""
+        return at - self.ahead
+
     def stamped(self, event: E) -> E:
         """The event with both times: its own, and how far the machine's clock is ahead of it."""
         ahead_s = self.ahead.total_seconds()

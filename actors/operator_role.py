@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 import structlog
@@ -37,9 +37,14 @@ from statecharts.operation import CHART as OPERATION
 from statecharts.peer import CHART as PEER
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
 from statecharts.ports import CdrView, Change, Page, TransactionView, WaitingView
+from statecharts.searches import TransactionSearch
 from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
 from statecharts.waiting import awaited
+
+_STATES = [state for kind in KINDS.values() for state in kind.chart.states]
+ALWAYS_OPEN = {state.name for state in _STATES} - {state.name for state in _STATES if state.final}
+"""The states in which no transaction is over, of whatever role."""
 
 STOPPABLE = ("destination", "local")
 REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
@@ -66,9 +71,13 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
         return newest or await self._context.ledger.newest("destination", only_open=False)
 
     async def transactions(
-        self, *, role: str | None, state: str | None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
+        self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE, **search: Unpack[TransactionSearch]
     ) -> Page[TransactionView]:
-        return await self._context.ledger.transactions(role=role, state=state, cursor=cursor, limit=limit)
+        if search.get("open") is None and search.get("state") in ALWAYS_OPEN:
+            search["open"] = True  # finds the same, without its past
+        since, until, kept = search.get("since"), search.get("until"), self._context.clock.kept
+        search["since"], search["until"] = since and kept(since), until and kept(until)
+        return await self._context.ledger.transactions(cursor=cursor, limit=limit, **search)
 
     async def transaction(self, role: str, identifier: str) -> TransactionView:
         view = await self._context.ledger.transaction(f"{role}/{identifier}")

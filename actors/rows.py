@@ -208,6 +208,8 @@ def transaction_row(stream: str, view: TransactionView, final: bool) -> Row:
         "created_at": micros(view.created_at),
         "changed_at": micros(view.changed_at),
         "document": msgspec.json.encode(view),
+        "connector": view.connector_identifier,
+        "flags": f",{','.join(view.flags)}," if view.flags else "",
     }
     return sealed(tables.transactions, row)
 

@@ -89,6 +89,8 @@ aliases = Table(
 # Written out, not bound: a plan that holds for any value can use no index of these rows alone.
 TO_ARCHIVE = text("final = 1 AND archived = 0")
 UNDER_WAY = text("final = 0")
+OVER = text("final = 1")
+FLAGGED = text("flags <> ''")
 
 
 def _index_of(which: TextClause, name: str, *columns: str) -> Index:
@@ -96,6 +98,7 @@ def _index_of(which: TextClause, name: str, *columns: str) -> Index:
     return Index(name, *columns, sqlite_where=which)
 
 
+# `flags` are written ",one,other,", so that each can be found between commas; empty where nothing is odd.
 transactions = Table(
     "transactions",
     metadata,
@@ -110,6 +113,8 @@ transactions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("connector", Text),
+    Column("flags", Text, nullable=False, server_default=""),
     Column("position", BigInteger, nullable=False, server_default="0", info=OPEN),
     Column("archived", SmallInteger, nullable=False, server_default="0", info=OPEN),
     _checksum(),
@@ -118,10 +123,14 @@ transactions = Table(
     _index_of(TO_ARCHIVE, "transactions_to_archive", "changed_at", "stream"),
     _index_of(UNDER_WAY, "transactions_under_way", "role", "created_at", "stream", "state"),
     _index_of(UNDER_WAY, "transactions_under_way_peer_user", "peer", "user", "role", "state"),
+    _index_of(UNDER_WAY, "transactions_under_way_created", "created_at", "stream"),
+    _index_of(FLAGGED, "transactions_flagged_created", "created_at", "stream"),
     Index("transactions_state_created", "state", "created_at", "stream"),
     Index("transactions_created", "created_at", "stream"),
     Index("transactions_role_created", "role", "created_at", "stream"),
     Index("transactions_user_created", "user", "created_at", "stream"),
+    Index("transactions_station_created", "local_service", "created_at", "stream"),
+    Index("transactions_peer_created", "peer", "created_at", "stream"),
     Index("transactions_authorization", "authorization_identifier", "created_at", "stream"),
 )
 

@@ -6,7 +6,7 @@ REST is in front of them, the roles of `actors` stand behind. What is shown of a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import msgspec
 
@@ -23,6 +23,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
+from statecharts.searches import TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceType, Value
 
@@ -235,8 +236,9 @@ class OperatorDoor(FleetDoor, CardDoor, Protocol):
         """The newest transaction of the Destination role that is not final, else the newest of all."""
 
     async def transactions(
-        self, *, role: str | None, state: str | None, cursor: str | None, limit: int
-    ) -> Page[TransactionView]: ...
+        self, *, cursor: str | None, limit: int, **search: Unpack[TransactionSearch]
+    ) -> Page[TransactionView]:
+        """Those that are searched for, newest first; times of the search are the machine's."""
 
     async def transaction(self, role: str, identifier: str) -> TransactionView: ...
 

@@ -124,7 +124,8 @@ CASE = "/quarantine/{kind}/{name}"
 
 COMMANDS: tuple[Command, ...] = (
     _list("transactions", "/transactions", "List transactions, newest first.", TRANSACTIONS,
-          filters=("role", "state"), example="--role destination --state TxRunning"),
+          filters=("role", "state", "station", "connector", "user", "partner", "authorization_identifier", "since",
+                   "until", "open", "flagged", "flag"), example="--station CS01 --flag estimated --open false"),
     Command(thing="transactions", verb="show", path=ONE_TRANSACTION, does="Show a transaction as it is now.",
             example="destination 0A1B2C3D4E5F"),
     Command(thing="transactions", verb="why", path=ONE_TRANSACTION,

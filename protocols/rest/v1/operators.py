@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
-from protocols.rest.auth import BearerAuth, principal
+from protocols.rest.auth import BearerAuth
 from protocols.rest.bodies import Cursor, Limit, answer, page_answer
 from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
-from protocols.rest.v1.apps import State
 from protocols.rest.v1.audit import add_audit
 from protocols.rest.v1.cards import add_cards
 from protocols.rest.v1.commands import ConnectorId, IdTag
@@ -21,6 +19,7 @@ from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
 from protocols.rest.v1.operations import add_operations
 from protocols.rest.v1.stations import add_stations
+from protocols.rest.v1.transactions import PREFIX, Role, add_transactions, under_way
 from statecharts.doors import (
     DeliveryView,
     LogEntryView,
@@ -30,18 +29,7 @@ from statecharts.doors import (
 )
 from statecharts.ports import CdrView, Page, TransactionView
 
-PREFIX = "/api/v1/operator"
-ROLE = "<any(source, destination, local):role>"
 ACTOR = "<any(source, destination, local, station, peer, operation):kind>"
-
-Role = Literal["source", "destination", "local"]
-
-
-class OperatorTransactionsQuery(msgspec.Struct, forbid_unknown_fields=True):
-    cursor: Cursor | None = None
-    limit: Limit = 50
-    role: Role | None = None
-    state: State | None = None
 
 
 class CdrsQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,12 +60,6 @@ class NewLocalTransaction(msgspec.Struct, forbid_unknown_fields=True):
     id_tag: IdTag
 
 
-class Closing(msgspec.Struct, forbid_unknown_fields=True):
-    """Why a charge is over of which no end will be reported."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=500)]
-
-
 class Release(msgspec.Struct, forbid_unknown_fields=True):
     """What is to become of the message that broke an actor."""
 
@@ -88,7 +70,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     """The routes for operators, behind an operator's token."""
     recorder = Recorder(operators.trail)
     routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR, recorder=recorder)
-    _add_transactions(routes, operators)
+    add_transactions(routes, operators)
     _add_cdrs(routes, operators)
     add_inbox(routes, operators)
     add_stations(routes, operators)
@@ -101,46 +83,6 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     _add_quarantine(routes, operators)
     add_audit(routes, operators.trail)
     return routes
-
-
-def _add_transactions(routes: Routes, operators: OperatorDoor) -> None:
-    @routes.get(
-        "/transactions",
-        Page[TransactionView],
-        query=OperatorTransactionsQuery,
-        answer_headers=("Link",),
-        refuses=("cursor-unknown",),
-    )
-    async def transactions(asked: OperatorTransactionsQuery) -> Response:
-        """Lists transactions of every role, newest first."""
-        return page_answer(
-            await operators.transactions(role=asked.role, state=asked.state, cursor=asked.cursor, limit=asked.limit)
-        )
-
-    @routes.get(f"/transactions/{ROLE}/<identifier:transaction>", TransactionView, refuses=("unknown-transaction",))
-    async def transaction(role: str, transaction: str) -> Response:
-        """Shows a transaction as it is now."""
-        return answer(await operators.transaction(role, transaction))
-
-    @routes.post(
-        f"/transactions/{ROLE}/<identifier:transaction>/stop",
-        {202: TransactionView},
-        refuses=("unknown-transaction", "not-here", "already-finished", "not-running", "wrong-state"),
-    )
-    async def stop(role: str, transaction: str) -> Response:
-        """Stops a charge at our own station."""
-        return _under_way(await operators.stop(role, transaction))
-
-    @routes.post(
-        f"/transactions/{ROLE}/<identifier:transaction>/close",
-        TransactionView,
-        reads=Closing,
-        refuses=("unknown-transaction", "not-here", "already-finished", "not-running", "wrong-state"),
-        example={"reason": "the car has been towed away"},
-    )
-    async def close(asked: Closing, role: str, transaction: str) -> Response:
-        """Ends a charge that its station will never end, with the last known meter, marked as estimated."""
-        return answer(await operators.close(role, transaction, asked.reason, principal().name))
 
 
 def _add_cdrs(routes: Routes, operators: OperatorDoor) -> None:
@@ -187,7 +129,7 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
     )  # fmt: skip
     async def start_local(asked: NewLocalTransaction, identity: str) -> Response:
         """Starts a charge without a partner."""
-        return _under_way(await operators.start_local(identity, asked.connector_id, asked.id_tag))
+        return under_way(await operators.start_local(identity, asked.connector_id, asked.id_tag))
 
 
 def _add_peers(routes: Routes, operators: OperatorDoor) -> None:
@@ -258,9 +200,3 @@ def _add_quarantine(routes: Routes, operators: OperatorDoor) -> None:
         """Lets it work again, its message handed over once more or dismissed."""
         await operators.release(f"{kind}/{name}", hand_over=asked.message == "hand-over")
         return Response(b"", 204)
-
-
-def _under_way(transaction: TransactionView) -> Response:
-    """202: asked of the station; the transaction itself says what it waits for."""
-    place = f"{PREFIX}/transactions/{transaction.role}/{quote(transaction.transaction_id, safe='')}"
-    return answer(transaction, 202, location=place)

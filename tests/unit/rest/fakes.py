@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 import trio
@@ -50,6 +50,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
+from statecharts.searches import TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
@@ -370,9 +371,9 @@ class FakeOperators:
         return self.last
 
     async def transactions(
-        self, *, role: str | None, state: str | None, cursor: str | None, limit: int
+        self, *, cursor: str | None, limit: int, **search: Unpack[TransactionSearch]
     ) -> Page[TransactionView]:
-        self.asked.append((role, state, cursor, limit))
+        self.asked.append(({name: value for name, value in search.items() if value is not None}, cursor, limit))
         return Page(items=(READY,))
 
     async def transaction(self, role: str, identifier: str) -> TransactionView:

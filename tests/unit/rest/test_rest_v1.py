@@ -121,7 +121,7 @@ async def test_operator_filters_reach_the_door() -> None:
     world = World()
     await operate(world, "GET", "/transactions?role=destination&state=TxRunning&limit=7")
     await operate(world, "GET", "/cdrs?role=source&limit=3")
-    assert world.operators.asked == [("destination", "TxRunning", None, 7), ("source", None, 3)]
+    assert world.operators.asked == [({"role": "destination", "state": "TxRunning"}, None, 7), ("source", None, 3)]
 
 
 async def test_a_transaction_is_found_by_role_and_id() -> None:

@@ -27,6 +27,19 @@ DAILY: dict[str, Asked] = {
     "the newest transactions": lambda journal: Ledger(journal.store).transactions(limit=50),
     "transactions of a role": lambda journal: Ledger(journal.store).transactions(role="source", limit=50),
     "transactions in a state": lambda journal: Ledger(journal.store).transactions(role="local", state="Ready", limit=9),
+    "transactions at a station": lambda journal: Ledger(journal.store).transactions(
+        role="local", station="CS01", connector="1", open=False, limit=50
+    ),
+    "transactions with a partner": lambda journal: Ledger(journal.store).transactions(
+        partner="IE-001", state="Settled", since=NOON, until=NOON, limit=50
+    ),
+    "the newest open transactions": lambda journal: Ledger(journal.store).transactions(
+        open=True, role="local", station="CS01", partner="IE-001", limit=50
+    ),
+    "transactions with a flag": lambda journal: Ledger(journal.store).transactions(
+        flag="estimated", role="local", users=["anna"], limit=50
+    ),
+    "transactions of a time": lambda journal: Ledger(journal.store).transactions(since=NOON, until=NOON, limit=50),
     "a user's transactions": lambda journal: Ledger(journal.store).transactions(role="source", users=["a"], limit=50),
     "what changed": lambda journal: Ledger(journal.store).changes_since(7, limit=50),
     "what changed at a Source": lambda journal: Ledger(journal.store).changes_since(7, role="source", limit=50),
@@ -43,6 +56,10 @@ DAILY: dict[str, Asked] = {
 BY = {
     "what was under way at a start": "transactions_under_way",
     "the newest open transaction": "transactions_under_way",
+    "transactions at a station": "transactions_station_created",
+    "transactions with a partner": "transactions_peer_created",
+    "the newest open transactions": "transactions_under_way_created",
+    "transactions with a flag": "transactions_flagged_created",
     "open transactions of a user": "transactions_under_way_peer_user",
     "metrics: transactions": "transactions_under_way",
     "metrics: records": "ledger_status_peer",
@@ -97,3 +114,16 @@ async def test_daily_questions_are_answered_by_an_index(journal: Journal, name: 
             small = step in ("SCAN snapshots", "SCAN snapshots USING COVERING INDEX sqlite_autoindex_snapshots_1")
             through_all = step.startswith("SCAN") and "USING" not in step
             assert small or not (through_all or step == SORTED), f"{step}\n{statement}"
+
+
+@pytest.mark.parametrize("name", [name for name in DAILY if "_created" in BY.get(name, "")])
+async def test_postgresql_answers_a_search_by_the_same_index(postgres_url: str, name: str) -> None:
+    def explained(connection: Connection, statement: str, values: Any) -> str:
+        for way in ("seqscan", "sort", "bitmapscan"):  # what it prefers where there is next to nothing to read
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+        return "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
+
+    async with open_journal(postgres_url, clock=StoppedClock(NOON)) as journal:
+        ((statement, values),) = [asked for asked in await asked_of(journal, DAILY[name]) if "transactions" in asked[0]]
+        steps = await journal.store.read(explained, statement, values)
+    assert f"Index Scan Backward using {BY[name]} " in steps and "Sort" not in steps, steps

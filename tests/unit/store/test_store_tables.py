@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, column, create_engine, insert, table
 
 from actors.journal import open_journal
+from actors.ledger import Ledger
 from actors.migrations import migrate, newest_step, step_of
 from actors.migrations.upgrade import configuration
 from actors.records import StoreError, StoreUnavailable
-from actors.rows import instant, micros, seal
+from actors.rows import instant, micros, seal, transaction_row
 from actors.store import Store
 from actors.tables import metadata
-from tests.contracts.samples import StoppedClock, append
+from tests.contracts.samples import StoppedClock, after, append, view
 from tests.support import fresh_tables
 
 
@@ -120,6 +123,41 @@ def test_times_survive_and_sort_as_microseconds(one: datetime, other: datetime) 
     assert instant(micros(one)) == one
     assert (micros(one) < micros(other)) == (one < other)
     assert micros(one + timedelta(microseconds=1)) == micros(one) + 1
+
+
+SEALED_BEFORE_0012 = (
+    *("stream", "role", "state", "final", "peer", "user", "local_service", "authorization_identifier", "created_at"),
+    *("changed_at", "document"),
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_transactions_from_before_they_could_be_searched_for_are_found(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    monkeypatch.setattr(import_module("actors.migrations.versions.0012_searches"), "AT_ONCE", 2)
+    url = f"sqlite:///{tmp_path}/old.db" if database == "sqlite" else request.getfixturevalue("postgres_url")
+    store = Store(url, clock=StoppedClock())
+
+    def write_as_before(connection: Connection) -> None:
+        command.upgrade(configuration(connection), "0011")
+        for number in range(1, 6):
+            shown = view(number, connector_identifier="2", flags=("silent", "estimated"))
+            row = {name: transaction_row(f"source/{number}", shown, True)[name] for name in SEALED_BEFORE_0012}
+            row["checksum"] = seal(b"", *row.values()) if number != 3 else b"altered"
+            connection.execute(insert(old_transactions).values(row))
+
+    old_transactions = table("transactions", *(column(name) for name in (*SEALED_BEFORE_0012, "checksum")))
+    with store.database.writer.begin() as connection:
+        write_as_before(connection)
+    await store.aclose()
+    async with open_journal(url, clock=StoppedClock()) as journal:
+        (damaged,) = await journal.check()
+        assert damaged.stream == "transactions/source/3"
+        ledger = Ledger(journal.store)
+        for search in ({"flag": "estimated"}, {"station": "EVSE-1", "connector": "2"}):
+            found = await ledger.transactions(limit=9, since=after(4), **search)  # type: ignore[arg-type]
+            assert [each.transaction_id for each in found.items] == ["5", "4"]
 
 
 PARTS = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.binary(), max_size=4)
