@@ -110,7 +110,7 @@ class Charges:
         """Frees the connector of a transaction, as far as this says itself that it needs it no longer."""
         data = await self._ask(transaction, Look())
         if data is None or data.state != DestinationState.START_TX_REQUESTED:
-            self._station.release(transaction)
+            self._station.connectors.release(transaction)
         if data is not None and data.finished_at is not None:
             now = self._station.clock.now()
             mine = [c for c in self._station.data.charges.values() if c.open and c.transaction == transaction]
@@ -163,7 +163,7 @@ class Charges:
         destination = await self._destination(start.id_tag)
         if destination is not None:
             return f"destination/{destination.id}"
-        held = self._station.holds.get(start.connector_id)
+        held = self._station.connectors.holds.get(start.connector_id)
         if held is not None and held.id_tag.casefold() == start.id_tag.casefold():
             return held.transaction
         return f"local/{number}"
@@ -174,11 +174,11 @@ class Charges:
         Not so for a start that was queued while the station was offline and is older than what goes on here now.
         """
         now = self._station.clock.now()
-        held = self._station.holds.get(start.connector_id)
+        held = self._station.connectors.holds.get(start.connector_id)
         other = held is not None and held.id_tag.casefold() != start.id_tag.casefold()
         if held is not None and other and not is_older(start, self._context.clock.shown(held.at) - CLOCKS_DIFFER):
             await self._ask(held.transaction, ConnectorTaken(at=now, number=number))
-            self._station.release(held.transaction)
+            self._station.connectors.release(held.transaction)
         earlier = self._station.data.open_on(start.connector_id)
         if earlier is not None and not is_older(start, earlier.start.timestamp):
             log.warning("station.reconciled", station=self._station.identity, number=earlier.number)

@@ -109,7 +109,7 @@ class DestinationRole:
         wanted = look.connectors if connector is None else (connector,)
         if not set(wanted) & set(look.free):
             which = f"connector {connector}" if connector else "every connector"
-            raise refused(409, "connector-busy", f"{which} of {place.identity} is in use or out of service")
+            raise refused(409, "connector-busy", f"{which} of {place.identity} is in use, reserved or out of service")
 
     async def _check_quota(self, peer: str, user_identifier: str) -> None:
         running = await self._context.ledger.count_open(peer, user_identifier, states=OPEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from actors.context import Context
 from actors.station_messages import StationLook
@@ -13,6 +14,7 @@ from statecharts.fleet_door import (
     BootView,
     ChargeView,
     ConnectorView,
+    ReservationView,
     SecurityView,
     StandingView,
     StationSheet,
@@ -59,6 +61,7 @@ def sheet_of(context: Context, member: Member, look: StationLook | None) -> Stat
         online=online,
         online_since=connection.since if online else None,
         connectors=tuple(_connectors(look, details.evses)) if look else (),
+        reservations=tuple(_reservations(look, context.clock.wall())) if look else (),
         security=_security(member),
         connection_timeout_s=entry.connection_timeout_s,
         service_types=entry.service_types,
@@ -102,6 +105,20 @@ def _connectors(look: StationLook, told: Iterable[EvseDetails]) -> Iterable[Conn
             plugs=details.plugs if details else (),
             plug_states={str(plug): str(state) for plug, state in sorted(shown.plugs.items())},
             charge=_charge(charge) if charge else None,
+        )
+
+
+def _reservations(look: StationLook, now: datetime) -> Iterable[ReservationView]:
+    """Those that count now, the one that lapses first before others."""
+    kept = ((each.expires_at, each) for each in look.data.reservations.values() if each.counts(now) and each.expires_at)
+    for expires_at, each in sorted(kept, key=lambda one: (one[0], one[1].number)):
+        yield ReservationView(
+            reservation_id=each.number,
+            connector=each.connector_id,
+            id_tag=each.id_tag,
+            group=each.group,
+            expires_at=expires_at,
+            state=each.state,
         )
 
 

@@ -160,7 +160,7 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
         identifier = self._context.ids.request_identifier()
         stream, station = f"local/{identifier}", f"station/{identity}"
         now, correlation_id = self._context.clock.now(), current_correlation_id()
-        hold = Hold(transaction=stream, connector_id=connector_id, id_tag=id_tag, at=now)
+        hold = Hold(stream, connector_id, id_tag, now, verdict.group)
         opening = Opening(id=identifier, station=identity, id_tag=id_tag, deadlines=place.deadlines)
         start = LocalStartRequested(at=now, correlation_id=correlation_id, opening=opening, connector_id=connector_id)
         async with holding(self._context, station, hold):

@@ -15,6 +15,7 @@ import structlog
 
 from actors.actor import Actor
 from actors.charges import Charges
+from actors.connectors import Connectors
 from actors.context import Context, Place
 from actors.doubts import Doubts
 from actors.durable import Form, Memory, fact_of, read_fact
@@ -50,6 +51,7 @@ from statecharts.model_limits import ModelLimits, limits_of
 from statecharts.moments import after_s
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
+from statecharts.reservation import ReservationAsked, ReservationEnded, ReservationTold
 from statecharts.station import Booted, ChargeClosed, Connected, Disconnected, Station, StopKept
 from statecharts.station_commands import (
     CallOutcome,
@@ -66,6 +68,7 @@ from statecharts.station_reports import (
     IdTagAnswer,
     MeterValues,
     ReportAnswer,
+    ReservationStatus,
     SignCertificate,
     StartTransaction,
     StationReport,
@@ -76,9 +79,6 @@ from statecharts.station_reports import (
 from statecharts.station_session import status_reported
 from statecharts.vocabulary import Acknowledgement, refused
 
-FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
-"""Cable first is normal: Preparing is as good as Available (DESIGN: what a Destination checks)."""
-
 NEWEST_WINS = 1000, "a newer connection of this station took over"
 
 SILENT = 1000, "nothing was reported for too long"
@@ -86,7 +86,7 @@ SILENT = 1000, "nothing was reported for too long"
 log = structlog.get_logger(__name__)
 
 
-FORM = Form("station 4", Station, Station())
+FORM = Form("station 5", Station, Station())
 
 
 def _fold(before: Station, fact: Fact) -> Station:
@@ -105,7 +105,7 @@ class StationActor(Actor):
         self._memory = Memory(FORM, context.watermarks)
         self.connection: StationConnection | None = None
         self.last_seen_at: datetime | None = None
-        self.holds: dict[int, Hold] = {}
+        self.connectors = Connectors(self)
         self.charges = Charges(self, context)
         self.calls = Calls(self)
         self.doubts = Doubts(self, self.charges)
@@ -121,7 +121,7 @@ class StationActor(Actor):
     def __repr__(self) -> str:
         state = self.data.registration.state
         where = "Online" if self.connection else "Offline"
-        return f"<Station {self.identity} {state} {where}, {self.waiting} waiting, {len(self.holds)} held>"
+        return f"<Station {self.identity} {state} {where}, {self.waiting} waiting, {len(self.connectors.holds)} held>"
 
     @property
     def place(self) -> Place:
@@ -142,7 +142,9 @@ class StationActor(Actor):
 
     def may_rest(self) -> bool:
         """A station that is away, where nothing goes on and nothing is about to."""
-        return self.connection is None and not self.holds and not self.standing.is_charging and not self._unkept
+        return (
+            self.connection is None and not self.connectors.holds and not self.standing.is_charging and not self._unkept
+        )
 
     def deadline(self) -> datetime | None:
         idle = () if (left_s := self._idle_left_s()) is None else (after_s(self.clock.now(), left_s),)
@@ -174,8 +176,8 @@ class StationActor(Actor):
                 await self._came(connection)
             case Gone(connection=connection):
                 await self._went(connection)
-            case Hold():
-                return self._hold(message)
+            case Hold() | ReservationAsked() | ReservationTold() | ReservationEnded():
+                return await self.connectors.take(message)
             case Release(transaction=transaction):
                 await self.charges.let_go(transaction)
             case LookAfter() | StatusTold():
@@ -284,41 +286,10 @@ class StationActor(Actor):
             return self.events.hand_on(report)
         return None
 
-    # -- connectors ----------------------------------------------------------------------------------------------------
-
-    @property
-    def connectors(self) -> tuple[int, ...]:
-        """The numbers of all that it should have."""
-        return tuple(range(1, self.place.connectors + 1))
-
     def _look(self) -> StationLook:
-        free = tuple(connector for connector in self.connectors if self._is_free(connector))
         online, may_charge = self.connection is not None, self.standing.may_charge
-        return StationLook(self.data, online, self.connectors, free, self.last_seen_at, may_charge)
-
-    def _is_free(self, connector_id: int, transaction: str | None = None) -> bool:
-        held = self.holds.get(connector_id)
-        nobody_starts = held is None or held.transaction == transaction
-        return (
-            nobody_starts
-            and self.data.evse(connector_id).state in FREE
-            and self.data.open_on(connector_id) is None
-        )  # fmt: skip
-
-    def _hold(self, wish: Hold) -> int:
-        mine = [connector for connector, hold in self.holds.items() if hold.transaction == wish.transaction]
-        wanted = (wish.connector_id,) if wish.connector_id else self.connectors
-        if mine and mine[0] in wanted:
-            return mine[0]
-        free = [connector for connector in wanted if self._is_free(connector, wish.transaction)]
-        if not free:
-            raise refused(409, "connector-busy", "the connector is in use, reserved or about to be used")
-        self.holds[free[0]] = wish
-        return free[0]
-
-    def release(self, transaction: str) -> None:
-        """Nobody starts on this transaction's connector any more."""
-        self.holds = {connector: hold for connector, hold in self.holds.items() if hold.transaction != transaction}
+        free = self.connectors.free()
+        return StationLook(self.data, online, self.connectors.numbers, free, self.last_seen_at, may_charge)
 
     # -- reports -------------------------------------------------------------------------------------------------------
 
@@ -341,6 +312,10 @@ class StationActor(Actor):
                 return await self.charges.metered(report)
             case TransactionEvent():
                 return await self.events.heard(report)
+            case ReservationStatus(reservation_id=number, status=reason):
+                await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
+                await self.connectors.take(ReservationEnded(at=now, number=number, reason=reason))
+                return Acknowledgement()
             case _:
                 await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
                 self.calls.heard(report)

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from statecharts.bounds import REPORT_SETTINGS
+from statecharts.bounds import REPORT_SETTINGS, RESERVATIONS_KEPT
 from statecharts.feature_profiles import SUPPORTED_PROFILES, profile_of, profiles_in
 from statecharts.ports import StationConnection
+from statecharts.reservation import ReservationAsked, ReservationEnded, ReservationEvent, ReservationTold
 from statecharts.station_commands import (
     CallOutcome,
     CallVerdict,
+    CancelReservation,
     GetBaseReport,
     GetConfiguration,
     RemoteStartTransaction,
     RemoteStopTransaction,
+    ReserveNow,
     StationCommand,
     TriggerMessage,
 )
@@ -79,6 +82,8 @@ class Calls:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=cause)
         if isinstance(command, GetConfiguration) and not command.keys and connection.protocol.startswith("ocpp2"):
             return await self._report(connection)
+        if isinstance(command, ReserveNow | CancelReservation):
+            return await self._reserving(connection, command, until)
         if isinstance(command, TriggerMessage) and connection.protocol.startswith("ocpp2"):
             return await self._trigger(connection, command, until)
         return await self._sent(connection, command, until)
@@ -93,6 +98,32 @@ class Calls:
     def _learn(self, outcome: CallOutcome) -> None:
         """Remembers which profiles a station has, when it is asked for its settings."""
         self._profiles = profiles_in(outcome.data) or self._profiles
+
+    async def _reserving(
+        self, connection: StationConnection, command: ReserveNow | CancelReservation, until: datetime | None
+    ) -> CallOutcome:
+        """Asks for a reservation, or for its end, and has the station's register say so in any case.
+
+        One counts from before it is asked for. That there is none of this number to be cancelled ends it too.
+        """
+        station, number = self._station, command.reservation_id
+        if isinstance(command, ReserveNow):
+            register = station.data.reservations
+            if number not in register and len(register) >= RESERVATIONS_KEPT.limit:
+                cause = f"{len(register)} reservations are kept for the station, the most is that"
+                return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=cause)
+            await self._register(ReservationAsked(at=station.clock.now(), order=command))
+            station.context.watermarks.saw(RESERVATIONS_KEPT, len(station.data.reservations))
+        outcome = await self._sent(connection, command, until)
+        now = station.clock.now()
+        if isinstance(command, ReserveNow):
+            await self._register(ReservationTold(at=now, number=number, verdict=outcome.verdict))
+        elif outcome.verdict in (CallVerdict.ACCEPTED, CallVerdict.REJECTED):
+            await self._register(ReservationEnded(at=now, number=number, reason="cancelled"))
+        return outcome
+
+    async def _register(self, event: ReservationEvent) -> None:
+        await self._station.context.system.ask(self._station.key, event)
 
     async def _trigger(
         self, connection: StationConnection, command: TriggerMessage, until: datetime | None

@@ -106,7 +106,7 @@ class StationEvents:
 
     def _asked_for(self, session: Session) -> str | None:
         """The idTag that we asked this station to start for, if this is that start."""
-        wanted = [hold.id_tag for hold in self._station.holds.values()]
+        wanted = [hold.id_tag for hold in self._station.connectors.holds.values()]
         return next((tag for tag in wanted if remote_start_id(tag) == session.remote_start_id), None)
 
     async def _asked_before(self, session: Session) -> str | None:
@@ -121,7 +121,7 @@ class StationEvents:
 
     def _place_of(self, session: Session) -> int:
         """Where a transaction is that does not say so: where its start was asked for, else at the only EVSE."""
-        for connector_id, hold in self._station.holds.items():
+        for connector_id, hold in self._station.connectors.holds.items():
             if remote_start_id(hold.id_tag) == session.remote_start_id or hold.id_tag == session.id_tag:
                 return connector_id
         return 1 if self._station.place.connectors == 1 else 0

@@ -32,12 +32,14 @@ class Hold:
     """A start wants a connector (None: any free one) until it is released. Answered with the connector's number.
 
     `at` is when the start was asked for: what the station did before, and reports late, is none of its concern.
+    `group` is the idTag's own: what is reserved for that is free for it.
     """
 
     transaction: str
     connector_id: int | None
     id_tag: str
     at: datetime
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

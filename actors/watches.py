@@ -59,7 +59,7 @@ class Witness:
     def report(self, said: StationReport) -> None:
         """This was reported, and is durable as far as it is kept."""
         for operation, awaits in self._waiting():
-            self._show(operation, shown_by_report(awaits, said, self._station.data, self._station.connectors))
+            self._show(operation, shown_by_report(awaits, said, self._station.data, self._station.connectors.numbers))
 
     def recorded(self, events: Iterable[Event]) -> None:
         """These are durable: a charge that was judged by them, or has come to its end, may be what is awaited."""

@@ -81,6 +81,12 @@ STOPS_KEPT = Bound(
     unit="stops",
     reason="stops without a start that wait for it; the book forgets the oldest first, the operator's list none",
 )
+RESERVATIONS_KEPT = Bound(
+    name="station_reservations_kept",
+    limit=100,
+    unit="reservations",
+    reason="reservations of one station that have not lapsed, more than any has connectors; the next one is not sent",
+)
 SESSIONS_KEPT = Bound(
     name="station_sessions_kept",
     limit=50,

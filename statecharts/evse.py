@@ -34,6 +34,9 @@ A, B, C, D, E, F, G, H, J = (
 CHARGES_GO_ON = (C, D, E)
 """What a connector shows while a charge goes on there."""
 
+KEPT_FOR_NOBODY = (A, H, J)
+"""What a connector shows that is not reserved; a charge that begins uses its reservation up."""
+
 UNKNOWN = "Unknown"
 
 EXPECTED: dict[ConnectorStatus, tuple[ConnectorStatus, ...]] = {

@@ -93,6 +93,17 @@ class SecurityView(Value, frozen=True, kw_only=True):
     certificate_issuer: str | None = None
 
 
+class ReservationView(Value, frozen=True, kw_only=True):
+    """A connector (0: any) that is kept for an idTag, or its group, until it lapses. Asked: the station may have it."""
+
+    reservation_id: int
+    connector: int
+    id_tag: str
+    group: str | None = None
+    expires_at: Moment
+    state: str
+
+
 class StationSheet(Value, frozen=True, kw_only=True):
     """Everything that is known of one station; `limits` are those of its model, as the configuration has them."""
 
@@ -103,6 +114,7 @@ class StationSheet(Value, frozen=True, kw_only=True):
     online: bool
     online_since: Moment | None = None
     connectors: tuple[ConnectorView, ...]
+    reservations: tuple[ReservationView, ...] = ()
     security: SecurityView
     connection_timeout_s: float
     service_types: tuple[ServiceType, ...]

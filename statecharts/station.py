@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 
-from statecharts import evse
+from statecharts import evse, reservation
 from statecharts.bounds import CHARGES_KEPT, SESSIONS_KEPT, STOPS_KEPT
 from statecharts.chart import Chart, State, move, repeat
 from statecharts.events import Event, Fact
 from statecharts.evse import Evse, StatusReported
 from statecharts.moments import CREDIBLE_SINCE
+from statecharts.reservation import Reservation, ReservationAsked, ReservationEnded, ReservationTold
 from statecharts.station_commands import GetTransactionStatus, RemoteStopTransaction, StationCommand
 from statecharts.station_reports import (
     BootNotification,
@@ -139,6 +140,7 @@ class Station(Value, frozen=True, kw_only=True):
     charges: dict[int, StationCharge] = msgspec.field(default_factory=dict)
     stops: tuple[StopTransaction, ...] = ()
     sessions: dict[str, Session] = msgspec.field(default_factory=dict)
+    reservations: dict[int, Reservation] = msgspec.field(default_factory=dict)
 
     def open_on(self, connector_id: int) -> StationCharge | None:
         """The charge that goes on at this connector; the newest by its own clock, should there be several."""
@@ -299,7 +301,7 @@ CONNECTION: Chart[Connection] = Chart(
 
 CHARGE_EVENTS = (ChargeOpened, ChargeJudged, ChargeClosed, StopKept, StopResolved, TransactionHeard)
 EVENTS: dict[str, type[Event]] = {
-    cls.__name__: cls for cls in (Booted, Connected, Disconnected, StatusReported, *CHARGE_EVENTS)
+    cls.__name__: cls for cls in (Booted, Connected, Disconnected, StatusReported, *CHARGE_EVENTS, *reservation.EVENTS)
 }
 """Everything that stands in a station's stream."""
 
@@ -312,11 +314,12 @@ def apply(data: Station, event: Event) -> Station:
         case Connected() | Disconnected():
             return msgspec.structs.replace(data, connection=CONNECTION.step(data.connection, event).data)
         case StatusReported():
-            reported = evse.step(data.evse(event.connector_id), event)
-            return msgspec.structs.replace(data, evses={**data.evses, event.connector_id: reported})
-        case ChargeOpened():
+            return _shown(data, event)
+        case ChargeOpened(start=start):
             waiting = {name: each for name, each in data.sessions.items() if name != event.reference}
-            return msgspec.structs.replace(data, charges=_opened(data.charges, event), sessions=waiting)
+            kept = reservation.used(data.reservations, start.connector_id, start.id_tag, start.reservation_id)
+            charges = _opened(data.charges, event)
+            return msgspec.structs.replace(data, charges=charges, sessions=waiting, reservations=kept)
         case TransactionHeard(event=said):
             session = heard(data.sessions.get(said.reference), said)
             return msgspec.structs.replace(data, sessions=_newest_sessions({**data.sessions, said.reference: session}))
@@ -325,11 +328,25 @@ def apply(data: Station, event: Event) -> Station:
         case ChargeClosed(stop=stop):
             stops = tuple(each for each in data.stops if each != stop)
             return msgspec.structs.replace(data, charges=_amended(data.charges, event), stops=stops)
-        case StopKept(stop=stop):
-            return msgspec.structs.replace(data, stops=(*data.stops, stop)[-STOPS_KEPT.limit :])
-        case StopResolved(stop=stop):
-            return msgspec.structs.replace(data, stops=tuple(each for each in data.stops if each != stop))
+        case StopKept(stop=stop) | StopResolved(stop=stop):
+            others = tuple(each for each in data.stops if each != stop)
+            stops = (*data.stops, stop)[-STOPS_KEPT.limit :] if isinstance(event, StopKept) else others
+            return msgspec.structs.replace(data, stops=stops)
+        case ReservationAsked() | ReservationTold() | ReservationEnded():
+            return msgspec.structs.replace(data, reservations=reservation.step(data.reservations, event))
     raise TypeError(f"no station event: {type(event).__name__}")
+
+
+def _shown(data: Station, event: StatusReported) -> Station:
+    """A connector that comes to show that it is kept for nobody: whatever was reserved there is over.
+
+    OCPP 1.6 section 5.13: so it is when a reservation lapses, and when the connector fails or is taken out of service.
+    """
+    before, kept = data.evse(event.connector_id), data.reservations
+    if event.status in evse.KEPT_FOR_NOBODY and before.state not in (event.status, evse.UNKNOWN):
+        kept = reservation.without(kept, reservation.at_connector(kept, event.connector_id))
+    evses = {**data.evses, event.connector_id: evse.step(before, event)}
+    return msgspec.structs.replace(data, evses=evses, reservations=kept)
 
 
 def _opened(charges: dict[int, StationCharge], event: ChargeOpened) -> dict[int, StationCharge]:
@@ -375,6 +392,8 @@ def region_state(data: Station, event: Event) -> str:
         case ChargeOpened() | ChargeJudged() | ChargeClosed():
             entry = data.charges.get(event.number)
             return "None" if entry is None else "Open" if entry.open else "Closed"
+        case ReservationAsked() | ReservationTold() | ReservationEnded():
+            return data.reservations[event.number].state if event.number in data.reservations else reservation.S.NONE
         case TransactionHeard(event=said):
             return "Begun" if said.reference in data.sessions else "None"
     return ""

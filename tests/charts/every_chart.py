@@ -14,6 +14,7 @@ from statecharts import (
     evse,
     operation,
     peer,
+    reservation,
     simulated_events,
     simulated_station,
     standing,
@@ -41,7 +42,7 @@ from statecharts.flows import (
 from statecharts.outcomes import Awaits, Sign
 from statecharts.simulated_connector import Connector, Rules
 from statecharts.source_events import SourceTransaction, StartRequested, StopRequested
-from statecharts.station_commands import CallOutcome, CallVerdict
+from statecharts.station_commands import CallOutcome, CallVerdict, ReserveNow
 from statecharts.station_reports import BootNotification, ConnectorStatus, RegistrationStatus
 from statecharts.transaction_local import LocalTransaction
 
@@ -206,6 +207,19 @@ KEY_EVENTS = st.one_of(
     st.builds(station_key.LoggedIn, at=AT, password_hash=st.none() | KEY),
     st.builds(NodeRestarted, at=AT),
 )
+ORDERS = st.builds(
+    ReserveNow,
+    reservation_id=st.just(7),
+    connector_id=st.integers(0, 2),
+    expiry_date=st.just(BEGIN + timedelta(hours=1)),
+    id_tag=st.sampled_from(("CARD0001", "CARD0002")),
+    parent_id_tag=st.none() | st.just("FLEET"),
+)
+RESERVATIONS = st.one_of(
+    st.builds(reservation.ReservationAsked, at=AT, order=ORDERS),
+    st.builds(reservation.ReservationTold, at=AT, number=st.just(7), verdict=st.sampled_from(CallVerdict)),
+    st.builds(reservation.ReservationEnded, at=AT, number=st.just(7)),
+)
 LENIENT = Rules(stop_on_invalid_id=False)
 FRESH = st.integers(0, 10**6).map(str)
 SOURCE_EVENTS = st.one_of(
@@ -225,6 +239,7 @@ CASES: dict[str, Case] = {
         Case(station.REGISTRATION, station.Registration(), BOOTED),
         Case(standing.CHART, standing.Standing(), DECIDED),
         Case(station_key.CHART, station_key.StationKey(), KEY_EVENTS),
+        Case(reservation.CHART, reservation.Reservation(), RESERVATIONS),
         Case(station.CONNECTION, station.Connection(), LINKED),
         Case(simulated_station.CHART, Connector(connector_id=1, rules=LENIENT), _connector_events(), _charges()),
     )
