@@ -229,6 +229,7 @@ class Node:
             pms_identifier=config.pms_identifier,
             source_deadlines=config.source_deadline_values(),
             open_authorizations_per_user_max=config.open_authorizations_per_user_max,
+            charges_per_card_max=config.charges_per_card_max,
             local_services_deadline_s=config.local_services_deadline_s,
             heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
             heartbeat_spread=config.ocpp.heartbeat_spread,

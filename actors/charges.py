@@ -198,8 +198,7 @@ class Charges:
         if info is None or info.status is not IdTagStatus.ACCEPTED:
             transaction = own
         if transaction.startswith("local/"):
-            info = info or await self._check_card(charge.start.id_tag)
-            turned = await self._open_local(transaction, charge, info, now)
+            info, turned = await self._open_local(transaction, charge, info, now)
         assert info is not None
         judged = ChargeJudged(at=now, number=charge.number, transaction=transaction, id_tag_info=info)
         await self._note(judged, turned, charge)
@@ -215,15 +214,28 @@ class Charges:
         decided = (self._station.inbox.joined(stop, judged.transaction),) if over and stop else ()
         await self._station.record(judged, *closed, decided=decided)
 
-    async def _open_local(self, transaction: str, charge: StationCharge, info: IdTagInfo, now: datetime) -> Any:
+    async def _open_local(
+        self, transaction: str, charge: StationCharge, info: IdTagInfo | None, now: datetime
+    ) -> tuple[IdTagInfo, Any]:
+        """Opens a charge of our own, with what its station is told of the idTag.
+
+        One too many of a card is written down like any other. A start that was queued is none: its charge may be over,
+        and the card have charged elsewhere since.
+        """
+        start = charge.start
         opening = Opening(
             id=transaction.partition("/")[2],
             station=self._station.identity,
-            id_tag=charge.start.id_tag,
+            id_tag=start.id_tag,
             deadlines=self._station.place.deadlines,
         )
-        accepted = info.status is IdTagStatus.ACCEPTED
-        return await self._ask(transaction, _started(charge, now, accepted=accepted, opening=opening))
+        async with self._context.card_charges.room(start.id_tag, transaction) as there_is_room:
+            info = info or await self._check_card(start.id_tag)
+            queued = is_older(start, self._context.clock.wall() - CLOCKS_DIFFER)
+            if info.status is IdTagStatus.ACCEPTED and not (there_is_room or queued):
+                info = msgspec.structs.replace(info, status=IdTagStatus.CONCURRENT_TX)
+            accepted = info.status is IdTagStatus.ACCEPTED
+            return info, await self._ask(transaction, _started(charge, now, accepted=accepted, opening=opening))
 
     # -- meter and stop ------------------------------------------------------------------------------------------------
 

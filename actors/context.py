@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from actors.card_charges import CardCharges
 from actors.cards import Cards
 from actors.changes import Changes
 from actors.fleet import Fleet
@@ -86,6 +87,7 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     pms_identifier: str
     source_deadlines: SourceDeadlines = SourceDeadlines()
     open_authorizations_per_user_max: int = OPEN_AUTHORIZATIONS.limit
+    charges_per_card_max: int | None = None
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300
     heartbeat_spread: float = 0.0
@@ -126,6 +128,7 @@ class Context:
     numbers: Numbers = field(init=False)
     trail: Trail = field(init=False)
     cards: Cards = field(init=False)
+    card_charges: CardCharges = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
@@ -135,6 +138,7 @@ class Context:
         self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
         self.trail = Trail(store, self.clock)
         self.cards = Cards(store, self.clock, self.identity, self.watermarks)
+        self.card_charges = CardCharges(self.ledger, self.settings.charges_per_card_max)
 
     @property
     def places(self) -> Mapping[str, Place]:

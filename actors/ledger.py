@@ -24,6 +24,9 @@ T = TypeVar("T")
 CHARGING = ("TxRunning", "StopTxRequested")
 """What a transaction at a station of ours is while energy flows."""
 
+CARD_CHARGES = ("StartTxRequested", *CHARGING)
+"""What a charge of our own is while its card is taken up by it."""
+
 _VIEWS = tables.transactions.c
 _CDRS = tables.ledger.c
 _LOG = tables.station_log.c
@@ -109,6 +112,14 @@ class Ledger:
         """How many transactions of a peer's user are in one of these states, none of which may be final."""
         mine = _VIEWS.peer == peer, _VIEWS.user == user, _VIEWS.role == role, _VIEWS.state.in_(sorted(states))
         return await self._store.read(_number, select(func.count()).where(tables.UNDER_WAY, *mine))
+
+    async def charges_of_card(self, id_tag: str, *, besides: str, most: int) -> int:
+        """How many charges of our own a card has under way, beside the one of this stream; counted up to `most`."""
+        # Stations say an idTag as they like, in capitals or as it is printed; no index knows that case means nothing.
+        written = _VIEWS.user.in_(sorted({id_tag, id_tag.upper(), id_tag.lower()}))
+        mine = _VIEWS.peer.is_(None), written, _VIEWS.role == "local", _VIEWS.state.in_(CARD_CHARGES)
+        found = select(_VIEWS.stream).where(tables.UNDER_WAY, *mine, _VIEWS.stream != besides).limit(most)
+        return len(await self._store.read(_texts, found))
 
     async def charging(self) -> frozenset[str]:
         """Our stations at which a charge goes on, as the transactions say that are under way."""

@@ -163,8 +163,11 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
         hold = Hold(stream, connector_id, id_tag, now, verdict.group)
         opening = Opening(id=identifier, station=identity, id_tag=id_tag, deadlines=place.deadlines)
         start = LocalStartRequested(at=now, correlation_id=correlation_id, opening=opening, connector_id=connector_id)
-        async with holding(self._context, station, hold):
-            turned = await self._context.system.ask(stream, start)
+        async with self._context.card_charges.room(id_tag, stream) as there_is_room:
+            if not there_is_room:
+                raise refused(409, "concurrent-charge", "this card has as many charges under way as it may have")
+            async with holding(self._context, station, hold):
+                turned = await self._context.system.ask(stream, start)
         view: TransactionView = turned.view
         return view
 

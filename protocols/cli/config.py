@@ -73,6 +73,10 @@ class Config(BaseModel):
     open_authorizations_per_user_max: Count = Field(
         default=3, description="authorisations a user may hold open at a time"
     )
+    charges_per_card_max: Count | None = Field(
+        default=None,
+        description="charges a card of our own may have under way at our stations; any number unless given",
+    )
     local_services_deadline_s: Seconds = Field(
         default=8, description="how long all partners together may take to list services"
     )

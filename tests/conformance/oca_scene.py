@@ -14,6 +14,7 @@ from typing import Any
 import trio
 import trio.testing
 
+from actors.context import NodeSettings
 from actors.simulated_outbox import Charge
 from actors.simulated_station import SimulatedStation
 from actors.simulated_turns import StepKind
@@ -107,11 +108,15 @@ def connecting(listener: MemoryListener, version: str) -> Callable[[], Any]:
 
 @asynccontextmanager
 async def scene(
-    nursery: trio.Nursery, version: str = "1.6", behaviour: str = "normal", **options: Any
+    nursery: trio.Nursery,
+    version: str = "1.6",
+    behaviour: str = "normal",
+    settings: NodeSettings | None = None,
+    **options: Any,
 ) -> AsyncIterator[Scene]:
     """A station with two connectors that has booted and is accepted."""
     listener, epochs = MemoryListener(), map("c{}".format, itertools.count(1))
-    async with open_house("IE-001", nursery, places=(place(),), users=USERS) as house:
+    async with open_house("IE-001", nursery, places=(place(),), users=USERS, settings=settings) as house:
         serve = partial(serve_stations, [listener], directory=Directory(password=None), door=house.stations)
         server = await nursery.start(partial(serve, epochs=lambda: next(epochs)))
         station = SimulatedStation(

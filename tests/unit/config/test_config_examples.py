@@ -55,7 +55,7 @@ def test_a_full_example_explains_every_key_of_its_role(name):
             *("ocpp", "authority", "destination_deadlines", "sources", "stations", "parking", "id_tags"),
             *("vendor_handlers", "vendor_id", "message_id", "handler"),
             *("quirks", "vendor", "model", "firmware", "id_tag_length", "id_tag_hex", "idle_close_s"),
-            *("start_margin_s", "open_authorizations_per_user_max"),
+            *("start_margin_s", "open_authorizations_per_user_max", "charges_per_card_max"),
         },
         "destination.toml": {
             *("source_deadlines", "destinations", "apps", "local_services_deadline_s"),
