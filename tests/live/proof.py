@@ -1,7 +1,7 @@
 """What real processes, real sockets and real files show, as figures: `figures()` is for the scorecard of a long run.
 
 Each part is a plain function too, and says its figures with their n: charges under SIGKILL (L5), a node under attack
-(F18 to F21), stations gone mad, and damage at rest (F13, F14). A full disk (F11) and a sync that fails (F12) either
+(F18 to F21), and damage at rest (F13, F14). A full disk (F11) and a sync that fails (F12) either
 hold or do not, and are tests alone.
 """
 
@@ -24,9 +24,8 @@ import structlog
 import trio
 
 from tests.bench.measures import Figure
-from tests.live import test_chaos_live, test_fuzz_live, test_siege_live
+from tests.live import test_chaos_live, test_siege_live
 from tests.live.chaos import survived
-from tests.live.fuzz_frames import fuzzed
 from tests.live.siege import besieged
 from tests.support.cuts import Cuts, cuts_of_file, cuts_of_log, garbage_after_file, garbage_after_log
 from tests.support.damage import Outcome, Tally, flips, flips_in_head, flips_in_log
@@ -83,11 +82,6 @@ def attacked(folder: Path, _: int) -> Iterator[Figure]:
     yield from besieged(folder, course.CHARGES, course.SLOW_UNTIL, course.FLOOD_UNTIL).figures()
 
 
-def gone_mad(folder: Path, seed: int) -> Iterator[Figure]:
-    """Stations that say a million frames of which few are what OCPP knows."""
-    yield from fuzzed(folder, seed, test_fuzz_live.FRAMES).figures()
-
-
 def damaged(folder: Path, seed: int) -> Iterator[Figure]:
     """Single bits that flip: in the file, in the log of a node that died, in the head."""
     for name, work, count in (("file", flips, FLIPS), ("log", flips_in_log, FLIPS_IN_LOG),
@@ -106,7 +100,7 @@ def cut(folder: Path, seed: int) -> Iterator[Figure]:
         yield from _of_cuts(name, _alone(work, folder / name))
 
 
-PARTS: tuple[Part, ...] = (gone_mad, cut, killed, attacked, damaged)
+PARTS: tuple[Part, ...] = (cut, killed, attacked, damaged)
 """What takes longest comes first."""
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from tests.bench.measures import CHECKOUT
 from tests.prove.effort import SHARES, Effort, minutes_of
-from tests.prove.page import Section, page
+from tests.prove.page import Section, page, renewed
 
-PARTS = ("worlds", "crashes", "models", "live", "planted", "partners", "code")
+PARTS = ("worlds", "crashes", "models", "live", "fuzz", "planted", "partners", "code")
 """Each has `section(effort)`, with the minutes of this part; the page has them in this order."""
 
 
@@ -32,7 +32,9 @@ def asked() -> Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of: {', '.join(PARTS)}; all of them by default")
     parser.add_argument("--first-seed", type=int, default=1, metavar="N", help="the seed of the first world (1)")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes work at once (2)")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page there")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="write the page there; where parts are named, they are renewed in it"
+    )
     return parser.parse_args()
 
 
@@ -44,9 +46,12 @@ def main() -> int:
         return 2
     effort = Effort(first_seed=wanted.first_seed, jobs=wanted.jobs)
     sections = _all_tried(wanted.parts or PARTS, effort)
-    text = page(sections, how=_how(effort), made_at=datetime.now(UTC), commit=_commit(), seeds=_seeds(effort))
+    made_at, commit = datetime.now(UTC), _commit()
+    text = page(sections, how=_how(effort), made_at=made_at, commit=commit, seeds=_seeds(effort))
     print(f"\n{text}")
     if wanted.page:
+        if wanted.parts and wanted.page.exists():
+            text = renewed(wanted.page.read_text(encoding="utf-8"), sections, made_at=made_at, commit=commit)
         wanted.page.write_text(text, encoding="utf-8")
         print(f"written to {wanted.page}")
     return _outcome(sections, effort)

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from tests.support.long import IS_LONG, MINUTES
 
-SHARES = {"code": 0.09, "partners": 0.05, "live": 0.2, "models": 0.09, "crashes": 0.13, "worlds": 0.27, "planted": 0.17}
+SHARES = {
+    "code": 0.07,
+    "partners": 0.04,
+    "live": 0.12,
+    "fuzz": 0.35,
+    "models": 0.07,
+    "crashes": 0.1,
+    "worlds": 0.15,
+    "planted": 0.1,
+}
 """Of the minutes of a long run, in the order in which its parts are run.
 
 First come those whose work is always the same; the others go on for as long as there is time. Planted bugs are last:

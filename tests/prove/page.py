@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from tests.bench.measures import Figure, reached
 
+_MARK = "## "
 LIBRARIES = ("trio", "hypothesis", "sqlalchemy", "msgspec", "zeep", "spyne", "ocpp", "websockets")
 
 HEAD = """# Scorecard
@@ -51,9 +52,18 @@ def page(sections: list[Section], *, how: str, made_at: datetime, commit: str, s
     return "\n\n".join([HEAD, head, *(_section(each) for each in sections)]) + "\n"
 
 
-def _section(section: Section) -> str:
-    lines = [f"## {section.title}", "", *_table(section)]
-    lines += ["", f"Tried for {section.seconds:,.0f} s."]
+def renewed(text: str, sections: list[Section], *, made_at: datetime, commit: str) -> str:
+    """The page with these sections in place of what it had of them; new ones come last. Each says when it was made."""
+    head, *old = text.rstrip("\n").split(f"\n\n{_MARK}")
+    found = {each.partition("\n")[0]: _MARK + each for each in old}
+    made = f" Made anew on {made_at:%Y-%m-%d %H:%M} UTC, commit {commit}."
+    found |= {section.title: _section(section, made) for section in sections}
+    return "\n\n".join([head, *found.values()]) + "\n"
+
+
+def _section(section: Section, made: str = "") -> str:
+    lines = [f"{_MARK}{section.title}", "", *_table(section)]
+    lines += ["", f"Tried for {section.seconds:,.0f} s.{made}"]
     if section.notes:
         lines += ["", *(f"- {note}" for note in section.notes)]
     if section.problems:

@@ -14,7 +14,7 @@ from tests.bench.measures import Figure
 from tests.prove import __main__ as prove
 from tests.prove import planted, worlds
 from tests.prove.effort import SHARES, Effort
-from tests.prove.page import Section, page
+from tests.prove.page import Section, page, renewed
 from tests.world.trial import tried
 from tests.world.twins import tried_twice
 
@@ -154,3 +154,17 @@ def test_a_planted_bug_that_is_not_found_is_a_missed_gate_and_named(monkeypatch)
 def test_every_gate_is_of_a_figure_that_worlds_have():
     figures = {figure.name for figure in (*tried(1).figures, *tried_twice(20).figures)}
     assert set(worlds.GATES) <= figures
+
+
+def test_a_part_is_renewed_in_its_place_and_a_new_one_comes_last():
+    first, other = Section(title="Worlds", figures=[NONE_LOST]), Section(title="Live", figures=[NONE_LOST])
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    whole = page([first, other], how="make prove", made_at=at, commit="abc1234", seeds="from 7")
+    again = Section(title="Worlds", figures=[ONE_LOST], seconds=9)
+    new = Section(title="Fuzz", figures=[NONE_LOST])
+    text = renewed(whole, [again, new], made_at=datetime(2026, 3, 2, tzinfo=UTC), commit="def5678")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Worlds", "## Live", "## Fuzz"]
+    assert text.startswith(whole.partition("## ")[0])
+    assert "| CDRs lost | 1 | <= 0 | MISSED | 12,345 |" in text.partition("## Live")[0]
+    assert text.count("Made anew on 2026-03-02 00:00 UTC, commit def5678.") == 2
+    assert renewed(whole, [], made_at=at, commit="") == whole
