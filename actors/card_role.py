@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from actors.context import Context
 from actors.cursors import SHOWN_AT_ONCE
-from statecharts.cards import Card, CardFilter, CardRecord
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut
 from statecharts.ports import Page
 
 
@@ -24,6 +26,9 @@ class CardRole:
 
     async def put_card(self, card: Card, by: str) -> CardRecord:
         return await self._context.cards.put(card, by)
+
+    async def put_cards(self, cards: Sequence[Card], by: str, *, dry_run: bool) -> CardsPut:
+        return await self._context.cards.put_many(cards, by, dry_run=dry_run)
 
     async def remove_card(self, id_tag: str) -> None:
         await self._context.cards.remove(id_tag)

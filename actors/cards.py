@@ -7,8 +7,8 @@ cards of the configuration.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 
 import msgspec
 import structlog
@@ -22,7 +22,8 @@ from actors.node_clock import NodeClock
 from actors.rows import AnyRow, Row, intact, micros, raw, sealed
 from actors.store import Store
 from statecharts.bounds import CARDS, Watermarks
-from statecharts.cards import Card, CardFilter, CardRecord, card_key, judged
+from statecharts.card_limits import CARDS_LOOKED_AT, CARDS_WRITTEN
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, card_key, judged
 from statecharts.ports import IdentityService, Page, UserCheck
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import refused
@@ -68,11 +69,17 @@ class Cards:
         return found
 
     def page(self, wanted: CardFilter, *, cursor: str | None, limit: int) -> Page[CardRecord]:
-        """Cards by their idTags, whose case means nothing."""
+        """Cards by their idTags, whose case means nothing; of `CARDS_LOOKED_AT` at the most, whatever they are."""
         begin = bisect_right(self._order, str(place_of(cursor, "cards", str)[0])) if cursor is not None else 0
-        rest = (self._known[key] for key in islice(self._order, begin, None))
-        found = list(islice(filter(wanted.takes, rest), limit + 1))
-        return page_of(found, limit, lambda last: cursor_of("cards", last.key), lambda card: card)
+        looked_at = self._order[begin : begin + CARDS_LOOKED_AT.limit]
+        found: list[CardRecord] = []
+        for key in looked_at:
+            if wanted.takes(self._known[key]):
+                found.append(self._known[key])
+            if len(found) > limit:
+                return page_of(found, limit, lambda last: cursor_of("cards", last.key), lambda card: card)
+        more = begin + len(looked_at) < len(self._order)
+        return Page(items=tuple(found), next_cursor=cursor_of("cards", looked_at[-1]) if more else None)
 
     async def put(self, card: Card, by: str) -> CardRecord:
         """The card as it stands, durable. Raises `Refused`: 503 with nothing changed, 429 for one too many."""
@@ -81,7 +88,7 @@ class Cards:
             if known is not None and known.says(card):
                 return known
             if known is None:
-                self._check_room()
+                self._check_room(1)
             told = msgspec.structs.asdict(card)
             record = CardRecord(**told, changed_at=self._clock.wall(), changed_by=by)
             await self._store.write(_put, _row_of(record))
@@ -89,6 +96,43 @@ class Cards:
                 insort(self._order, record.key)
             self._known[record.key] = record
             return record
+
+    async def put_many(self, cards: Sequence[Card], by: str, *, dry_run: bool = False) -> CardsPut:
+        """What becomes of these by being told at once, durable. Raises `Refused`: 429 with nothing changed, and 503.
+
+        They are written in pieces, between which others have the loop and the writer; no other change comes between.
+        Who asked may go away meanwhile.
+        """
+        async with self._changing:
+            fresh = await self._fresh(cards)
+            added = sum(card_key(card.id_tag) not in self._known for card in fresh)
+            self._check_room(added)
+            with trio.CancelScope(shield=True):
+                for some in () if dry_run else _pieces(fresh):
+                    await self._put_some(some, by)
+            told = {"changed": len(fresh) - added, "unchanged": len(cards) - len(fresh)}
+            return CardsPut(added=added, dry_run=dry_run, **told)
+
+    async def _put_some(self, cards: Sequence[Card], by: str) -> None:
+        now = self._clock.wall()
+        records = [CardRecord(**msgspec.structs.asdict(card), changed_at=now, changed_by=by) for card in cards]
+        await self._store.write(_put_records, records)
+        new = [record.key for record in records if record.key not in self._known]
+        self._known.update((record.key, record) for record in records)
+        self._order.extend(new)
+        self._order.sort()
+
+    async def _fresh(self, cards: Sequence[Card]) -> list[Card]:
+        """Those that do not stand as they are told; others have the loop meanwhile."""
+        fresh: list[Card] = []
+        for some in _pieces(cards):
+            fresh += [card for card in some if not self._stands(card)]
+            await trio.lowlevel.checkpoint()
+        return fresh
+
+    def _stands(self, card: Card) -> bool:
+        known = self._known.get(card_key(card.id_tag))
+        return known is not None and known.says(card)
 
     async def remove(self, id_tag: str) -> None:
         """Forgets a card, durably. Raises `Refused`: 404 where there is none, 503 with nothing changed."""
@@ -98,10 +142,10 @@ class Cards:
             del self._known[key]
             del self._order[bisect_left(self._order, key)]
 
-    def _check_room(self) -> None:
-        if len(self._known) >= CARDS.limit:
-            raise refused(429, "too-many-cards", f"there are {len(self._known)} cards, the most is that")
-        self._watermarks.saw(CARDS, len(self._known) + 1)
+    def _check_room(self, more: int) -> None:
+        if len(self._known) + more > CARDS.limit:
+            raise refused(429, "too-many-cards", f"there are {len(self._known)} cards, and may be {CARDS.limit}")
+        self._watermarks.saw(CARDS, len(self._known) + more)
 
 
 def told(verdict: UserCheck) -> IdTagInfo:
@@ -119,6 +163,15 @@ def told(verdict: UserCheck) -> IdTagInfo:
 def _row_of(record: CardRecord) -> Row:
     row = {"id_tag": record.key, "changed_at": micros(record.changed_at), "document": msgspec.json.encode(record)}
     return sealed(tables.cards, row)
+
+
+def _pieces(cards: Sequence[Card]) -> Iterator[Sequence[Card]]:
+    for begin in range(0, len(cards), CARDS_WRITTEN.limit):
+        yield cards[begin : begin + CARDS_WRITTEN.limit]
+
+
+def _put_records(connection: Connection, records: Sequence[CardRecord]) -> None:
+    put_rows(connection, tables.cards, [_row_of(record) for record in records])
 
 
 def _put(connection: Connection, row: Row) -> None:

@@ -20,6 +20,7 @@ from actors.masking import masked
 from actors.rows import AnyRow, Row, checked, instant, intact, micros, raw, sealed
 from actors.store import Store
 from statecharts.audit import AuditFilter, AuditView, Deed
+from statecharts.bounds import HTTP_BODY
 from statecharts.ports import Page
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,8 @@ class Trail:
 def _told(body: bytes) -> Any:
     """What the log says of a body: itself without its secrets, or which one it was."""
     try:
+        if len(body) > HTTP_BODY.limit:
+            raise ValueError("nobody would read it there")
         return masked(msgspec.json.decode(body, type=dict[str, Any]))
     except (msgspec.MsgspecError, RecursionError, ValueError):
         # What cannot be read cannot be masked.

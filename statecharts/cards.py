@@ -5,6 +5,7 @@ OCPI calls them tokens; here a token is what opens our API.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -57,16 +58,32 @@ class CardFilter(Value, frozen=True, kw_only=True):
         )
 
 
+class CardsPut(Value, frozen=True, kw_only=True):
+    """What became of many cards that were told at once: how many are new, how many stand otherwise than before."""
+
+    added: int
+    changed: int
+    unchanged: int
+    dry_run: bool
+
+
 class CardDoor(Protocol):
     """What an operator may ask of its cards. Every method raises `Refused`; who asks is `by`."""
 
     async def cards(self, wanted: CardFilter, *, cursor: str | None, limit: int) -> Page[CardRecord]:
-        """Cards by their idTag."""
+        """Cards by their idTag. A page may have fewer than `limit`, or none, and still be followed by another one."""
 
     async def card(self, id_tag: str) -> CardRecord: ...
 
     async def put_card(self, card: Card, by: str) -> CardRecord:
         """Makes it so, whatever was said of this idTag before. Refused (429) where there are too many."""
+
+    async def put_cards(self, cards: Sequence[Card], by: str, *, dry_run: bool) -> CardsPut:
+        """The same of many, none of them twice; with `dry_run` nothing is done and it is told what would be.
+
+        They are written some at a time: where the store fails on the way, those before stand, and the same again is
+        how to go on.
+        """
 
     async def remove_card(self, id_tag: str) -> None: ...
 

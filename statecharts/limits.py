@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from statecharts.vocabulary import Value
-
-
-class Limit(Value, frozen=True, kw_only=True):
-    """How big or how many one thing may be: a text, an answer, a list that is shown. What is beyond is not taken."""
-
-    name: str
-    limit: int
-    unit: str
-    reason: str
-
+from statecharts import card_limits
+from statecharts.limit import Limit
 
 OCPP_FRAME = Limit(
     name="ocpp_frame",
@@ -394,5 +385,10 @@ WRONG_GUESSES = Limit(
     reason="wrong passwords that a partner gets under our own name, which it may lock for a while after some",
 )
 
-LIMITS: tuple[Limit, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Limit))
-"""All of them, in the order of this page."""
+LIMITS: tuple[Limit, ...] = tuple(
+    value
+    for page in (list(globals().values()), vars(card_limits).values())
+    for value in page
+    if isinstance(value, Limit)
+)
+"""All of them, in the order of this page; those of cards last."""

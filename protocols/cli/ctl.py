@@ -124,6 +124,8 @@ def _callback(command: Command, starter: Starter) -> Callable[..., None]:
 def _parameters(command: Command) -> list[inspect.Parameter]:
     arguments = [*command.arguments, *([command.named] if command.named else [])]
     found = [_parameter(name, Annotated[str, typer.Argument(metavar=name.upper())]) for name in arguments]
+    if command.uploads:
+        found.append(_parameter("file", Annotated[Path, typer.Argument(metavar="FILE", allow_dash=True)]))
     if command.reads:
         words = Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...")]
         found.append(_parameter("words", words, None))
@@ -138,6 +140,8 @@ def _parameters(command: Command) -> list[inspect.Parameter]:
     if command.gives is Gives.STREAM:
         count = Annotated[int, typer.Option(min=0, help="End after so many; 0: never.")]
         found.append(_parameter("count", count, 0))
+    if command.gives is Gives.FILE:
+        return found
     as_json = Annotated[bool, typer.Option("--json", help="For scripts: the answer as JSON.")]
     return [*found, _parameter("as_json", as_json, False)]
 
@@ -154,6 +158,9 @@ def _run(command: Command, node: Node, given: Given, starter: Starter) -> None:
             _list(command, node, path, query, given, starter)
         case Gives.STREAM:
             _follow(command, node, path, query, given, starter)
+        case Gives.FILE:
+            for piece in node.file(path, query):
+                typer.echo(piece, nl=False)
         case _:
             _do(command, node, path, query, given, starter)
 
@@ -201,14 +208,25 @@ def _outcome(node: Node, operation: Given) -> Given:
     return operation
 
 
-def _body(command: Command, node: Node, given: Given) -> dict[str, Any] | None:
+def _body(command: Command, node: Node, given: Given) -> dict[str, Any] | bytes | None:
     from protocols.cli.ctl_body import Shapes
 
+    if command.uploads:
+        return _content(given["file"])
     if not command.reads:
         return None
     shapes = Shapes(node.ask("GET", "/api/openapi.json"))
     named = {command.named: given[command.named]} if command.named else {}
     return shapes.body(command.method, PREFIX + command.path, named, given["words"] or ())
+
+
+def _content(file: Path) -> bytes:
+    import sys
+
+    try:
+        return sys.stdin.buffer.read() if file == Path("-") else file.read_bytes()
+    except OSError as error:
+        raise WrongUse(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _follow(command: Command, node: Node, path: str, query: dict[str, str], given: Given, starter: Starter) -> None:

@@ -42,9 +42,10 @@ class Node:
         self._client.close()
 
     def ask(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> Any:
-        """What the node answers; None where that is nothing."""
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {} if content is None else {"Content-Type": "application/json"}
+        """What the node answers; None where that is nothing. A body of bytes is a CSV."""
+        content = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        kind = "text/csv" if content is body else "application/json"
+        headers = {} if content is None else {"Content-Type": kind}
         try:
             response = self._client.request(method, path, params=query or {}, content=content, headers=headers)
         except httpx.HTTPError as error:
@@ -75,6 +76,17 @@ class Node:
                     response.read()
                     raise CannotRun(_refusal(response))
                 yield from _events(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def file(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """The bytes of a file as they come."""
+        try:
+            with self._client.stream("GET", path, params=dict(query)) as response:
+                if response.is_error:
+                    response.read()
+                    raise CannotRun(_refusal(response))
+                yield from response.iter_bytes()
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 

@@ -23,6 +23,7 @@ class Gives(StrEnum):
     ONE = "one"
     NOTHING = "nothing"
     STREAM = "stream"
+    FILE = "file"
 
 
 class Shown(StrEnum):
@@ -49,7 +50,8 @@ class Command:
 
     The parts of `path` in braces are its arguments, in their order. `filters` are parameters of the query, each an
     option. `reads`: a body made of words `field=value`; `named` is the field of it that is an argument of its own.
-    Of one that `operates` the answer is an operation, whose outcome is waited for.
+    `uploads`: the body is a file, whose name is an argument. Of one that `operates` the answer is an operation, whose
+    outcome is waited for.
     """
 
     thing: str
@@ -62,6 +64,7 @@ class Command:
     columns: tuple[Column, ...] = ()
     reads: bool = False
     named: str | None = None
+    uploads: bool = False
     operates: bool = False
     example: str = ""
 
@@ -168,6 +171,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(thing="cards", verb="show", path=CARD, does="Show a card of the store.", example="04A1B2C3D4"),
     _do("cards", "put", CARD, "Say what holds of a card from now on, whatever was said before.", method="PUT",
         reads=True, example="04A1B2C3D4 group=FLEET-7 valid_until=2030-01-01T00:00:00Z"),
+    _do("cards", "import", "/cards.csv", "Say what holds of all cards of a CSV from now on, or of none.",
+        uploads=True, filters=("dry_run",), example="cards.csv --dry-run true"),
+    Command(thing="cards", verb="export", path="/cards.csv", does="Give the cards of the store as a CSV.",
+            gives=Gives.FILE, filters=("group", "blocked"), example="--group FLEET-7"),
     _do("cards", "remove", CARD, "Forget a card.", method="DELETE", gives=Gives.NOTHING, example="04A1B2C3D4"),
     _list("cdrs", "/cdrs", "List charge records, the one that ended last first.",
           _columns("charge record=cdr_id", "partner=pms_identifier", "user=user_identifier",
@@ -223,7 +230,7 @@ def _section(thing: str, commands: tuple[Command, ...]) -> str:
 
 def _usage(command: Command) -> str:
     named = [command.named.upper()] if command.named else []
-    words = ["FIELD=VALUE..."] if command.reads else []
+    words = ["FIELD=VALUE..."] if command.reads else ["FILE"] if command.uploads else []
     filters = [f"[--{each.replace('_', '-')} ...]" for each in command.filters]
     arguments = [each.upper() for each in command.arguments]
     return " ".join([command.thing, command.verb, *arguments, *named, *words, *filters])
@@ -246,7 +253,7 @@ one a line).
 
 A body is told in words: `reason='towed away'`, `location.latitude=52.37` for a field within a field, `keys[]=A` for
 each of a list, JSON for anything longer (`entries='[{"id_tag":"A1"}]'`). What a field is, text or number, the node's
-own OpenAPI document says.
+own OpenAPI document says. A `FILE` is sent as it is; `-` is stdin. What is given as a file goes to stdout.
 
 Exit status: 0 done, 1 refused by node or station (the reason on stderr), 2 wrong use, 3 the node does not answer.
 """

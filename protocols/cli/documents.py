@@ -26,7 +26,8 @@ from statecharts import (
 )
 from statecharts.bounds import BOUNDS
 from statecharts.drawing import page
-from statecharts.limits import LIMITS, Limit
+from statecharts.limit import Limit
+from statecharts.limits import LIMITS
 
 CHARTS = (
     transaction_source.CHART,

@@ -9,7 +9,7 @@ Every wait on a client has a limit in `HttpLimits`: the handshake and the head h
 BODY_TIMEOUT, each write by `send_timeout_s`. There are no WebSockets: stations have a server of their own.
 """
 
-from protocols.http.limits import BODY_BYTES_MAX, BODY_TIMEOUT_S, HttpLimits
+from protocols.http.limits import BODY_BYTES_MAX, BODY_TIMEOUT_S, HttpLimits, body_bytes_max
 from protocols.http.server import serve_http
 
-__all__ = ["BODY_BYTES_MAX", "BODY_TIMEOUT_S", "HttpLimits", "serve_http"]
+__all__ = ["BODY_BYTES_MAX", "BODY_TIMEOUT_S", "HttpLimits", "body_bytes_max", "serve_http"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,10 +12,10 @@ import trio
 from hypercorn.typing import ASGIFramework, HTTPScope
 
 from protocols.http.certificates import tls_extension
-from protocols.http.limits import BODY_BYTES_MAX
+from protocols.http.limits import LONG_BODIES, body_bytes_max
 from protocols.http.places import Burst
 from protocols.http.stream import TimedStream
-from statecharts.bounds import HTTP_BODY, HTTP_REQUESTS, Watermarks
+from statecharts.bounds import HTTP_BODY, HTTP_LONG_BODIES, HTTP_REQUESTS, Watermarks
 from statecharts.meters import Meters
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ class Requests:
 
     def __init__(self, requests_max: int, meters: Meters) -> None:
         self.requests_max = requests_max
-        self.under_way = 0
+        self.under_way = self.with_long_bodies = 0
         self.watermarks = meters.watermarks
         self._meters = meters
         self._burst = Burst()
@@ -45,6 +46,19 @@ class Requests:
 
     def end(self) -> None:
         self.under_way -= 1
+
+    @contextmanager
+    def long_body(self) -> Iterator[bool]:
+        """Whether there is room for one more body that may be long; it is counted until the block ends."""
+        has_room = self.with_long_bodies < HTTP_LONG_BODIES.limit
+        self.with_long_bodies += has_room
+        self.watermarks.saw(HTTP_LONG_BODIES, self.with_long_bodies)
+        if not has_room:
+            self._meters.http_refused.add(HTTP_LONG_BODIES.name)
+        try:
+            yield has_room
+        finally:
+            self.with_long_bodies -= has_room
 
 
 class Gate:
@@ -75,18 +89,26 @@ class Gate:
         # Of what Hypercorn offers over HTTP/2 (push, hints, trailers) nothing is used here.
         scope["extensions"] = {"tls": tls_extension(self.tls)} if self.tls else {}
         scope["path"] = path
-        await self.app(scope, _BoundedBody(receive, self.requests.watermarks), send)
+        bounded = _BoundedBody(receive, body_bytes_max(path), self.requests.watermarks)
+        if path not in LONG_BODIES:
+            await self.app(scope, bounded, send)
+            return
+        with self.requests.long_body() as has_room:
+            if has_room:
+                await self.app(scope, bounded, send)
+            else:
+                await _answer_bare(send, 503, (b"retry-after", b"5"))
 
 
 class _BoundedBody:
-    """What an app receives of its client: of a body, no more than shows that it is longer than `BODY_BYTES_MAX`.
+    """What an app receives of its client: of a body, no more than shows that it is longer than it may be.
 
     That piece is the app's last, which refuses the body by its own limit. The rest is read and dropped: Quart, from
     0.23 on, keeps everything that comes, whatever its limit and whether its handler reads it or not.
     """
 
-    def __init__(self, receive: Any, watermarks: Watermarks) -> None:
-        self._receive, self._watermarks = receive, watermarks
+    def __init__(self, receive: Any, bytes_max: int, watermarks: Watermarks) -> None:
+        self._receive, self._bytes_max, self._watermarks = receive, bytes_max, watermarks
         self._bytes = 0
 
     async def __call__(self) -> Any:
@@ -94,10 +116,10 @@ class _BoundedBody:
             event = await self._receive()
             if event["type"] != "http.request":
                 return event
-            if self._bytes <= BODY_BYTES_MAX:
+            if self._bytes <= self._bytes_max:
                 self._bytes += len(event["body"])
-                self._watermarks.saw(HTTP_BODY, min(self._bytes, BODY_BYTES_MAX))
-                return event | {"more_body": event["more_body"] and self._bytes <= BODY_BYTES_MAX}
+                self._watermarks.saw(HTTP_BODY, min(self._bytes, HTTP_BODY.limit))
+                return event | {"more_body": event["more_body"] and self._bytes <= self._bytes_max}
 
 
 def _path_of_target(target: str) -> str | None:

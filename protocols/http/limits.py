@@ -11,14 +11,23 @@ from statecharts.bounds import (
     HTTP_HEAD,
     HTTP_REQUESTS,
 )
+from statecharts.card_limits import CARDS_FILE
 
 BODY_BYTES_MAX = HTTP_BODY.limit
+
+LONG_BODIES = {"/api/v1/operator/cards.csv": CARDS_FILE.limit}
+"""Paths at which a body may be longer than anywhere else, and how long; without a token nobody gets to send one."""
 
 BODY_TIMEOUT_S = 20
 """How long a client may take to send its body before it is answered 408."""
 
 LINGER_S = 1.0
 """How long a connection that we close still reads, so that the client gets the end of its answer."""
+
+
+def body_bytes_max(path: str) -> int:
+    """How long the body of a request for this path may be."""
+    return LONG_BODIES.get(path, BODY_BYTES_MAX)
 
 
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):

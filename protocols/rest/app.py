@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import trio
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 
-from protocols.http import BODY_BYTES_MAX, BODY_TIMEOUT_S
+from protocols.http import BODY_TIMEOUT_S, body_bytes_max
 from protocols.rest.auth import BearerAuth
 from protocols.rest.bodies import CardConverter, IdentifierConverter, NumberConverter
 from protocols.rest.cors import register_cors
@@ -28,6 +30,13 @@ from statecharts.bounds import EVENT_STREAMS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import Tokens
+
+
+class Request(TrioRequest):
+    """A request whose body may be as long as its path allows."""
+
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **more: Any) -> None:
+        super().__init__(method, scheme, path, *args, **more | {"max_content_length": body_bytes_max(path)})
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +96,8 @@ def make_app(
 def make_bare_app(name: str, new_correlation_id: Callable[[], str], meters: Meters) -> QuartTrio:
     """An app without routes, for a listener of its own: correlation ids, problem documents and limits as everywhere."""
     app = QuartTrio(name, static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=BODY_BYTES_MAX, BODY_TIMEOUT=BODY_TIMEOUT_S)
+    app.request_class = Request
+    app.config.update(BODY_TIMEOUT=BODY_TIMEOUT_S)
     app.url_map.converters.update(identifier=IdentifierConverter, card=CardConverter, number=NumberConverter)
     count_requests(app, meters)
     register_problems(app, new_correlation_id)

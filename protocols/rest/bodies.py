@@ -22,6 +22,7 @@ from statecharts.vocabulary import Location
 
 JSON = "application/json"
 TEXT = "text/plain"
+CSV = "text/csv"
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*\Z)")]
 """An identifier as operators write them: 1 to 64 characters, none of them a control character, no blank first."""
@@ -85,6 +86,16 @@ def _number(written: str) -> int | Decimal:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=_number)
+
+
+async def csv_text() -> str:
+    """The body, a CSV (RFC 4180), as text; a byte order mark, as spreadsheets write one, is none of it.
+
+    Raises `Problem`: 415 for another media type, 400 when it is not UTF-8.
+    """
+    if request.mimetype != CSV:
+        raise Problem(415, "unsupported-media-type", f"Send the body as {CSV}.")
+    return (await text_body()).removeprefix("\ufeff")
 
 
 async def body(type_: type[T], media_types: Collection[str] = (JSON,)) -> T:

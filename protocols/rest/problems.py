@@ -19,7 +19,7 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from protocols.http import BODY_BYTES_MAX
+from protocols.http import body_bytes_max
 from statecharts.vocabulary import Refusal, Refused, Value
 
 PROBLEM_TYPE = "application/problem+json"
@@ -30,10 +30,11 @@ log = structlog.get_logger(__name__)
 
 
 class FieldError(Value, frozen=True, kw_only=True):
-    """One thing wrong with a request: which field (a dotted path, "" for the whole), and why."""
+    """One thing wrong with a request: which field (a dotted path, "" for the whole), and why; where in a CSV."""
 
     field: str
     reason: str
+    line: int | None = None
 
 
 class ProblemDocument(Value, frozen=True, kw_only=True):
@@ -92,13 +93,14 @@ def _of_http(error: HTTPException) -> Problem:
     status = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     detail = _DETAILS.get(status) or error.description or phrase(status)
+    if status == 413:
+        detail = f"The body is longer than {body_bytes_max(request.path)} bytes."
     return Problem(status, _slug(status), detail, headers=headers)
 
 
 _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take this method; Allow names those it takes.",
-    413: f"The body is longer than {BODY_BYTES_MAX} bytes.",
 }
 """What a client can do about it, where werkzeug's words speak to someone at a browser."""
 

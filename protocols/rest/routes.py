@@ -17,7 +17,7 @@ from quart import Blueprint
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
-from protocols.rest.bodies import JSON, TEXT, body, query, text
+from protocols.rest.bodies import CSV, JSON, TEXT, body, csv_text, query, text
 from protocols.rest.idempotency import IdempotencyKeys
 from protocols.rest.recorded import Recorder
 
@@ -42,7 +42,7 @@ class Errors(StrEnum):
 class Description(TypedDict, total=False):
     """What a handler says of its route besides what it gives.
 
-    `reads` is the type of the body, `query` that of the query string: the handler gets one of them as its argument.
+    `reads` is the type of the body, `query` that of the query string: the handler gets them, the body first.
     `headers` are those of the request that mean something, `answer_headers` those of the answer. `refuses` names the
     kinds of problems of this route's own, `passes_on_refusals` that the other operator's come beside them. `keyed`
     gives a request under an Idempotency-Key its first answer again. `example` is a body that works on the node of
@@ -56,7 +56,7 @@ class Description(TypedDict, total=False):
     refuses: tuple[str, ...]
     passes_on_refusals: bool
     keyed: bool
-    example: Mapping[str, Any]
+    example: Mapping[str, Any] | str
     accepts: tuple[str, ...]
     media_type: str
 
@@ -81,7 +81,7 @@ class Route:
     refuses: tuple[str, ...] = ()
     passes_on_refusals: bool = False
     keyed: bool = False
-    example: Mapping[str, Any] | None = None
+    example: Mapping[str, Any] | str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,11 +150,13 @@ class Routes:
         """The handler behind what reads the request for it."""
 
         async def read() -> tuple[Any, ...]:
-            if route.reads is not None and route.accepts == (TEXT,):
-                return (await text(route.reads),)
-            if route.reads is not None:
-                return (await body(route.reads, route.accepts),)
-            return (query(route.query),) if route.query is not None else ()
+            asked = (query(route.query),) if route.query is not None else ()
+            return asked if route.reads is None else (await content(), *asked)
+
+        async def content() -> Any:
+            if route.accepts == (CSV,):
+                return await csv_text()
+            return await (text(route.reads) if route.accepts == (TEXT,) else body(route.reads, route.accepts))
 
         async def view(**path: Any) -> Response:
             return await handler(*await read(), **path)

@@ -18,7 +18,8 @@ from actors.journal import Journal, open_journal
 from actors.node_clock import NodeClock
 from actors.store import run_inline
 from statecharts.bounds import CARDS, Watermarks
-from statecharts.cards import Card, CardFilter, CardRecord, card_key
+from statecharts.card_limits import CARDS_LOOKED_AT, CARDS_WRITTEN
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, card_key
 from statecharts.directory import UserEntry
 from statecharts.vocabulary import Refused
 from tests.contracts.conftest import Backend
@@ -106,6 +107,46 @@ async def test_there_are_no_more_cards_than_the_bound(journal: Journal, monkeypa
     with pytest.raises(Refused, match="too-many-cards"):
         await cards.put(Card(id_tag="B"), "olga")
     assert not (await cards.put(msgspec.structs.replace(FULL, blocked=False), "olga")).blocked
+
+
+async def test_many_cards_are_told_at_once_and_told_again_change_nothing(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.cards.CARDS_WRITTEN", msgspec.structs.replace(CARDS_WRITTEN, limit=3))
+    cards = await cards_of(journal)
+    await cards.put(Card(id_tag="c1"), "olga")
+    many = [FULL, *(Card(id_tag=f"C{number}", group="G") for number in range(9))]
+    would = await cards.put_many(many, "bram", dry_run=True)
+    assert would == CardsPut(added=9, changed=1, unchanged=0, dry_run=True)
+    assert [card.id_tag for card in every(cards)] == ["c1"]
+    assert await cards.put_many(many, "bram") == msgspec.structs.replace(would, dry_run=False)
+    assert await cards.put_many(many, "olga") == CardsPut(added=0, changed=0, unchanged=10, dry_run=False)
+    for each in (cards, await cards_of(journal)):
+        shown = every(each)
+        assert [card.id_tag for card in shown] == ["04a1B2", *(f"C{number}" for number in range(9))]
+        assert all(card.changed_by == "bram" for card in shown)
+
+
+async def test_too_many_cards_at_once_are_none(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.cards.CARDS", msgspec.structs.replace(CARDS, limit=2))
+    cards = await cards_of(journal)
+    await cards.put(FULL, "olga")
+    with pytest.raises(Refused, match="too-many-cards"):
+        await cards.put_many([Card(id_tag="B"), Card(id_tag="C")], "olga")
+    assert len(every(cards)) == 1
+    assert (await cards.put_many([Card(id_tag="B"), Card(id_tag=FULL.id_tag)], "olga")).added == 1
+
+
+async def test_a_page_looks_through_a_bounded_number_of_cards(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.cards.CARDS_LOOKED_AT", msgspec.structs.replace(CARDS_LOOKED_AT, limit=4))
+    cards = await cards_of(journal)
+    await cards.put_many([Card(id_tag=f"A{number}", blocked=number == 7) for number in range(10)], "olga")
+    first = cards.page(CardFilter(blocked=True), cursor=None, limit=3)
+    assert first.items == () and first.next_cursor is not None
+    assert [card.id_tag for card in every(cards, blocked=True)] == ["A7"]
+    assert len(every(cards)) == 10
 
 
 async def test_a_card_whose_row_was_altered_is_blocked_until_it_is_told_again(journal: Journal) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from statecharts import bounds, limits
+from statecharts import bounds, card_limits, limits
 from statecharts.bounds import BOUNDS
-from statecharts.limits import LIMITS, Limit
+from statecharts.limit import Limit
+from statecharts.limits import LIMITS
 from tests.support.sizes import FLOORS, ROOT, lines_of, sources, too_large
 
 OTHER_FLOORS = {"statecharts": {"protocols", "actors"}, "protocols": {"actors"}, "actors": {"protocols"}}
@@ -127,8 +128,13 @@ ENDINGS = ("_MAX", "_KEPT", "_ATTEMPTS", "_REMEMBERED")
 IN_PLACE = re.compile(
     r"(maxsize|maxlen)=\d|(lru_cache|CapacityLimiter|Semaphore)\(\d|open_memory_channel(\[[^(]*\])?\([1-9]"
 )
-PAGES = {ROOT / "statecharts" / name for name in ("bounds.py", "limits.py")}
-NAMES = {id(value): name for page in (bounds, limits) for name, value in vars(page).items() if isinstance(value, Limit)}
+PAGES = {ROOT / "statecharts" / name for name in ("bounds.py", "limits.py", "card_limits.py")}
+NAMES = {
+    id(value): name
+    for page in (bounds, limits, card_limits)
+    for name, value in vars(page).items()
+    if isinstance(value, Limit)
+}
 
 
 def code() -> str:

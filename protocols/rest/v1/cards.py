@@ -55,7 +55,7 @@ def add_cards(routes: Routes, operators: CardDoor) -> None:
     )
     async def put_card(asked: CardTold, card: str) -> Response:
         """Says what holds of a card from now on, whatever was said before; the same again changes nothing."""
-        return answer(await operators.put_card(_card(card, asked), principal().name))
+        return answer(await operators.put_card(card_told(card, asked), principal().name))
 
     @routes.delete(CARD, {204: None}, refuses=("unknown-card",))
     async def remove_card(card: str) -> Response:
@@ -77,12 +77,15 @@ def _add_looks(routes: Routes, operators: CardDoor) -> None:
         return answer(await operators.card(card))
 
 
-def _card(id_tag: str, told: CardTold) -> Card:
+def card_told(id_tag: str, told: CardTold) -> Card:
     """Raises `Problem` (400) for a card that is never valid."""
     begins, ends = _in_utc("valid_from", told.valid_from), _in_utc("valid_until", told.valid_until)
     if begins and ends and begins >= ends:
         raise contradiction("valid_until", "is not after valid_from")
-    fields = msgspec.structs.asdict(told) | {"valid_from": begins, "valid_until": ends}
+    fields = {name: getattr(told, name) for name in CardTold.__struct_fields__} | {
+        "valid_from": begins,
+        "valid_until": ends,
+    }
     return Card(id_tag=id_tag, **fields)
 
 

@@ -51,7 +51,8 @@ def test_a_command_takes_what_its_route_takes_and_shows_what_it_gives(document: 
     operation = operation_of(document, command)
     queries = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
     assert sorted(command.filters) == sorted(set(queries) - set(PAGING))
-    assert command.reads == ("requestBody" in operation)
+    media_types = [*operation.get("requestBody", {}).get("content", ())]
+    assert media_types == ["application/json"] * command.reads + ["text/csv"] * command.uploads
     (good,) = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
     assert (command.gives is Gives.NOTHING) == ("content" not in good)
     if command.columns and command.gives is not Gives.STREAM:

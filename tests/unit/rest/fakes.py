@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Unpack
@@ -14,7 +14,7 @@ from quart_trio import QuartTrio
 from protocols.rest import make_app
 from protocols.rest.app import ApiSettings
 from statecharts.audit import AuditFilter, AuditView, Deed
-from statecharts.cards import Card, CardFilter, CardRecord
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut
 from statecharts.doors import (
     Ailment,
     DeliveryView,
@@ -460,7 +460,7 @@ class FakeOperators:
 
     async def cards(self, wanted: CardFilter, *, cursor: str | None, limit: int) -> Page[CardRecord]:
         self.asked.append((wanted, cursor, limit))
-        return Page(items=(CARD,), next_cursor="more")
+        return Page(items=(CARD,), next_cursor=None if cursor else "more")
 
     async def card(self, id_tag: str) -> CardRecord:
         if id_tag != CARD.id_tag:
@@ -470,6 +470,10 @@ class FakeOperators:
     async def put_card(self, card: Card, by: str) -> CardRecord:
         self.asked.append((card, by))
         return CardRecord(**msgspec.structs.asdict(card), changed_at=NOON, changed_by=by)
+
+    async def put_cards(self, cards: Sequence[Card], by: str, *, dry_run: bool) -> CardsPut:
+        self.asked.append((cards, by, dry_run))
+        return CardsPut(added=len(cards), changed=0, unchanged=0, dry_run=dry_run)
 
     async def remove_card(self, id_tag: str) -> None:
         self.asked.append((await self.card(id_tag)).id_tag)
