@@ -43,6 +43,7 @@ KINDS: dict[str, int] = {
     "contradictory-details": 400,
     "too-many-stations": 429,
     "too-many-cards": 429,
+    "unreadable-file": 400,
     # what cannot be done now, or ever
     "request-under-way": 409,
     "already-running": 409,

@@ -15,7 +15,7 @@ from quart import request
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import principal
-from protocols.rest.bodies import CARD_PATH, CSV, answer, invalid, unfit
+from protocols.rest.bodies import CARD_PATH, CSV, answer, invalid
 from protocols.rest.problems import FieldError, Problem
 from protocols.rest.routes import Routes
 from protocols.rest.v1.cards import CardTold, Group, card_told
@@ -58,7 +58,7 @@ def add_card_files(routes: Routes, operators: CardDoor) -> None:
         reads=str,
         query=FileQuery,
         accepts=(CSV,),
-        refuses=("contradictory-details", "too-many-cards"),
+        refuses=("unreadable-file", "too-many-cards"),
         example=EXAMPLE,
     )
     async def put_cards(content: str, asked: FileQuery) -> Response:
@@ -104,7 +104,7 @@ def _refusal(wrong: list[FieldError]) -> Problem:
     lines = len({each.line for each in wrong})
     where = f"line {first.line}" + (f", `{first.field}`" if first.field else "")
     told = f"Nothing was changed: {lines} line{'s do' if lines > 1 else ' does'} not fit. The first: {where}: "
-    return Problem(400, "invalid-request", f"{told}{first.reason}.", errors=tuple(wrong[: WRONG_LINES_SHOWN.limit]))
+    return Problem(400, "unreadable-file", f"{told}{first.reason}.", errors=tuple(wrong[: WRONG_LINES_SHOWN.limit]))
 
 
 def cards_in(content: str) -> Iterator[Card | tuple[FieldError, ...]]:
@@ -150,13 +150,17 @@ def _delimiter(content: str) -> str:
 def _header(names: Iterable[str]) -> tuple[str, ...]:
     header = tuple(name.strip() for name in names)
     if "id_tag" not in header:
-        raise unfit("", "its first line names the columns, of which `id_tag` is one")
+        raise _refusal([_of_header("its first line names the columns, of which `id_tag` is one")])
     for name in header:
         if name not in COLUMNS:
-            raise unfit("", f"{name[:50]!r} is no column; there are {', '.join(COLUMNS)}")
+            raise _refusal([_of_header(f"{name[:50]!r} is no column; there are {', '.join(COLUMNS)}")])
         if header.count(name) > 1:
-            raise unfit("", f"the column `{name}` is there twice")
+            raise _refusal([_of_header(f"the column `{name}` is there twice")])
     return header
+
+
+def _of_header(reason: str) -> FieldError:
+    return FieldError(field="", reason=reason, line=1)
 
 
 def _card_of(header: tuple[str, ...], values: list[str]) -> Card | tuple[FieldError, ...]:

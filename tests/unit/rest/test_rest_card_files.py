@@ -106,7 +106,7 @@ async def test_every_line_that_is_wrong_is_named_and_nothing_is_done() -> None:
     "content", ["", "\n\n", "group\nG\n", "id_tag,colour\nA,red\n", "id_tag,id_tag\nA,A\n", '"id_tag\n', "A1\nA2\n"]
 )
 async def test_a_file_without_a_header_that_names_its_columns_is_refused(content: str) -> None:
-    assert (await problem(await sends(World(), content)))["kind"] == "invalid-request"
+    assert (await problem(await sends(World(), content)))["kind"] == "unreadable-file"
 
 
 async def test_no_more_is_said_of_wrong_lines_than_anybody_reads() -> None:
