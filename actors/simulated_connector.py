@@ -71,11 +71,21 @@ class Site:
 
 
 class SimulatedConnector:
-    """Connector `number` of a station. `on_status` is called, with that number, whenever its OCPP status changes."""
+    """Connector `number` of a station. `on_status` is called, with that number, whenever its OCPP status changes.
 
-    def __init__(self, number: int, power_w: int, site: Site, on_status: Callable[[int], None]) -> None:
+    `power_fails` takes the station's power away for so many seconds.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        power_w: int,
+        site: Site,
+        on_status: Callable[[int], None],
+        power_fails: Callable[[float], None],
+    ) -> None:
         self.number, self.power_w = number, power_w
-        self._site, self._on_status = site, on_status
+        self._site, self._on_status, self._power_fails = site, on_status, power_fails
         self._data = Connector(connector_id=number, rules=site.configuration.rules())
         self._meter = Meter(power_w=power_w)
         self._charge: Charge | None = None
@@ -187,7 +197,7 @@ class SimulatedConnector:
     def _live_on(self, state: str) -> None:
         """What the driver, and a bad network, will do now."""
         site, driver, habits = self._site, self._timer("driver"), self._site.habits
-        site.turns.disarm(driver, self._timer("network"))
+        site.turns.disarm(driver, self._timer("network"), self._timer("power"))
         if state == AWAITING_CABLE:
             site.soon(driver, habits.plugs_after_s, self.later(chart.CablePlugged))
         elif state == FINISHING:
@@ -195,6 +205,10 @@ class SimulatedConnector:
         elif state == CHARGING:
             site.soon(driver, habits.unplugs_after_s, self.later(chart.CableUnplugged))
             site.soon(self._timer("network"), habits.drops_after_s, self._drop_line)
+            site.soon(self._timer("power"), habits.loses_power_after_s, self._fail)
+
+    def _fail(self) -> None:
+        self._power_fails(moment(self._site.habits.stays_away_s, self._site.random()))
 
     def _drop_line(self) -> None:
         self._site.line.drop(moment(self._site.habits.stays_away_s, self._site.random()))

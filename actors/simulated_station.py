@@ -107,7 +107,7 @@ class SimulatedStation:
             on_charge=on_charge,
         )
         self._connectors = {
-            number: SimulatedConnector(number, power_w, self._site, self._tell_status)
+            number: SimulatedConnector(number, power_w, self._site, self._tell_status, self._lose_power)
             for number in range(1, connectors + 1)
         }
         self._told: dict[int, ConnectorStatus] = {}

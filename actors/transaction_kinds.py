@@ -73,7 +73,7 @@ SOURCE: Kind[SourceTransaction] = Kind(
 DESTINATION: Kind[DestinationTransaction] = Kind(
     "destination",
     transaction_destination.CHART,
-    Form("destination 4", Remembered[DestinationTransaction], Remembered(data=DestinationTransaction())),
+    Form("destination 5", Remembered[DestinationTransaction], Remembered(data=DestinationTransaction())),
     views.destination_view,
     (DestinationState.START_TX_REQUESTED, DestinationState.STOP_TX_REQUESTED),
     views.destination_cdr,
@@ -84,7 +84,7 @@ DESTINATION: Kind[DestinationTransaction] = Kind(
 LOCAL: Kind[LocalTransaction] = Kind(
     "local",
     transaction_local.CHART,
-    Form("local 4", Remembered[LocalTransaction], Remembered(data=LocalTransaction())),
+    Form("local 5", Remembered[LocalTransaction], Remembered(data=LocalTransaction())),
     views.local_view,
     (LocalState.START_TX_REQUESTED, LocalState.STOP_TX_REQUESTED),
     held=_held_by_local,

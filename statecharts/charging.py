@@ -22,6 +22,10 @@ ENERGY_ABSURD_WH = 1_000_000
 """More than this in one charge (1 MWh, a truck's battery) is flagged: a meter that reset or wrapped, not a car."""
 
 
+METER_ROUNDING_WH = 100
+"""A register told in tenths of a kWh may be this much below what it had shown in Wh."""
+
+
 class ChargingDeadlines(Value, frozen=True, kw_only=True):
     """How long each state may last, in seconds; kept with the transaction: a new configuration changes no past.
 
@@ -78,10 +82,17 @@ class Charge(Value, frozen=True, kw_only=True):
         return end - self.meter_start_wh
 
     @property
+    def _fell(self) -> bool:
+        """Whether the register ended below what it had shown: the meter began anew in the middle of the charge."""
+        last, stop = self.meter_last_wh, self.meter_stop_wh
+        return last is not None and stop is not None and stop < last - METER_ROUNDING_WH
+
+    @property
     def flags(self) -> tuple[str, ...]:
         backwards = self.meter_stop_wh is not None and self.meter_stop_wh < (self.meter_start_wh or 0)
         found = {
             "energy-backwards": backwards,
+            "energy-fell": not backwards and self._fell,
             "energy-unknown": self.stop_timestamp is not None and self.energy_wh is None and not backwards,
             "energy-absurd": (self.energy_wh or 0) > ENERGY_ABSURD_WH,
             "ends-before-start": bool(

@@ -158,6 +158,7 @@ class Habits(Value, frozen=True, kw_only=True):
     leaves_after_s: Span | None = (3, 10)
     unplugs_after_s: Span | None = None
     drops_after_s: Span | None = None
+    loses_power_after_s: Span | None = None
     stays_away_s: Span = (60, 120)
 
 
@@ -166,6 +167,10 @@ HABITS: Mapping[str, Habits] = {
     "rejects": Habits(description="answers every remote start with Rejected", accepts_remote_start=False),
     "never_starts": Habits(description="accepts a remote start, but nobody ever plugs in a cable", plugs_after_s=None),
     "unplugs": Habits(description="the driver unplugs in the middle of charging", unplugs_after_s=(40, 90)),
+    "loses_power": Habits(
+        description="its power fails while charging; back again, it tells that the charge has ended",
+        loses_power_after_s=(40, 90),
+    ),
     "loses_connection": Habits(
         description="drops its connection while charging, charges on offline, comes back and replays",
         drops_after_s=(20, 50),
@@ -193,7 +198,8 @@ def moment(span: Span, random: float) -> float:
 class StationPlan(Value, frozen=True, kw_only=True):
     """One station to simulate: where it connects (`url`, without its identity), with what, and how it behaves.
 
-    `ocpp_version` is 1.6, 2.0.1 or 2.1; `seed` makes its chance repeatable; `swipe` is the card of a driver who comes
+    `ocpp_version` is 1.6, 2.0.1 or 2.1; `odd` names what is odd about its messages (`simulated_oddities`). `seed` makes
+    its chance repeatable; `swipe` is the card of a driver who comes
     to its first connector once it is registered.
     """
 
@@ -207,3 +213,4 @@ class StationPlan(Value, frozen=True, kw_only=True):
     seed: int | None = None
     swipe: str | None = None
     ocpp_version: str = "1.6"
+    odd: tuple[str, ...] = ()

@@ -19,12 +19,17 @@ from protocols.cli.config_types import Identity, IdTag
 from protocols.cli.starter import Starter, WrongUse
 from statecharts.limits import SIMULATED_STATIONS
 from statecharts.simulated_equipment import BEHAVIOURS, StationPlan
+from statecharts.simulated_oddities import ODDITIES
 from statecharts.vocabulary import Value
 
 PASSWORD_VARIABLE = "STATION_PASSWORD"
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 _BEHAVIOUR_HELP = "How they behave: " + "; ".join(f"{name} ({what})" for name, what in BEHAVIOURS.items()) + "."
+
+_ODD_HELP = (
+    "What is odd about their messages, any of: " + "; ".join(f"{n} ({what})" for n, what in ODDITIES.items()) + "."
+)
 
 
 class Version(StrEnum):
@@ -44,6 +49,7 @@ class Habits(NamedTuple):
     seed: int | None = None
     swipe: str | None = None
     ocpp_version: str = Version.V16.value
+    odd: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,7 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
         swipe: Annotated[
             str | None, typer.Option(metavar="IDTAG", help="A driver with this RFID card comes to each connector 1.")
         ] = None,
+        odd: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_ODD_HELP, show_default=False)] = None,
         events: Annotated[bool, typer.Option("--events", help="Steps and charges as JSON lines on stdout.")] = False,
     ) -> None:
         """Simulate charging stations until Ctrl-C: those of a configuration, or any at --url.
@@ -167,11 +174,13 @@ def add_station_command(cli: typer.Typer, starter: Starter, read_config: Callabl
         """
         if behaviour not in BEHAVIOURS:
             raise WrongUse(f"no behaviour {behaviour}; there are {', '.join(BEHAVIOURS)}")
+        if unknown := set(odd or ()) - set(ODDITIES):
+            raise WrongUse(f"no oddity {min(unknown)}; there are {', '.join(ODDITIES)}")
         names = (*(identities or ()), *((identity,) if identity is not None else ()))
         wanted = Wanted(tuple(checked(Identity, "the identity", name) for name in names), count)
         if swipe is not None:
             checked(IdTag, "the card", swipe)
-        habits = Habits(behaviour, power_w, meter_interval_s, seed, swipe, ocpp.value)
+        habits = Habits(behaviour, power_w, meter_interval_s, seed, swipe, ocpp.value, tuple(odd or ()))
         plans: Sequence[StationPlan]
         if config is not None:
             plans = plans_of(read_config(config), url, wanted, habits, os.environ)

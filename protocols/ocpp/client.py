@@ -21,6 +21,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.odd_transport import OddTransport
 from protocols.ocpp.rpc import NoAnswer, RpcPeer
 from protocols.ocpp.transport import NothingSent, Transport
 from protocols.ocpp.v16 import V16
@@ -256,6 +257,8 @@ def connecting(plan: StationPlan, epochs: Callable[[], str]) -> Callable[[], Abs
     """How a simulated station connects, in the version that it speaks; each connection has an epoch of its own."""
     password = plan.password.encode() if plan.password is not None else None
     connect = partial(open_central_system, plan.url, plan.identity, password, dialect=spoken(plan.ocpp_version))
+    if plan.odd:
+        connect = partial(connect, carried_by=lambda transport: OddTransport(transport, plan.odd))
     return lambda: connect(epoch=epochs())
 
 

@@ -26,6 +26,8 @@ vendor's own: all that is logged and counted.
 A *connector* is in OCPP 2.x an EVSE, named by its id. Of the plugs it has, it shows the first of these that one of them
 does: Occupied, Reserved, Available, Faulted, Unavailable; Occupied in the words of its transaction's chargingState.
 
+What real stations do beside all this, and what the node makes of it, has [a page of its own](real-stations.md).
+
 Operators read a station's log at `GET /api/v1/operator/stations/{identity}/log`, and send commands by
 `POST /api/v1/operator/stations/{identity}/commands` ([the API](api.md)).
 """

@@ -19,6 +19,7 @@ from actors.simulated_outbox import Charge
 from actors.simulated_station import SimulatedStation
 from actors.simulated_turns import StepKind
 from protocols.ocpp.client import StationEnd, open_central_system
+from protocols.ocpp.odd_transport import OddTransport
 from protocols.ocpp.server import serve_stations
 from protocols.ocpp.versions import spoken
 from statecharts.directory import UserEntry
@@ -92,7 +93,7 @@ class Scene:
         return self.house.clock.now() + timedelta(seconds=seconds)
 
 
-def connecting(listener: MemoryListener, version: str) -> Callable[[], Any]:
+def connecting(listener: MemoryListener, version: str, odd: tuple[str, ...] = ()) -> Callable[[], Any]:
     """How the station connects, in memory; each connection has an epoch of its own."""
     epochs = itertools.count(1)
 
@@ -100,7 +101,15 @@ def connecting(listener: MemoryListener, version: str) -> Callable[[], Any]:
     async def connect() -> AsyncIterator[StationEnd]:
         stream, epoch = await listener.connect(), f"s{next(epochs)}"
         dialect = spoken(version)
-        async with open_central_system("ws://cs/ocpp", CS, None, epoch=epoch, stream=stream, dialect=dialect) as end:
+        async with open_central_system(
+            "ws://cs/ocpp",
+            CS,
+            None,
+            epoch=epoch,
+            stream=stream,
+            dialect=dialect,
+            carried_by=lambda transport: OddTransport(transport, odd),
+        ) as end:
             yield end
 
     return connect
@@ -112,6 +121,7 @@ async def scene(
     version: str = "1.6",
     behaviour: str = "normal",
     settings: NodeSettings | None = None,
+    odd: tuple[str, ...] = (),
     **options: Any,
 ) -> AsyncIterator[Scene]:
     """A station with two connectors that has booted and is accepted."""
@@ -121,7 +131,7 @@ async def scene(
         server = await nursery.start(partial(serve, epochs=lambda: next(epochs)))
         station = SimulatedStation(
             CS,
-            connect=connecting(listener, version),
+            connect=connecting(listener, version, odd),
             clock=house.clock,
             random=random.Random(7).random,
             ocpp_version=version,
