@@ -9,7 +9,6 @@ import trio
 from trio.testing import MockClock
 
 from statecharts.ports import TransactionView
-from statecharts.simulated_equipment import BEHAVIOURS
 from statecharts.simulated_oddities import ODDITIES
 from tests.conformance.oca_scene import CARD, Scene, scene
 
@@ -113,4 +112,3 @@ async def test_a_power_loss_ends_the_charge_with_what_the_station_tells_afterwar
         [view], [charge] = await at.charges(), at.station.charges
         assert view.state == "Settled" and charge.reason == "PowerLoss"
         assert view.energy_wh == (charge.meter_stop_wh or 0) - charge.meter_start_wh
-        assert "loses_power" in BEHAVIOURS

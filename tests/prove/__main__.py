@@ -45,8 +45,9 @@ def main() -> int:
         print(f"there is no {', '.join(unknown)}; choose among: {', '.join(PARTS)}", file=sys.stderr)
         return 2
     effort = Effort(first_seed=wanted.first_seed, jobs=wanted.jobs)
+    commit = _commit()  # before it all: what is written in the meantime is not what was tried
     sections = _all_tried(wanted.parts or PARTS, effort)
-    made_at, commit = datetime.now(UTC), _commit()
+    made_at = datetime.now(UTC)
     text = page(sections, how=_how(effort), made_at=made_at, commit=commit, seeds=_seeds(effort))
     print(f"\n{text}")
     if wanted.page:
