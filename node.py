@@ -235,6 +235,7 @@ class Node:
             heartbeat_spread=config.ocpp.heartbeat_spread,
             boot_retry_s=config.ocpp.boot_retry_s,
             renew_before_days=config.authority.renew_before_days,
+            delivery_overdue_s=config.destination_deadlines.cdr_overdue_s,
             quirks=config.model_quirks(),
             delivery=DeliverySettings(**config.delivery.model_dump()),
         )

@@ -93,6 +93,7 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     heartbeat_spread: float = 0.0
     boot_retry_s: int = 60
     renew_before_days: int = 30
+    delivery_overdue_s: float = 3_600
     quirks: tuple[ModelQuirk, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Unpack
+from collections.abc import AsyncIterator, Mapping
+from typing import Unpack
 
 import msgspec
 import structlog
@@ -16,26 +15,23 @@ from actors.changes import feed
 from actors.context import Place
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
 from actors.fleet_changes import FleetChanges
-from actors.fleet_views import BROKEN
 from actors.holding import holding
 from actors.inbox_role import InboxRole
 from actors.looks import Look
 from actors.operations_role import OperationsRole
-from actors.peer import Replay
+from actors.peers_role import PeersRole
 from actors.quarantine import Case, Quarantine
-from actors.records import Delivery, DeliveryStatus, LogEntry
+from actors.records import LogEntry
 from actors.rows import micros
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
 from actors.trail import Trail
 from actors.transaction_kinds import KINDS
 from statecharts.charging import CloseAsked, Opening, StopAsked
-from statecharts.delivery import Parcel
-from statecharts.doors import DeliveryView, LogEntryView, PeerView, QuarantineView
+from statecharts.doors import LogEntryView, QuarantineView
 from statecharts.events import Event
 from statecharts.operation import CHART as OPERATION
 from statecharts.peer import CHART as PEER
-from statecharts.peer import BlockPeer, Peer, UnblockPeer
 from statecharts.ports import CdrView, Change, Page, TransactionView, WaitingView
 from statecharts.searches import TransactionSearch
 from statecharts.transaction_local import LocalStartRequested
@@ -57,7 +53,7 @@ REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
 log = structlog.get_logger(__name__)
 
 
-class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
+class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges):
     """See the module's docstring; callers have checked that an operator asks."""
 
     @property
@@ -171,57 +167,6 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
         view: TransactionView = turned.view
         return view
 
-    # -- partners ------------------------------------------------------------------------------------------------------
-
-    async def _partners(self) -> tuple[str, ...]:
-        """Whom we deal with, and whom we still owe something though they are in the configuration no more."""
-        owed = await self._context.outbox.peers_with_pending()
-        return tuple(sorted({*self._context.destinations, *self._context.sources, *owed}))
-
-    async def peers(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[PeerView]:
-        page = _names_page("peers", await self._partners(), cursor, limit)
-        views = [await self._peer_view(peer) for peer in page.items]
-        return Page(items=tuple(views), next_cursor=page.next_cursor)
-
-    async def _peer_view(self, peer: str) -> PeerView:
-        if peer not in await self._partners():
-            raise refused(404, "unknown-peer", f"{peer[:60]!r} is no partner of ours")
-        counts = await self._context.outbox.counts(peer)
-        return PeerView(
-            pms_identifier=peer,
-            state=await self._peer_state(peer),
-            pending_deliveries=counts[DeliveryStatus.PENDING],
-            parked_deliveries=counts[DeliveryStatus.PARKED],
-            ledger=await self._context.ledger.counts(peer),
-        )
-
-    async def _peer_state(self, peer: str) -> str:
-        try:
-            data: Peer = await self._context.system.ask(f"peer/{peer}", Look())
-        except Refused as no:
-            if not is_broken(no):
-                raise
-            return BROKEN
-        return data.state
-
-    async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
-        await self._peer_view(pms_identifier)
-        kind = BlockPeer if blocked else UnblockPeer
-        await self._context.system.ask(f"peer/{pms_identifier}", kind(at=self._context.clock.now()))
-        return await self._peer_view(pms_identifier)
-
-    async def parked(
-        self, pms_identifier: str, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
-    ) -> Page[DeliveryView]:
-        await self._peer_view(pms_identifier)
-        page = await self._context.outbox.parked(pms_identifier, cursor=cursor, limit=limit)
-        shown = (_delivery_shown(each, self._context.clock.shown(each.created_at)) for each in page.items)
-        return Page(items=tuple(shown), next_cursor=page.next_cursor)
-
-    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
-        await self._peer_view(pms_identifier)
-        await self._context.system.ask(f"peer/{pms_identifier}", Replay(delivery_id))
-
     # -- actors that were put aside ------------------------------------------------------------------------------------
 
     async def quarantine(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[QuarantineView]:
@@ -271,31 +216,8 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, FleetChanges):
         await self._cases.drop(actor)
 
 
-def _names_page(listed: str, names: Sequence[str], cursor: str | None, limit: int) -> Page[str]:
-    """A page of names that are sorted; one that has gone since the last page is no reason to begin again."""
-    first = 0
-    if cursor is not None:
-        (after,) = place_of(cursor, listed, str)
-        first = bisect_right(names, str(after))
-    return page_of(names[first : first + limit + 1], limit, lambda last: cursor_of(listed, last), str)
-
-
 def _case_key(case: Case) -> tuple[int, str]:
     return micros(case.at), case.actor
-
-
-def _delivery_shown(delivery: Delivery, created_at: datetime) -> DeliveryView:
-    # There is nothing to read of one that was altered on the disk.
-    message: Any = msgspec.json.decode(delivery.body, type=Parcel).message if delivery.body else {}
-    return DeliveryView(
-        id=delivery.id,
-        operation=delivery.operation,
-        transaction=delivery.transaction,
-        created_at=created_at,
-        attempts=delivery.attempts,
-        error=delivery.last_error,
-        message=msgspec.to_builtins(message),
-    )
 
 
 def _entry_shown(entry: LogEntry) -> LogEntryView:

@@ -6,19 +6,20 @@ failures, lapsing, parking, and an operator's wish to try again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, Unpack
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, tuple_, update
 
 from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
 from actors.records import Delivery, DeliveryStatus
-from actors.rows import delivery_of, instant, intact, micros, raw
+from actors.rows import delivery_of, instant, intact, micros
+from actors.searches import OWED, Query, all_of, deliveries_wanted, is_overdue
 from actors.store import Store
 from statecharts.ports import Page
+from statecharts.searches import DeliverySearch
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,13 @@ ALTERED = "this delivery does not match its checksum: it was altered on the disk
 _OWED = tables.deliveries.c
 _PENDING = _OWED.status == DeliveryStatus.PENDING.value
 _PARKED = _OWED.status == DeliveryStatus.PARKED.value
+
+
+class Overdue(NamedTuple):
+    """Facts that a peer should have acknowledged by now, and since when the oldest is owed; none: None."""
+
+    number: int
+    oldest_at: datetime | None
 
 
 class Outbox:
@@ -71,9 +79,19 @@ class Outbox:
         which = _PARKED & (_OWED.id == delivery_id)
         if peer is not None:
             which &= _OWED.peer == peer
+        return await self._store.write(_change, which, self._as_new()) > 0
+
+    async def replay_parked(self, peer: str, operation: str | None, limit: int) -> int:
+        """Opens up to `limit` parked deliveries to a peer, the oldest first, of one operation or all. How many."""
+        named = select(_OWED.id).where(_OWED.peer == peer, _PARKED)
+        if operation is not None:
+            named = named.where(_OWED.operation == operation)
+        which = _OWED.id.in_(named.order_by(_OWED.id).limit(limit))
+        return await self._store.write(_change, which, self._as_new())
+
+    def _as_new(self) -> dict[str, object]:
         now_us = micros(self._store.clock.now())
-        values = {"status": DeliveryStatus.PENDING.value, "attempts": 0, "next_at": now_us}
-        return await self._store.write(_change, which, values) > 0
+        return {"status": DeliveryStatus.PENDING.value, "attempts": 0, "next_at": now_us}
 
     async def lapse(self, now: datetime) -> int:
         """Ends the commands whose time is over by `now`; they are never sent again. How many there were."""
@@ -85,16 +103,35 @@ class Outbox:
         found = await self._store.read(_counts, peer)
         return {status: found.get(status.value, 0) for status in DeliveryStatus}
 
-    async def parked(self, peer: str, *, cursor: str | None = None, limit: int) -> Page[Delivery]:
-        """A page of the dead letters of a peer, oldest first, for an operator to read and replay.
+    async def count_parked(self, peer: str, operation: str | None) -> int:
+        """How many dead letters of a peer there are, of one operation or all."""
+        which = _PARKED & (_OWED.peer == peer)
+        if operation is not None:
+            which &= _OWED.operation == operation
+        return await self._store.read(_number, which)
+
+    async def overdue(self, peer: str, overdue_before: datetime) -> Overdue:
+        """How many facts are overdue that a peer is owed, and since when the oldest of them is owed."""
+        return await self._store.read(_overdue, peer, overdue_before)
+
+    async def page(
+        self, overdue_before: datetime, *, cursor: str | None = None, limit: int, **search: Unpack[DeliverySearch]
+    ) -> Page[Delivery]:
+        """A page of the messages that are searched for, newest first; what is older than `overdue_before` is overdue.
 
         One that was altered on the disk is there with its id and without anything of what it says.
         Raises `Refused` (400) for a cursor that is not ours.
         """
-        listed = f"parked/{peer}"
-        (after,) = place_of(cursor, listed, int) if cursor is not None else (0,)
-        found = await self._store.read(_parked, peer, after, limit + 1)
-        return page_of(found, limit, lambda last: cursor_of(listed, last.id), lambda delivery: delivery)
+        query = deliveries_wanted(search, overdue_before)
+        if cursor is not None:
+            query = query.where(tuple_(_OWED.created_at, _OWED.id) < place_of(cursor, "deliveries", int, int))
+        query = query.order_by(_OWED.created_at.desc(), _OWED.id.desc()).limit(limit + 1)
+        return page_of(await self._store.read(_placed, query), limit, _cursor, lambda row: row[1])
+
+    async def one(self, delivery_id: int) -> Delivery | None:
+        """The message with this id, whatever has become of it."""
+        found = await self._store.read(_placed, _deliveries().where(_OWED.id == delivery_id))
+        return found[0][1] if found else None
 
     async def peers_with_pending(self) -> tuple[str, ...]:
         """The peers to whom something is owed."""
@@ -110,9 +147,25 @@ def _pending(connection: Connection, peer: str, limit: int, now_us: int) -> list
     return sorted(connection.execute(query).mappings(), key=lambda row: int(row["id"]))
 
 
-def _parked(connection: Connection, peer: str, after: int | str, limit: int) -> tuple[Delivery, ...]:
-    query = _deliveries().where(_OWED.peer == peer, _PARKED, _OWED.id > after)
-    return tuple(_read(connection, query.order_by(_OWED.id).limit(limit)))
+def _placed(connection: Connection, query: Query) -> list[tuple[tuple[int, int], Delivery]]:
+    """Each delivery with its place in the list, which is told by its row even where that was altered."""
+    return [((row["created_at"], row["id"]), _delivery(row)) for row in connection.execute(query).mappings()]
+
+
+def _cursor(last: tuple[tuple[int, int], Delivery]) -> str:
+    return cursor_of("deliveries", *last[0])
+
+
+def _overdue(connection: Connection, peer: str, before: datetime) -> Overdue:
+    query = select(func.count(), func.min(_OWED.created_at)).where(
+        _OWED.peer == peer, _OWED.status.in_(OWED), is_overdue(before)
+    )
+    number, oldest_us = connection.execute(query).one()
+    return Overdue(number, None if oldest_us is None else instant(oldest_us))
+
+
+def _number(connection: Connection, which: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count()).where(which)) or 0
 
 
 def _counts(connection: Connection, peer: str) -> dict[str, int]:
@@ -128,13 +181,12 @@ def _change(connection: Connection, which: ColumnElement[bool], values: dict[str
     return connection.execute(update(tables.deliveries).where(which).values(values)).rowcount
 
 
-def _deliveries() -> Select[*tuple[Any, ...]]:
-    return select(*raw(tables.deliveries))
+def _deliveries() -> Query:
+    return all_of(tables.deliveries)
 
 
-def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[Delivery]:
-    for row in connection.execute(query).mappings():
-        yield delivery_of(row) if intact(tables.deliveries, row) else _altered(row)
+def _delivery(row: RowMapping) -> Delivery:
+    return delivery_of(row) if intact(tables.deliveries, row) else _altered(row)
 
 
 def _altered(row: RowMapping) -> Delivery:

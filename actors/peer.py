@@ -37,7 +37,6 @@ from statecharts.vocabulary import (
     RequestStopTransaction,
     SourceRequest,
     Unanswered,
-    refused,
 )
 
 COMMANDS = (RequestStartTransaction, RequestStopTransaction)
@@ -68,13 +67,21 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The operator wants a parked delivery sent again."""
+    """The operator wants a parked delivery sent again. Answered with how many will be: none that was parked no more."""
 
     delivery_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayParked:
+    """The operator wants up to `limit` parked deliveries sent again, of one operation or all. Answered as `Replay`."""
+
+    operation: str | None
+    limit: int
+
+
 class PeerActor(Actor):
-    """One partner. Turns take `Wake`, `Progress`, `Look`, `Replay` and the events of its chart."""
+    """One partner. Turns take `Wake`, `Progress`, `Look`, both replays and the events of its chart."""
 
     def __init__(self, key: str, context: Context) -> None:
         super().__init__(key, context.clock, context.watermarks)
@@ -117,7 +124,9 @@ class PeerActor(Actor):
                 self._progress[transaction] = progress
                 self._tell_progress()
             case Replay(delivery_id=delivery_id):
-                await self._replay(delivery_id)
+                return self._reopened(await self.context.outbox.replay(delivery_id, self.peer))
+            case ReplayParked(operation=operation, limit=limit):
+                return self._reopened(await self.context.outbox.replay_parked(self.peer, operation, limit))
             case Event():
                 return await self._step(message)
         return None
@@ -259,11 +268,11 @@ class PeerActor(Actor):
         )
         return Closing(ended, DeliveryClosed(id=row.id, status=status, error=error))
 
-    async def _replay(self, delivery_id: int) -> None:
-        if not await self.context.outbox.replay(delivery_id, self.peer):
-            raise refused(404, "unknown-delivery", f"{self.peer} has no parked delivery {delivery_id}")
-        self._owed.reopened()
-        self._wake()
+    def _reopened(self, count: int) -> int:
+        if count:
+            self._owed.reopened()
+            self._wake()
+        return count
 
     # -- progress ------------------------------------------------------------------------------------------------------
 

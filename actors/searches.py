@@ -10,16 +10,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, TextClause, func, select
+from sqlalchemy import ColumnElement, Select, Table, TextClause, and_, func, not_, select
 
 from actors import tables
+from actors.records import DeliveryStatus
 from actors.rows import micros, raw
-from statecharts.searches import TransactionSearch
+from statecharts.searches import DeliverySearch, TransactionSearch
 
 Query = Select[*tuple[Any, ...]]
 Condition = ColumnElement[bool] | TextClause
 
 _VIEWS = tables.transactions.c
+_OWED = tables.deliveries.c
+OWED = (DeliveryStatus.PENDING.value, DeliveryStatus.PARKED.value)
+"""The statuses of what a partner still has to be told, now or when an operator says so."""
+
 _LEADING: dict[str, ColumnElement[Any]] = {
     "authorization_identifier": _VIEWS.authorization_identifier,
     "station": _VIEWS.local_service,
@@ -37,11 +42,43 @@ def all_of(table: Table) -> Query:
 
 def transactions_wanted(search: TransactionSearch) -> Query:
     """The rows of the transactions that are searched for, in no order yet."""
-    query = all_of(tables.transactions)
-    conditions = [*_conditions(search)]
-    for leading, _ in conditions[:1]:
-        query = query.where(leading)
-    return query.where(*(beside for _, beside in conditions[1:]), *_narrowing(search))
+    return _led(all_of(tables.transactions), _conditions(search)).where(*_narrowing(search))
+
+
+def deliveries_wanted(search: DeliverySearch, overdue_before: datetime) -> Query:
+    """The rows of the messages that are searched for, in no order yet; overdue are facts that are older than that."""
+    query = _led(all_of(tables.deliveries), _of_deliveries(search))
+    if (status := search.get("status")) is not None:
+        query = query.where(_unindexed(_OWED.status) == status)
+    if (operation := search.get("operation")) is not None:
+        query = query.where(_OWED.operation == operation)
+    if (overdue := search.get("overdue")) is not None:
+        query = query.where(is_overdue(overdue_before) if overdue else not_(is_overdue(overdue_before)))
+    return query.where(*_between(_OWED.created_at, search.get("since"), search.get("until")))
+
+
+def is_overdue(before: datetime) -> ColumnElement[bool]:
+    """A fact that was first owed before then and is owed still, also where it was put aside. Commands lapse instead.
+
+    It leads to no row: whoever asks for it says by what it is to be found.
+    """
+    return and_(_unindexed(_OWED.status).in_(OWED), _OWED.expires_at.is_(None), _OWED.created_at + 0 < micros(before))
+
+
+def _led(query: Query, conditions: Iterator[tuple[Condition, Condition]]) -> Query:
+    """The query with the first of these conditions as it leads, and the others as they stand beside it."""
+    for number, (leading, beside) in enumerate(conditions):
+        query = query.where(beside if number else leading)
+    return query
+
+
+def _of_deliveries(search: DeliverySearch) -> Iterator[tuple[Condition, Condition]]:
+    if (transaction := search.get("transaction")) is not None:
+        yield _OWED.transaction == transaction, _unindexed(_OWED.transaction) == transaction
+    if search.get("overdue") or search.get("status") not in (None, DeliveryStatus.DONE.value):
+        yield tables.UNDONE, tables.UNDONE
+    if (peer := search.get("peer")) is not None:
+        yield _OWED.peer == peer, _unindexed(_OWED.peer) == peer
 
 
 def _conditions(search: TransactionSearch) -> Iterator[tuple[Condition, Condition]]:
@@ -67,10 +104,10 @@ def _narrowing(search: TransactionSearch) -> Iterator[Condition]:
         yield _VIEWS.flags.contains(f",{flag},", autoescape=True)
     if (connector := search.get("connector")) is not None:
         yield _VIEWS.connector == connector
-    yield from between(_VIEWS.created_at, search.get("since"), search.get("until"))
+    yield from _between(_VIEWS.created_at, search.get("since"), search.get("until"))
 
 
-def between(column: ColumnElement[int], since: datetime | None, until: datetime | None) -> Iterator[Condition]:
+def _between(column: ColumnElement[int], since: datetime | None, until: datetime | None) -> Iterator[Condition]:
     """From the one moment on, up to before the other; None is no bound."""
     if since is not None:
         yield column >= micros(since)

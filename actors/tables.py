@@ -37,6 +37,19 @@ def _checksum() -> Column[bytes]:
     return Column("checksum", LargeBinary, nullable=False, info=OPEN)
 
 
+# Written out, not bound: a plan that holds for any value can use no index of these rows alone.
+TO_ARCHIVE = text("final = 1 AND archived = 0")
+UNDER_WAY = text("final = 0")
+OVER = text("final = 1")
+FLAGGED = text("flags <> ''")
+UNDONE = text("status <> 'done'")
+
+
+def _index_of(which: TextClause, name: str, *columns: str) -> Index:
+    # Partial on PostgreSQL too, by its migration; to say so here would import that dialect into every node on SQLite.
+    return Index(name, *columns, sqlite_where=which)
+
+
 journal = Table(
     "journal",
     metadata,
@@ -73,6 +86,9 @@ deliveries = Table(
     Index("deliveries_peer_status_next", "peer", "status", "next_at", "id"),
     Index("deliveries_status_expires", "status", "expires_at"),
     Index("deliveries_transaction_status", "transaction", "status", "id"),
+    Index("deliveries_created", "created_at", "id"),
+    Index("deliveries_peer_created", "peer", "created_at", "id"),
+    _index_of(UNDONE, "deliveries_undone_created", "created_at", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -85,18 +101,6 @@ aliases = Table(
     _checksum(),
     PrimaryKeyConstraint("scope", "name", name="aliases_key"),
 )
-
-# Written out, not bound: a plan that holds for any value can use no index of these rows alone.
-TO_ARCHIVE = text("final = 1 AND archived = 0")
-UNDER_WAY = text("final = 0")
-OVER = text("final = 1")
-FLAGGED = text("flags <> ''")
-
-
-def _index_of(which: TextClause, name: str, *columns: str) -> Index:
-    # Partial on PostgreSQL too, by its migration; to say so here would import that dialect into every node on SQLite.
-    return Index(name, *columns, sqlite_where=which)
-
 
 # `flags` are written ",one,other,", so that each can be found between commas; empty where nothing is odd.
 transactions = Table(

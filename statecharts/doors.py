@@ -14,6 +14,7 @@ from statecharts.audit import AuditTrail
 from statecharts.cards import CardDoor
 from statecharts.fleet_door import FleetDoor
 from statecharts.meters import Reading
+from statecharts.peers_door import PeersDoor
 from statecharts.ports import (
     AuthorizationRequest,
     CdrView,
@@ -112,28 +113,6 @@ class AppDoor(Protocol):
 # -- operators ---------------------------------------------------------------------------------------------------------
 
 
-class PeerView(Value, frozen=True, kw_only=True):
-    """A partner and the ledger of charge records with it."""
-
-    pms_identifier: str
-    state: str
-    pending_deliveries: int
-    parked_deliveries: int
-    ledger: dict[str, int]
-
-
-class DeliveryView(Value, frozen=True, kw_only=True):
-    """A delivery that was put aside. `message` is what it says; `error` why it was not taken."""
-
-    id: int
-    operation: str
-    transaction: str
-    created_at: Moment
-    attempts: int
-    message: dict[str, Any]
-    error: str | None = None
-
-
 class StationOperation(Value, frozen=True, kw_only=True):
     """A command that an operator (`by`) gave to a station, and what has become of it; `request` is the command.
 
@@ -223,7 +202,7 @@ class QuarantineView(Value, frozen=True, kw_only=True):
     message: Any = None
 
 
-class OperatorDoor(FleetDoor, CardDoor, Protocol):
+class OperatorDoor(FleetDoor, CardDoor, PeersDoor, Protocol):
     """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator.
 
     In `trail` they write down who comes through this door to change something, before they let him.
@@ -300,16 +279,6 @@ class OperatorDoor(FleetDoor, CardDoor, Protocol):
 
     async def close(self, role: str, identifier: str, reason: str, by: str) -> TransactionView:
         """Ends a running one that no station will end: with the last known meter, marked as estimated."""
-
-    async def peers(self, *, cursor: str | None, limit: int) -> Page[PeerView]: ...
-
-    async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView: ...
-
-    async def parked(self, pms_identifier: str, *, cursor: str | None, limit: int) -> Page[DeliveryView]:
-        """What this peer would not take or was never there for, oldest first."""
-
-    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
-        """Sends a parked delivery again."""
 
     async def quarantine(self, *, cursor: str | None, limit: int) -> Page[QuarantineView]:
         """What was put aside and is not decided on, the oldest first."""

@@ -27,3 +27,19 @@ class TransactionSearch(TypedDict, total=False):
     open: bool | None
     flagged: bool | None
     flag: str | None
+
+
+class DeliverySearch(TypedDict, total=False):
+    """Which messages to partners are wanted; None stands for any, as what is left out does.
+
+    `since` and `until` are times of when they were first owed. `overdue` ones are facts that the partner should have
+    acknowledged by now.
+    """
+
+    peer: str | None
+    status: str | None
+    operation: str | None
+    transaction: str | None
+    since: datetime | None
+    until: datetime | None
+    overdue: bool | None

@@ -121,6 +121,7 @@ def _do(thing: str, verb: str, path: str, does: str, **more: object) -> Command:
 ONE_TRANSACTION = "/transactions/{role}/{transaction}"
 STATION = "/stations/{identity}"
 PEER = "/peers/{peer}"
+DELIVERY = "/deliveries/{delivery}"
 ORPHAN = "/orphans/{orphan}"
 CARD = "/cards/{card}"
 CASE = "/quarantine/{kind}/{name}"
@@ -193,11 +194,21 @@ COMMANDS: tuple[Command, ...] = (
     _list("peers", "/peers", "List our partners, with the ledger of charge records.", PEERS),
     _do("peers", "block", f"{PEER}/block", "End new business with a partner; what runs goes on.", example="IE-001"),
     _do("peers", "unblock", f"{PEER}/unblock", "Allow new business with a partner again.", example="IE-001"),
-    _list("peers", f"{PEER}/deliveries", "List what a partner would not take, or was never there for.",
-          _columns("id=id:number", "operation", "transaction", "made=created_at:time", "attempts=attempts:number",
-                   "error"), verb="deliveries", example="IE-001"),
-    _do("peers", "replay", f"{PEER}/deliveries/{{delivery}}/replay", "Send a parked delivery again.",
-        gives=Gives.NOTHING, example="IE-001 7"),
+    _list("deliveries", "/deliveries", "List what partners are and were owed, newest first.",
+          _columns("id=id:number", "partner=peer", "operation", "transaction", "status", "overdue",
+                   "owed since=created_at:time", "attempts=attempts:number", "next=next_at:time", "error"),
+          filters=("peer", "status", "operation", "transaction", "since", "until", "overdue"),
+          example="--peer IE-001 --status parked"),
+    _list("deliveries", "/deliveries/summary", "Count what each partner is and was owed.",
+          _columns("partner=pms_identifier", "pending=pending:number", "done=done:number", "parked=parked:number",
+                   "lapsed=lapsed:number", "overdue=overdue:number", "oldest=oldest_overdue_at:time",
+                   "ended=ledger.ended:number", "delivered=ledger.delivered:number",
+                   "acknowledged=ledger.acknowledged:number", "corrected=ledger.corrected:number"), verb="summary"),
+    Command(thing="deliveries", verb="show", path=DELIVERY, does="Show a message, and the charge record that it tells.",
+            example="7"),
+    _do("deliveries", "replay", f"{DELIVERY}/replay", "Send a parked message again.", example="7"),
+    _do("deliveries", "replay-parked", "/deliveries/replay", "Send the dead letters of a partner again.", reads=True,
+        example="peer=IE-001 operation=EndTransaction"),
     _list("quarantine", "/quarantine", "List what was put aside because it failed again and again.", QUARANTINE),
     Command(thing="quarantine", verb="show", path=CASE, does="Show what was put aside, and what broke it.",
             example="station CS01"),

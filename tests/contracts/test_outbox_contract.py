@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from actors.journal import Journal
 from actors.outbox import Outbox
 from actors.records import Delivery, DeliveryClosed, DeliveryStatus
-from statecharts.vocabulary import Refused
 from tests.contracts.samples import NOON, StoppedClock, after, append, delivery, execute
 
 IE = "IE-001"
@@ -52,7 +49,7 @@ async def test_a_delivery_closes_together_with_its_fact(journal: Journal, outbox
     )
     await journal.append(append("source/1", 1, closed=closed))
     assert await outbox.pending(IE, 9, NOON) == (still,)
-    (put_aside,) = (await outbox.parked(IE, limit=9)).items
+    (put_aside,) = (await outbox.page(NOON, peer=IE, status="parked", limit=9)).items
     assert (put_aside.message_id, put_aside.last_error) == ("parked", "404 unknown")
     assert await outbox.counts(IE) == {"pending": 1, "done": 1, "parked": 1, "lapsed": 0}
 
@@ -104,7 +101,7 @@ async def test_an_altered_delivery_is_parked_and_holds_back_no_other(journal: Jo
     alter = "UPDATE deliveries SET body = CAST('<energy>9999' AS BLOB) WHERE message_id = 'bad'"
     await journal.store.write(execute, alter)
     assert ids(await outbox.pending(IE, 9, NOON)) == ["good"]
-    (parked,) = (await outbox.parked(IE, limit=9)).items
+    (parked,) = (await outbox.page(NOON, peer=IE, status="parked", limit=9)).items
     assert "altered on the disk" in str(parked.last_error)
     assert (parked.transaction, parked.message_id, parked.body) == ("", "", b"")
     assert [finding.stream for finding in await journal.check()] == [f"deliveries/{parked.id}"]
@@ -117,16 +114,3 @@ async def test_a_delivery_whose_status_was_altered_is_found_by_the_check(journal
     assert await outbox.pending(IE, 9, NOON) == ()
     (finding,) = await journal.check()
     assert "its status is 'qending'" in finding.reason
-
-
-async def test_dead_letters_are_paged_the_oldest_first_and_by_their_own_peer_only(
-    journal: Journal, outbox: Outbox
-) -> None:
-    for owed in await owe(journal, "a", "b", "c"):
-        await outbox.park(owed.id, "404")
-    first = await outbox.parked(IE, limit=2)
-    second = await outbox.parked(IE, cursor=first.next_cursor, limit=2)
-    assert [each.message_id for each in first.items + second.items] == ["a", "b", "c"]
-    assert second.next_cursor is None
-    with pytest.raises(Refused):
-        await outbox.parked("FR-002", cursor=first.next_cursor, limit=2)

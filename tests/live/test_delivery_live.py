@@ -8,7 +8,7 @@ import pytest
 
 from tests.live.charging import Pair, authorized, begun, settled
 from tests.live.cutting_proxy import CuttingProxy
-from tests.live.operators import Operator, Station, make_partners, running
+from tests.live.operators import Operator, Record, Station, make_partners, running
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-delivery")]
 
@@ -29,6 +29,7 @@ def session_pair(
     home = Operator("NL-MOT", folder / "home", roles=("source",))
     local = Operator("IE-001", folder / "local", roles=("destination",), stations={"CS01": 2})
     to_destination.target_port, to_source.target_port = local.port, home.port
+    local.settings["destination_deadlines"] = {"cdr_overdue_s": 1}
     make_partners(home, local, ports=(to_destination.port, to_source.port))
     with running(home, local):
         yield home, local
@@ -94,3 +95,30 @@ def test_a_record_owed_to_a_partner_that_is_down_outlives_both_and_arrives_once(
     (peer,) = local.desk.get("/api/v1/operator/peers").json()["items"]
     assert (peer["pending_deliveries"], peer["parked_deliveries"]) == (0, 0)
     assert facts(home, f"source/{view['transaction_id']}", "TransactionEnded") == 1
+
+
+def test_a_record_that_was_refused_is_overdue_until_an_operator_has_it_sent_again(
+    pair: Pair, station: Station, proxies: tuple[CuttingProxy, CuttingProxy]
+) -> None:
+    (home, local), (_, to_source) = pair, proxies
+    view = begun(pair, station)
+    home.kill()
+    to_source.target_port = local.port  # where no Source is
+    station.order(do="charge", wh=1_700)
+    station.order(do="unplug")
+    (letter,) = local.until_true(lambda: deliveries(local, status="parked", overdue=True), bool)
+    assert (letter["operation"], letter["error"].partition(":")[0]) == ("EndTransaction", "404")
+    to_source.target_port = home.port
+    home.start()
+    replayed = local.desk.post(f"/api/v1/operator/deliveries/{letter['id']}/replay")
+    assert (replayed.status_code, replayed.json()["status"]) == (200, "pending")
+    assert settled(pair, station, view)["energy_wh"] == 1_700
+    told = local.desk.get(f"/api/v1/operator/deliveries/{letter['id']}").json()
+    assert (told["status"], told["overdue"], told["record"]["cdr"]["energy_wh"]) == ("done", False, 1_700)
+    assert told["record"]["acknowledged_at"] >= told["record"]["ended_at"]
+    assert deliveries(local, overdue=True) == []
+
+
+def deliveries(operator: Operator, **search: object) -> list[Record]:
+    found: list[Record] = operator.desk.get("/api/v1/operator/deliveries", params=search).json()["items"]
+    return found

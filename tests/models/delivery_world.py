@@ -268,9 +268,9 @@ class World:
     async def replay(self) -> None:
         """The operator of the stations sends again what the other has refused."""
         operator = self.roaming.local.operator
-        page = await attempt(lambda: operator.parked(HOME))
+        page = await attempt(lambda: operator.deliveries(status="parked", peer=HOME))
         for letter in page.items if page else ():
-            await attempt(operator.replay, HOME, letter.id)
+            await attempt(operator.replay, letter.id)
 
     # -- what is there -------------------------------------------------------------------------------------------------
 

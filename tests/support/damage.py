@@ -244,7 +244,7 @@ async def _owed(journal: Journal, peer: str) -> Any:
 
 async def _parked(journal: Journal, peer: str) -> Any:
     """Those that were put aside when there was no damage yet: an altered one is, too, and said to be so."""
-    page = await Outbox(journal.store).parked(peer, limit=ALL)
+    page = await Outbox(journal.store).page(NOON, peer=peer, status="parked", limit=ALL)
     return tuple(_sealed(each) for each in page.items if each.last_error != ALTERED)
 
 

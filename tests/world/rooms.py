@@ -59,9 +59,9 @@ class Room:
     async def replay_parked(self) -> None:
         """Has everything sent again that was parked."""
         for partner in self.partners:
-            for each in await self._items(f"/peers/{partner}/deliveries"):
+            for each in await self._items(f"/deliveries?peer={partner}&status=parked"):
                 self._ground.saw(DriverDid, self.name, what=f"replays {each['operation']} to {partner}")
-                await self._ask("POST", f"/peers/{partner}/deliveries/{each['id']}/replay")
+                await self._ask("POST", f"/deliveries/{each['id']}/replay")
 
     async def _items(self, path: str) -> list[dict[str, Any]]:
         answer = await self._ask("GET", path)

@@ -279,7 +279,7 @@ class ForgedApps(Forgers):
         station = self.chance.choice(self.plan.stations).identity
         method, path, body = self.chance.choice((
             ("GET", "/transactions", None),
-            ("GET", f"/peers/{partner}/deliveries", None),
+            ("GET", f"/deliveries?peer={partner}", None),
             ("POST", f"/peers/{partner}/block", None),
             ("POST", f"/stations/{station}/commands", {"command": "reset", "type": "Hard"}),
             ("POST", f"/stations/{station}/transactions", {"connector_id": 1, "id_tag": "CARD0000"}),

@@ -19,13 +19,12 @@ from protocols.rest.v1.commands import ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
 from protocols.rest.v1.operations import add_operations
+from protocols.rest.v1.peers import add_peers
 from protocols.rest.v1.stations import add_stations
 from protocols.rest.v1.transactions import PREFIX, Role, add_transactions, under_way
 from statecharts.doors import (
-    DeliveryView,
     LogEntryView,
     OperatorDoor,
-    PeerView,
     QuarantineView,
 )
 from statecharts.ports import CdrView, Page, TransactionView
@@ -80,8 +79,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)
     add_operations(routes, operators, PREFIX)
-    _add_peers(routes, operators)
-    _add_deliveries(routes, operators)
+    add_peers(routes, operators)
     _add_quarantine(routes, operators)
     add_audit(routes, operators.trail)
     return routes
@@ -132,46 +130,6 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
     async def start_local(asked: NewLocalTransaction, identity: str) -> Response:
         """Starts a charge without a partner."""
         return under_way(await operators.start_local(identity, asked.connector_id, asked.id_tag))
-
-
-def _add_peers(routes: Routes, operators: OperatorDoor) -> None:
-    @routes.get("/peers", Page[PeerView], query=PageQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
-    async def peers(asked: PageQuery) -> Response:
-        """Lists our partners by their pmsIdentifier."""
-        return page_answer(await operators.peers(cursor=asked.cursor, limit=asked.limit))
-
-    @routes.post("/peers/<identifier:peer>/block", PeerView, refuses=("unknown-peer", "wrong-state"))
-    async def block(peer: str) -> Response:
-        """Ends new business with a partner; what runs goes on to its charge record."""
-        return answer(await operators.block_peer(peer, True))
-
-    @routes.post("/peers/<identifier:peer>/unblock", PeerView, refuses=("unknown-peer", "wrong-state"))
-    async def unblock(peer: str) -> Response:
-        """Allows new business with a partner again."""
-        return answer(await operators.block_peer(peer, False))
-
-
-def _add_deliveries(routes: Routes, operators: OperatorDoor) -> None:
-    @routes.get(
-        "/peers/<identifier:peer>/deliveries",
-        Page[DeliveryView],
-        query=PageQuery,
-        answer_headers=("Link",),
-        refuses=("unknown-peer", "cursor-unknown"),
-    )
-    async def deliveries(asked: PageQuery, peer: str) -> Response:
-        """Lists what this partner would not take or was never there for, oldest first."""
-        return page_answer(await operators.parked(peer, cursor=asked.cursor, limit=asked.limit))
-
-    @routes.post(
-        "/peers/<identifier:peer>/deliveries/<number:delivery>/replay",
-        {204: None},
-        refuses=("unknown-peer", "unknown-delivery"),
-    )
-    async def replay(peer: str, delivery: int) -> Response:
-        """Sends a parked delivery again."""
-        await operators.replay(peer, delivery)
-        return Response(b"", 204)
 
 
 def _add_quarantine(routes: Routes, operators: OperatorDoor) -> None:

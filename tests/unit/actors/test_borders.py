@@ -78,7 +78,7 @@ async def test_a_parked_delivery_shows_how_often_it_was_tried_and_why_it_is_park
     roaming.back.script = [Unanswered(cause="HTTP 503"), no]
     await roaming.station.stop(charge.number, 2_000)
     await trio.sleep(60)
-    parked = (await roaming.local.operator.parked(HOME)).items
+    parked = (await roaming.local.operator.deliveries(status="parked", peer=HOME)).items
     assert [(p.operation, p.attempts, p.error) for p in parked] == [("EndTransaction", 2, "409: not mine")]
 
 

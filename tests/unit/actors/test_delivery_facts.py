@@ -123,19 +123,19 @@ async def test_a_parked_charge_record_is_shown_and_can_be_sent_again_by_the_oper
         roaming.back.script = [NO]
         await roaming.station.stop(charge.number, 5_000)
         await trio.sleep(5)
-        (letter,) = (await roaming.local.operator.parked(HOME)).items
+        (letter,) = (await roaming.local.operator.deliveries(status="parked", peer=HOME)).items
         assert (letter.operation, letter.transaction) == ("EndTransaction", charge.destination)
         assert letter.error == "404: no such transaction"
         (_, (made,)) = await roaming.cdrs()
         assert made.status == "parked"
 
-        await roaming.local.operator.replay(HOME, letter.id)
+        await roaming.local.operator.replay(letter.id)
         await roaming.settled(charge)
-        assert (await roaming.local.operator.parked(HOME)).items == ()
+        assert (await roaming.local.operator.deliveries(status="parked", peer=HOME)).items == ()
         assert (await roaming.same_cdr(charge)).energy_wh == 4_000
         with pytest.raises(Refused) as caught:
-            await roaming.local.operator.replay(HOME, letter.id)
-        assert caught.value.refusal.code == 404
+            await roaming.local.operator.replay(letter.id)
+        assert caught.value.refusal.code == 409
 
 
 async def test_after_thirty_days_it_is_parked_and_never_deleted(autojump_clock: object, nursery: trio.Nursery) -> None:
@@ -151,11 +151,11 @@ async def test_after_thirty_days_it_is_parked_and_never_deleted(autojump_clock: 
         tried = len(roaming.back.sent)
         await trio.sleep(30 * DAY_S)
         assert len(roaming.back.sent) == tried
-        (letter,) = (await roaming.local.operator.parked(HOME)).items
+        (letter,) = (await roaming.local.operator.deliveries(status="parked", peer=HOME)).items
         assert letter.error.startswith("undelivered for too long")
 
         roaming.back.down = False
-        await roaming.local.operator.replay(HOME, letter.id)
+        await roaming.local.operator.replay(letter.id)
         await roaming.settled(charge)
         assert (await roaming.same_cdr(charge)).energy_wh == 4_000
 

@@ -7,7 +7,7 @@ import trio
 
 from statecharts.station_commands import CallVerdict, GetConfiguration, RemoteStopTransaction, Reset
 from statecharts.station_reports import FirmwareStatus, LogStatus
-from statecharts.vocabulary import Declined, Refusal, Refused
+from statecharts.vocabulary import Refused
 from tests.support.house import link, open_house
 from tests.support.roaming import HOME, LOCAL, Roaming
 
@@ -106,9 +106,8 @@ async def test_partners_are_those_of_either_role_and_no_other(
         assert names == ["FR-002", HOME]
     for ask in (
         roaming.local.operator.block_peer("XX-000", True),
-        roaming.local.operator.parked("XX-000"),
-        roaming.local.operator.replay("XX-000", 1),
-        roaming.local.operator.replay(HOME, 1),
+        roaming.local.operator.replay_parked("XX-000", None, 9),
+        roaming.local.operator.replay(1),
     ):
         assert await code_of(ask) == 404
 
@@ -134,21 +133,6 @@ async def test_a_peer_is_suspect_then_down_then_up_by_the_deliveries_that_are_du
     assert peer.state == "Up"
 
 
-async def test_a_dead_letter_of_one_peer_cannot_be_sent_again_in_the_name_of_another(
-    autojump_clock: object, nursery: trio.Nursery, roaming: Roaming
-) -> None:
-    async with open_house("FR-002", nursery) as other:
-        link(other, roaming.local)
-        charge = await roaming.running()
-        no = Declined(refusal=Refusal(code=400, kind="peer-refused", message="no"))
-        roaming.back.script = [no]
-        await roaming.station.stop(charge.number, 5_000)
-        await trio.sleep(1)
-        (letter,) = (await roaming.local.operator.parked(HOME)).items
-        assert await code_of(roaming.local.operator.replay("FR-002", letter.id)) == 404
-        assert letter.message["authorization_identifier"] == charge.name
-
-
 async def test_charge_records_are_shown_as_each_role_holds_them(autojump_clock: object, roaming: Roaming) -> None:
     charge = await roaming.running()
     await roaming.station.stop(charge.number, 5_000)
@@ -166,6 +150,6 @@ async def test_a_dead_letter_that_was_altered_on_the_disk_is_listed_without_what
     await roaming.settled(charge)
     alter = "UPDATE deliveries SET status = 'parked', body = CAST('{' AS BLOB) WHERE operation = 'EndTransaction'"
     await roaming.local.context.journal.store.write(lambda connection: connection.exec_driver_sql(alter))
-    (shown,) = (await roaming.local.operator.parked(HOME, limit=9)).items
+    (shown,) = (await roaming.local.operator.deliveries(status="parked", peer=HOME)).items
     assert (shown.operation, shown.transaction, shown.message) == ("", "", {})
     assert "altered on the disk" in str(shown.error)

@@ -17,12 +17,10 @@ from statecharts.audit import AuditFilter, AuditView, Deed
 from statecharts.cards import Card, CardFilter, CardRecord, CardsPut
 from statecharts.doors import (
     Ailment,
-    DeliveryView,
     FirstAnswer,
     LocalServicesFound,
     LogEntryView,
     OrphanView,
-    PeerView,
     QuarantineView,
     QuirkView,
     StationOperation,
@@ -41,6 +39,7 @@ from statecharts.fleet_door import (
     StationView,
 )
 from statecharts.meters import Meters, Reading
+from statecharts.peers_door import DeliveryTotals, DeliveryView, PeerView, RecordView, Replayed
 from statecharts.ports import (
     AuthorizationRequest,
     CdrView,
@@ -50,7 +49,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.searches import TransactionSearch
+from statecharts.searches import DeliverySearch, TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
@@ -129,6 +128,18 @@ CDR = CdrView(
     end_timestamp=NOON + timedelta(hours=1),
     energy_wh=12345,
     status="acknowledged",
+)
+LETTER = DeliveryView(
+    id=7,
+    peer="IE-001",
+    operation="EndTransaction",
+    transaction="destination/0A1B2C3D4E5F",
+    status="parked",
+    created_at=NOON,
+    attempts=3,
+    overdue=True,
+    message={"type": "EndTransaction"},
+    error="400: bad",
 )
 STATION = LocalService(
     local_service_identifier="DEMO_001",
@@ -537,22 +548,31 @@ class FakeOperators:
             raise refused(404, "unknown-peer", "there is no such peer")
         return self._peer("Blocked" if blocked else "Up")
 
-    async def parked(self, pms_identifier: str, *, cursor: str | None, limit: int) -> Page[DeliveryView]:
-        letter = DeliveryView(
-            id=7,
-            operation="EndTransaction",
-            transaction="destination/0A1B2C3D4E5F",
-            created_at=NOON,
-            attempts=3,
-            message={"type": "EndTransaction"},
-            error="400 bad",
-        )
-        return Page(items=(letter,))
+    async def deliveries(
+        self, *, cursor: str | None, limit: int, **search: Unpack[DeliverySearch]
+    ) -> Page[DeliveryView]:
+        self.asked.append(({name: value for name, value in search.items() if value is not None}, cursor, limit))
+        return Page(items=(LETTER,))
 
-    async def replay(self, pms_identifier: str, delivery_id: int) -> None:
-        if delivery_id != 7:
-            raise refused(404, "unknown-delivery", "there is no such parked delivery")
-        self.asked.append(("replay", pms_identifier, delivery_id))
+    async def delivery(self, delivery_id: int) -> DeliveryView:
+        if delivery_id != LETTER.id:
+            raise refused(404, "unknown-delivery", "there is no such delivery")
+        return msgspec.structs.replace(LETTER, record=RecordView(cdr=CDR, ended_at=NOON))
+
+    async def delivery_totals(self, *, cursor: str | None, limit: int) -> Page[DeliveryTotals]:
+        totals = DeliveryTotals(
+            pms_identifier="IE-001", pending=1, done=7, parked=1, lapsed=0, overdue=2, ledger={}, oldest_overdue_at=NOON
+        )
+        return Page(items=(totals,))
+
+    async def replay(self, delivery_id: int) -> DeliveryView:
+        found = await self.delivery(delivery_id)
+        self.asked.append(("replay", delivery_id))
+        return msgspec.structs.replace(found, status="pending", attempts=0)
+
+    async def replay_parked(self, pms_identifier: str, operation: str | None, limit: int) -> Replayed:
+        self.asked.append(("replay", pms_identifier, operation, limit))
+        return Replayed(replayed=limit, left=2)
 
     async def quarantine(self, *, cursor: str | None, limit: int) -> Page[QuarantineView]:
         return Page(items=(PUT_ASIDE,))

@@ -171,8 +171,15 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("GET", f"{OPERATOR}/peers", None, 200),
     ("POST", f"{OPERATOR}/peers/IE-001/block", None, 200),
     ("POST", f"{OPERATOR}/peers/IE-001/unblock", None, 200),
-    ("GET", f"{OPERATOR}/peers/IE-001/deliveries", None, 200),
-    ("POST", f"{OPERATOR}/peers/IE-001/deliveries/7/replay", None, 204),
+    ("GET", f"{OPERATOR}/deliveries?peer=IE-001&status=parked&overdue=true", None, 200),
+    ("GET", f"{OPERATOR}/deliveries?since=yesterday", None, 400),
+    ("GET", f"{OPERATOR}/deliveries/summary", None, 200),
+    ("GET", f"{OPERATOR}/deliveries/7", None, 200),
+    ("GET", f"{OPERATOR}/deliveries/8", None, 404),
+    ("POST", f"{OPERATOR}/deliveries/7/replay", None, 200),
+    ("POST", f"{OPERATOR}/deliveries/8/replay", None, 404),
+    ("POST", f"{OPERATOR}/deliveries/replay", {"peer": "IE-001", "operation": "EndTransaction"}, 200),
+    ("POST", f"{OPERATOR}/deliveries/replay", {"peer": "IE-001", "limit": 201}, 400),
     ("GET", f"{OPERATOR}/audit?by=operator&since=2026-05-17T12:00:00Z", None, 200),
     ("GET", f"{OPERATOR}/audit?since=yesterday", None, 400),
     ("GET", f"{OPERATOR}/quarantine", None, 200),
@@ -199,9 +206,9 @@ async def test_an_answer_is_what_the_document_says(method: str, path: str, body:
     response = await world.ask(method, path, token="operator-token", **text)
     assert response.status_code == status, await response.get_data()
     shown = await document(world)
-    (operation,) = [
-        operation for name, operation in operations(shown).items() if _is_asked(name, method, path.partition("?")[0])
-    ]
+    told = operations(shown)
+    named = [name for name in told if _is_asked(name, method, path.partition("?")[0])]
+    operation = told[min(named, key=lambda name: name.count("{"))]  # a path without places to fill in comes first
     assert_allowed(shown, operation, response, await response.get_data())
 
 

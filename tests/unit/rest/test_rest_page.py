@@ -20,12 +20,12 @@ from protocols.rest.sv1_messages import (
     SourceLocalServiceStatus,
     SourceRequest,
 )
-from protocols.rest.v1 import apps, operators, stations
+from protocols.rest.v1 import apps, operators, peers, stations, transactions
 from protocols.rest.v1.commands import ANY_COMMAND
 from statecharts import station_details
 from statecharts.audit import AuditView
 from statecharts.bounds import Watermarks
-from statecharts.doors import DeliveryView, LogEntryView, OrphanView, PeerView, StationOperation
+from statecharts.doors import LogEntryView, OrphanView, StationOperation
 from statecharts.fleet_door import (
     BootView,
     ChargeView,
@@ -36,6 +36,7 @@ from statecharts.fleet_door import (
     StationShown,
     StationView,
 )
+from statecharts.peers_door import DeliveryTotals, DeliveryView, PeerView, RecordView, Replayed
 from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
 from tests.support.sizes import ROOT
@@ -88,7 +89,8 @@ def test_a_route_that_nobody_wrote_down_is_found() -> None:
 
 STRUCTS = [
     *(apps.NewAuthorization, apps.TransactionsQuery, apps.LocalServicesQuery),
-    *(operators.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
+    *(transactions.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
+    *(peers.DeliveriesQuery, peers.ParkedReplay),
     *(stations.StationsQuery, stations.Registration, stations.AcceptanceTold, stations.DetailsTold),
     *(stations.StationPatch, stations.CredentialsTold),
     *(SourceAuthorize, SourceRequest, SourceLocalServicesList, SourceLocalServiceStatus),
@@ -99,9 +101,8 @@ STRUCTS = [
         *(StationView, StationSheet, ConnectorView, ChargeView, BootView, StandingView, SecurityView, StationShown),
         *(station_details.OpeningHours, station_details.OpeningException, station_details.OpeningPeriod),
         *(station_details.EvseDetails, station_details.Plug),
-        PeerView,
+        *(PeerView, DeliveryView, RecordView, DeliveryTotals, Replayed),
         LocalService,
-        DeliveryView,
         OrphanView,
         LogEntryView,
         AuditView,

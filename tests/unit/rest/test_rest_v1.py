@@ -109,7 +109,7 @@ async def operate(world: World, method: str, path: str, json: Any = None) -> Any
 
 
 @pytest.mark.parametrize(
-    "path", ["/transactions", "/cdrs", "/stations", "/peers", "/peers/IE-001/deliveries", "/quarantine"]
+    "path", ["/transactions", "/cdrs", "/stations", "/peers", "/deliveries", "/deliveries/summary", "/quarantine"]
 )
 async def test_operators_see_lists_that_apps_do_not(path: str) -> None:
     world = World()
@@ -260,10 +260,30 @@ async def test_peers_are_blocked_and_unblocked() -> None:
 
 async def test_a_parked_delivery_is_replayed() -> None:
     world = World()
-    assert (await operate(world, "POST", "/peers/IE-001/deliveries/7/replay")).status_code == 204
-    assert world.operators.asked == [("replay", "IE-001", 7)]
+    shown = await body_of(await operate(world, "POST", "/deliveries/7/replay"))
+    assert (shown["id"], shown["status"]) == (7, "pending")
+    assert world.operators.asked == [("replay", 7)]
     for unknown in ("8", "9" * 18, "9" * 19, "9" * 5000, "x", "-1"):
-        assert (await operate(world, "POST", f"/peers/IE-001/deliveries/{unknown}/replay")).status_code == 404
+        assert (await operate(world, "POST", f"/deliveries/{unknown}/replay")).status_code == 404
+
+
+async def test_all_dead_letters_of_a_partner_are_replayed_as_many_as_are_asked_for() -> None:
+    world = World()
+    asked = {"peer": "IE-001", "operation": "EndTransaction", "limit": 5}
+    assert await body_of(await operate(world, "POST", "/deliveries/replay", json=asked)) == {"replayed": 5, "left": 2}
+    assert await body_of(await operate(world, "POST", "/deliveries/replay", json={"peer": "IE-001"})) == {
+        "replayed": 200,
+        "left": 2,
+    }
+    assert world.operators.asked == [("replay", "IE-001", "EndTransaction", 5), ("replay", "IE-001", None, 200)]
+
+
+async def test_a_search_for_deliveries_reaches_the_door_as_it_was_asked() -> None:
+    world = World()
+    await operate(world, "GET", "/deliveries?peer=IE-001&status=parked&overdue=true&since=2026-05-17T13:00:00Z&limit=3")
+    (search, cursor, limit) = world.operators.asked[0]
+    assert search == {"peer": "IE-001", "status": "parked", "overdue": True, "since": LATER}
+    assert (cursor, limit) == (None, 3)
 
 
 async def test_what_was_put_aside_is_shown_and_released() -> None:
