@@ -140,7 +140,8 @@ async def test_transactions_from_before_they_could_be_searched_for_are_found(
     store = Store(url, clock=StoppedClock())
 
     def write_as_before(connection: Connection) -> None:
-        command.upgrade(configuration(connection), "0011")
+        for step, target in ((command.upgrade, "head"), (command.downgrade, "0011")):
+            step(configuration(connection), target)
         for number in range(1, 6):
             shown = view(number, connector_identifier="2", flags=("silent", "estimated"))
             row = {name: transaction_row(f"source/{number}", shown, True)[name] for name in SEALED_BEFORE_0012}
