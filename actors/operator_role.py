@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping
-from typing import Unpack
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Unpack
 
 import msgspec
 import structlog
@@ -91,11 +92,36 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges)
         except Refused as no:
             if not is_broken(no):
                 raise
-            return WaitingView(owner="you", awaits="its release from quarantine")
-        found, until = awaited(role, data), chart.deadline(data)
+            return WaitingView(owner="you", awaits="its release from quarantine", code="release", may=("release",))
+        found = awaited(role, data)
         if found is None:
             return None
-        return WaitingView(owner=found[0], awaits=found[1], until=until and self._context.clock.shown(until))
+        until, since, shown = chart.deadline(data), await self._since(f"{role}/{identifier}"), self._context.clock.shown
+        return WaitingView(
+            owner=found.owner,
+            awaits=found.what,
+            code=found.code,
+            until=until and shown(until),
+            since=since and shown(since),
+            heard_at=data.heard_at and shown(data.heard_at),
+            may=(*self._may(role, data), *(("replay",) if await self._has_dead_letters(role, identifier) else ())),
+        )
+
+    async def _since(self, stream: str) -> datetime | None:
+        """When the state began that this transaction is in."""
+        facts = reversed(await self._context.journal.load(stream))
+        return next((fact.at for fact in facts if fact.from_state != fact.to_state), None)
+
+    def _may(self, role: str, data: Any) -> Iterator[str]:
+        """What the operator can do now: its chart decides that, as it will when he does."""
+        now = self._context.clock.now()
+        wishes: dict[str, Event] = {"stop": StopAsked(at=now), "close": CloseAsked(at=now, reason="", by="")}
+        for name, wish in wishes.items() if role in STOPPABLE else ():
+            if KINDS[role].chart.step(data, wish).refusal is None:
+                yield name
+
+    async def _has_dead_letters(self, role: str, identifier: str) -> bool:
+        return bool((await self.deliveries(transaction=f"{role}/{identifier}", status="parked", limit=1)).items)
 
     async def position(self) -> int:
         return await self._context.ledger.newest_position()

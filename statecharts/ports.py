@@ -265,11 +265,19 @@ class CdrView(Value, frozen=True, kw_only=True):
 
 
 class WaitingView(Value, frozen=True, kw_only=True):
-    """Why a transaction is open: `owner` has to do what it `awaits`, `until` something is done about it otherwise."""
+    """Why a transaction is open: `owner` has to do what it `awaits`, `until` something is done about it otherwise.
+
+    `code` is what is awaited, for programs. It is so `since` the state began; station or partner were last `heard_at`.
+    What an operator `may` do about it: stop, close, replay (a dead letter), release (from quarantine).
+    """
 
     owner: str
     awaits: str
+    code: str
     until: Moment | None = None
+    since: Moment | None = None
+    heard_at: Moment | None = None
+    may: tuple[str, ...] = ()
 
 
 class TransactionView(Value, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from statecharts.charging import Charging
 from statecharts.destination_events import DestinationTransaction
@@ -12,39 +12,51 @@ IN_DOUBT = "word that the charge goes on; without it the charge ends with the la
 
 _APP, _PARTNER, _STATION = "the app", "partner", "station"
 
-_AWAITED: dict[str, dict[str, tuple[str, str]]] = {
+_BEGIN = ("begin", "the beginning of the charge: the cable is to be plugged in")
+_END = ("end", "the end of the charge")
+_END_ASKED_FOR = ("end-asked-for", "the end of the charge, which it was asked for")
+
+_AWAITED: dict[str, dict[str, tuple[str, tuple[str, str]]]] = {
     "source": {
-        "Authorizing": (_PARTNER, "its word on the authorisation"),
-        "Ready": (_APP, "a start"),
-        "StartTxRequested": (_PARTNER, "word that the charge has begun"),
-        "TxRunning": (_PARTNER, "the end of the charge"),
-        "StopTxRequested": (_PARTNER, "word that the charge has stopped"),
-        "TxFinished": (_PARTNER, "the charge record"),
+        "Authorizing": (_PARTNER, ("authorisation", "its word on the authorisation")),
+        "Ready": (_APP, ("start", "a start")),
+        "StartTxRequested": (_PARTNER, ("begin", "word that the charge has begun")),
+        "TxRunning": (_PARTNER, _END),
+        "StopTxRequested": (_PARTNER, ("end-asked-for", "word that the charge has stopped")),
+        "TxFinished": (_PARTNER, ("record", "the charge record")),
     },
     "destination": {
-        "Ready": (_PARTNER, "a start"),
-        "StartTxRequested": (_STATION, "the beginning of the charge: the cable is to be plugged in"),
-        "TxRunning": (_STATION, "the end of the charge"),
-        "StopTxRequested": (_STATION, "the end of the charge, which it was asked for"),
-        "TxFinished": (_PARTNER, "its receipt for the charge record"),
+        "Ready": (_PARTNER, ("start", "a start")),
+        "StartTxRequested": (_STATION, _BEGIN),
+        "TxRunning": (_STATION, _END),
+        "StopTxRequested": (_STATION, _END_ASKED_FOR),
+        "TxFinished": (_PARTNER, ("receipt", "its receipt for the charge record")),
     },
     "local": {
-        "StartTxRequested": (_STATION, "the beginning of the charge: the cable is to be plugged in"),
-        "TxRunning": (_STATION, "the end of the charge"),
-        "StopTxRequested": (_STATION, "the end of the charge, which it was asked for"),
+        "StartTxRequested": (_STATION, _BEGIN),
+        "TxRunning": (_STATION, _END),
+        "StopTxRequested": (_STATION, _END_ASKED_FOR),
     },
 }
 
 
-def awaited(role: str, data: Any) -> tuple[str, str] | None:
-    """Who has to do what next, by name and in words; None of a transaction that is over."""
+class Awaited(NamedTuple):
+    """Who has to do what next: by name, for programs, and in words."""
+
+    owner: str
+    code: str
+    what: str
+
+
+def awaited(role: str, data: Any) -> Awaited | None:
+    """What a transaction waits for; None of one that is over."""
     found = _AWAITED[role].get(data.state)
     if found is None:
         return None
-    owner, what = found
+    owner, (code, what) = found
     if isinstance(data, Charging) and owner is _STATION and data.doubted_until is not None:
-        what = IN_DOUBT
-    return _named(owner, data), what
+        code, what = "word-of-the-charge", IN_DOUBT
+    return Awaited(_named(owner, data), code, what)
 
 
 def _named(owner: str, data: Any) -> str:

@@ -9,7 +9,7 @@ import trio
 from actors.transaction_kinds import KINDS
 from statecharts.ports import TransactionView, WaitingView
 from statecharts.station_reports import ConnectorStatus
-from statecharts.vocabulary import Refused
+from statecharts.vocabulary import Declined, Refusal, Refused
 from statecharts.waiting import IN_DOUBT, awaited
 from tests.support.books import CARD, free, going_on, local, restarted
 from tests.support.house import House, StationLine
@@ -38,6 +38,36 @@ async def test_an_open_charge_says_of_whom_what_is_awaited_until_when(
     assert why.until is not None and doubted.until < why.until
     await line.stop(number, 2_000)
     assert (await line.house.operator.transaction("local", str(number))).waiting is None
+
+
+async def test_an_open_charge_says_since_when_and_when_it_was_last_heard_of(
+    autojump_clock: object, line: StationLine
+) -> None:
+    number = (await line.start(CARD)).transaction_id
+    first = await waiting(line.house, "local", number)
+    await trio.sleep(600)
+    await line.meter(number, 2_500)
+    why = await waiting(line.house, "local", number)
+    assert why.since == first.since and first.heard_at is not None and why.heard_at is not None
+    assert 599 < (why.heard_at - first.heard_at).total_seconds() < 601
+    assert (why.code, why.may) == ("end", ("stop", "close"))
+    await line.house.operator.stop("local", str(number))
+    asked = await waiting(line.house, "local", number)
+    assert asked.code == "end-asked-for" and asked.since is not None and why.since is not None
+    assert 599 < (asked.since - why.since).total_seconds() < 601
+
+
+async def test_a_record_that_the_partner_refused_may_be_sent_again(autojump_clock: object, roaming: Roaming) -> None:
+    charge = await roaming.running()
+    assert (await waiting(roaming.home, "source", charge.transaction_id)).may == ()
+    roaming.back.script = [Declined(refusal=Refusal(code=400, kind="peer-refused", message="no"))]
+    await roaming.station.stop(charge.number, 5_000)
+    await trio.sleep(1)
+    why = await waiting(roaming.local, "destination", charge.name)
+    assert (why.code, why.may) == ("receipt", ("replay",))
+    roaming.back.down = True
+    await roaming.local.operator.replay_parked(roaming.home.name, None, 9)
+    assert (await waiting(roaming.local, "destination", charge.name)).may == ()
 
 
 @pytest.mark.parametrize("role", KINDS)
