@@ -216,6 +216,7 @@ class Node:
             fleet=self._fleet(journal),
             destinations=destinations,
             sources=sources,
+            links=self.config.partner_links(),
             vendors=VendorHandlers(handlers_of(self.config)),
             authority=authority_of(self.config, self.edges.clock, self.edges.fresh_bytes),
         )

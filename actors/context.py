@@ -27,6 +27,7 @@ from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, StationEntry
 from statecharts.model_limits import ModelQuirk
+from statecharts.peers_door import LinkView
 from statecharts.ports import (
     CertificateAuthority,
     IdentityService,
@@ -100,7 +101,8 @@ class NodeSettings(Value, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Context:
-    """Handed to every actor and role. `fleet` are our stations; `destinations` and `sources` speak to the peers.
+    """Handed to every actor and role. `fleet` are our stations; `destinations` and `sources` speak to the peers,
+    `links` are what is configured of them.
 
     `authority` signs the certificates of stations; `charging` are those where a charge went on when the node started.
     `vendors` answers what is none of OCPP's own messages.
@@ -115,6 +117,7 @@ class Context:
     fleet: Fleet
     destinations: Mapping[str, PeerClient] = field(default_factory=dict)
     sources: Mapping[str, PeerClient] = field(default_factory=dict)
+    links: Mapping[str, tuple[LinkView, ...]] = field(default_factory=dict)
     charging: frozenset[str] = frozenset()
     authority: CertificateAuthority | None = None
     vendors: VendorHandlers = field(default_factory=VendorHandlers)

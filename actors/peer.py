@@ -58,6 +58,24 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAtLink:
+    """How is the link? Answered with a `Link`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The link to a partner as it is now, and what came of the calls since the node started."""
+
+    data: Peer
+    one_at_a_time: bool
+    under_way: int
+    next_at: datetime | None
+    answered_at: datetime | None
+    failed_at: datetime | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The newest progress of a transaction, to be told if the peer can be reached; supersedes the one before."""
 
@@ -81,7 +99,7 @@ class ReplayParked:
 
 
 class PeerActor(Actor):
-    """One partner. Turns take `Wake`, `Progress`, `Look`, both replays and the events of its chart."""
+    """One partner. Turns take `Wake`, `Progress`, `Look`, `LookAtLink`, both replays and the events of its chart."""
 
     def __init__(self, key: str, context: Context) -> None:
         super().__init__(key, context.clock, context.watermarks)
@@ -94,6 +112,8 @@ class PeerActor(Actor):
         self._telling: set[str] = set()
         self._wake_at: datetime | None = None
         self._woken = False
+        self._answered_at: datetime | None = None
+        self._failed: tuple[datetime, str] | None = None
 
     def __repr__(self) -> str:
         return f"<Peer {self.peer} {self.data.state}, {self.waiting} waiting, {len(self._owed)} owed>"
@@ -118,6 +138,8 @@ class PeerActor(Actor):
         match message:
             case Look():
                 return self.data
+            case LookAtLink():
+                return self._link()
             case Wake():
                 await self._send_what_is_due()
             case Progress(transaction=transaction, message=progress):
@@ -149,11 +171,26 @@ class PeerActor(Actor):
 
     # -- deliveries ----------------------------------------------------------------------------------------------------
 
+    def _link(self) -> Link:
+        failed_at, failure = self._failed or (None, None)
+        return Link(
+            data=self.data,
+            one_at_a_time=self._is_troubled,
+            under_way=self._owed.under_way,
+            next_at=self._owed.next_at(self.clock.now()),
+            answered_at=self._answered_at,
+            failed_at=failed_at,
+            failure=failure,
+        )
+
+    @property
+    def _is_troubled(self) -> bool:
+        return self.data.state in (S.SUSPECT, S.DOWN)
+
     @property
     def _in_flight_max(self) -> int:
         """A peer that does not answer is tried one message at a time."""
-        troubled = self.data.state in (S.SUSPECT, S.DOWN)
-        return 1 if troubled else self.context.settings.delivery.in_flight_max
+        return 1 if self._is_troubled else self.context.settings.delivery.in_flight_max
 
     def owe(self, delivery: Delivery) -> None:
         """A fact owes this to the partner; it is durable already. No message, which a full mailbox could refuse."""
@@ -212,6 +249,10 @@ class PeerActor(Actor):
             return Unanswered(cause=f"{self.peer} is no partner of ours any more", alarm=True)
         outcome = await client.call(parcel.message, self.context.settings.delivery.attempt_timeout_s)
         said = self._said(outcome)
+        if isinstance(said, CallFailed):
+            self._failed = (said.at, said.cause)
+        else:
+            self._answered_at = said.at
         if CHART.step(self.data, said).data != self.data:
             self.context.system.tell(self.key, said)
         return outcome

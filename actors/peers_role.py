@@ -8,24 +8,64 @@ from datetime import datetime, timedelta
 from typing import Unpack
 
 import msgspec
+import trio
 
-from actors.context import Context
+from actors.context import NOWHERE, Context
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
 from actors.fleet_views import BROKEN
 from actors.looks import Look
 from actors.outbox import ALTERED
-from actors.peer import Replay, ReplayParked
+from actors.peer import Link, LookAtLink, Replay, ReplayParked
 from actors.records import Delivery, DeliveryStatus
 from actors.system import is_broken
 from statecharts.delivery import Parcel
 from statecharts.peer import BlockPeer, Peer, UnblockPeer
-from statecharts.peers_door import DeliveryTotals, DeliveryView, PeerView, RecordView, Replayed
-from statecharts.ports import Page
+from statecharts.peers_door import (
+    DeliveryTotals,
+    DeliveryView,
+    LinkView,
+    PeerSheet,
+    PeerTest,
+    PeerView,
+    RecordView,
+    Replayed,
+    TriedCall,
+)
+from statecharts.ports import Page, PeerClient, PeerSeen
 from statecharts.searches import DeliverySearch
 from statecharts.views import cdr_id
-from statecharts.vocabulary import EndTransaction, Refused, RoamingRequest, refused
+from statecharts.vocabulary import (
+    Answered,
+    Declined,
+    EndTransaction,
+    GetLocalServicesList,
+    NotifyRequestResult,
+    PeerOutcome,
+    Refused,
+    RoamingRequest,
+    Unanswered,
+    refused,
+)
 
 OWED = (DeliveryStatus.PENDING, DeliveryStatus.PARKED)
+
+
+NO_LINK = Link(
+    data=Peer(state=BROKEN),
+    one_at_a_time=False,
+    under_way=0,
+    next_at=None,
+    answered_at=None,
+    failed_at=None,
+    failure=None,
+)
+"""Of a partner whose actor was put aside."""
+
+OF_THE_WAY = ("peer-http", "peer-fault", "unwritable")
+"""Kinds of refusals that are not the service's own answer."""
+
+UNKNOWN_TO_IT = (401, 403)
+"""ResponseErrors of a service that answers, and takes us for somebody else or for nobody."""
 
 
 class PeersRole:
@@ -65,6 +105,90 @@ class PeersRole:
                 raise
             return BROKEN
         return data.state
+
+    async def peer(self, pms_identifier: str) -> PeerSheet:
+        await self._require_partner(pms_identifier)
+        shown = self._context.clock.shown
+        try:
+            link: Link = await self._context.system.ask(f"peer/{pms_identifier}", LookAtLink())
+        except Refused as no:
+            if not is_broken(no):
+                raise
+            link = NO_LINK
+        data = link.data
+        return PeerSheet(
+            pms_identifier=pms_identifier,
+            state=data.state,
+            failures=data.failures,
+            one_at_a_time=link.one_at_a_time,
+            under_way=link.under_way,
+            links=tuple(self._seen(pms_identifier, each) for each in self._context.links.get(pms_identifier, ())),
+            deliveries=await self._totals(pms_identifier),
+            since=data.since,
+            alarm=data.alarm,
+            next_attempt_at=link.next_at and shown(link.next_at),
+            last_answered_at=link.answered_at and shown(link.answered_at),
+            last_failed_at=link.failed_at and shown(link.failed_at),
+            last_failure=link.failure,
+        )
+
+    def _seen(self, peer: str, link: LinkView) -> LinkView:
+        client = self._clients(peer).get(link.role)
+        if client is None:
+            return link
+        seen = client.seen()
+        return msgspec.structs.replace(
+            link, certificate_until=seen.certificate_until, clock_ahead_s=self._clock_ahead_s(seen)
+        )
+
+    def _clients(self, peer: str) -> dict[str, PeerClient]:
+        """Who speaks to a partner, by the role that it plays towards us."""
+        clients = {"destination": self._context.destinations.get(peer), "source": self._context.sources.get(peer)}
+        return {role: client for role, client in clients.items() if client is not None}
+
+    def _clock_ahead_s(self, seen: PeerSeen) -> int | None:
+        if seen.date is None:
+            return None
+        then = self._context.clock.wall() - timedelta(seconds=trio.current_time() - seen.dated_s)
+        return round((seen.date - then).total_seconds())
+
+    async def test_peer(self, pms_identifier: str) -> PeerTest:
+        await self._require_partner(pms_identifier)
+        calls: list[TriedCall] = []
+
+        async def test(role: str, client: PeerClient) -> None:
+            calls.append(await self._test_call(role, client))
+
+        async with trio.open_nursery() as nursery:
+            for role, client in self._clients(pms_identifier).items():
+                nursery.start_soon(test, role, client)
+        works = bool(calls) and all(call.works for call in calls)
+        return PeerTest(
+            pms_identifier=pms_identifier, works=works, calls=tuple(sorted(calls, key=lambda call: call.role))
+        )
+
+    async def _test_call(self, role: str, client: PeerClient) -> TriedCall:
+        request, began_s = self._harmless(role), trio.current_time()
+        outcome = await client.call(request, self._context.settings.delivery.attempt_timeout_s)
+        works, kind, reason = _of_outcome(outcome)
+        seen = client.seen()
+        return TriedCall(
+            role=role,
+            operation=type(request).__name__,
+            works=works,
+            outcome=kind,
+            took_s=round(trio.current_time() - began_s, 3),
+            reason=reason,
+            certificate_until=seen.certificate_until,
+            clock_ahead_s=self._clock_ahead_s(seen),
+        )
+
+    def _harmless(self, role: str) -> RoamingRequest:
+        """A request that has no effect, whatever a partner makes of it."""
+        if role == "destination":
+            return GetLocalServicesList(location=NOWHERE, search_radius_m=1)
+        name = f"test-{self._context.ids.request_identifier()}"
+        return NotifyRequestResult(request_identifier=name, request_success=False, cause="a test call: nothing to do")
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
         await self._require_partner(pms_identifier)
@@ -159,6 +283,21 @@ class PeersRole:
             acknowledged_at=entry.acknowledged_at and shown(entry.acknowledged_at),
             corrections=entry.corrections,
         )
+
+
+def _of_outcome(outcome: PeerOutcome) -> tuple[bool, str, str | None]:
+    """Whether a partner's service was there and knew us, what came of a call, and why in words.
+
+    What it answered in MOBI.Europe's own words counts as that, also a no or "not implemented".
+    """
+    match outcome:
+        case Answered():
+            return True, "answered", None
+        case Declined(refusal=no):
+            in_its_own_words = no.kind not in OF_THE_WAY and no.code not in UNKNOWN_TO_IT
+            return in_its_own_words, no.kind, f"{no.code}: {no.message}"
+        case Unanswered(kind=kind, cause=cause):
+            return kind == "error", kind, cause
 
 
 def _message_of(delivery: Delivery) -> RoamingRequest | None:

@@ -19,6 +19,69 @@ class PeerView(Value, frozen=True, kw_only=True):
     ledger: dict[str, int]
 
 
+class LinkView(Value, frozen=True, kw_only=True):
+    """How we speak to a partner in one `role` (its), as configured, and what was seen of it since the node started.
+
+    `certificates` are fingerprints of those that it must show when it comes to us. `certificate_until` is when the one
+    ends that its server shows; `clock_ahead_s` how far its clock is ahead of ours, within a second or two.
+    """
+
+    role: str
+    url: str
+    username: str
+    tls: bool
+    certificates: tuple[str, ...] = ()
+    certificate_until: Moment | None = None
+    clock_ahead_s: int | None = None
+
+
+class PeerSheet(Value, frozen=True, kw_only=True):
+    """All of a partner. `failures` are attempts without an answer since the last one, `alarm` what a person must mend.
+
+    `one_at_a_time`: it does not answer, and is tried with one message at a time, the next at `next_attempt_at`. It last
+    answered or failed (with `last_failure`) since the node started, by what it is owed and by progress.
+    """
+
+    pms_identifier: str
+    state: str
+    failures: int
+    one_at_a_time: bool
+    under_way: int
+    links: tuple[LinkView, ...]
+    deliveries: DeliveryTotals
+    since: Moment | None = None
+    alarm: str | None = None
+    next_attempt_at: Moment | None = None
+    last_answered_at: Moment | None = None
+    last_failed_at: Moment | None = None
+    last_failure: str | None = None
+
+
+class TriedCall(Value, frozen=True, kw_only=True):
+    """What came of one call that has no effect. `works`: the partner's service answered, and knew us.
+
+    `outcome` is answered, or what went wrong: name-unknown, connection-refused, tls, no-connection, broken, timeout,
+    credentials, http, fault, error (a ResponseError 5xx), peer-refused (4xx), peer-fault, peer-http, unanswered.
+    """
+
+    role: str
+    operation: str
+    works: bool
+    outcome: str
+    took_s: float
+    reason: str | None = None
+    certificate_until: Moment | None = None
+    clock_ahead_s: int | None = None
+
+
+class PeerTest(Value, frozen=True, kw_only=True):
+    """A test call to each service of a partner; it `works` where all do."""
+
+    pms_identifier: str
+    works: bool
+    calls: tuple[TriedCall, ...]
+
+
 class RecordView(Value, frozen=True, kw_only=True):
     """A charge record of ours: when the charge ended, when the partner acknowledged it, how often it was corrected."""
 
@@ -79,6 +142,16 @@ class PeersDoor(Protocol):
     """Every method raises `Refused`; callers have checked that it is an operator."""
 
     async def peers(self, *, cursor: str | None, limit: int) -> Page[PeerView]: ...
+
+    async def peer(self, pms_identifier: str) -> PeerSheet: ...
+
+    async def test_peer(self, pms_identifier: str) -> PeerTest:
+        """Calls each service of a partner once, with what has no effect there; takes no longer than one attempt.
+
+        A Destination is asked for local services around a place in the ocean, a Source told of the failure of a request
+        that it never made, which it refuses (MOBI.Europe has nothing at a Source that only asks). Its link state and
+        what it is owed stay as they are.
+        """
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView: ...
 

@@ -54,10 +54,25 @@ class Ids(Protocol):
 # -- between operators -------------------------------------------------------------------------------------------------
 
 
+class PeerSeen(Value, frozen=True, kw_only=True):
+    """What was seen of a peer beside its answers; None where nothing was.
+
+    `certificate_until` is when the certificate ends that its server showed. `date` is what its clock showed (the Date
+    of its newest answer), `dated_s` when that came, in seconds of trio's clock.
+    """
+
+    certificate_until: datetime | None = None
+    date: datetime | None = None
+    dated_s: float = 0.0
+
+
 class PeerClient(Protocol):
     """Speaks to one peer operator. Never raises for what the peer or the network does: that is the outcome."""
 
     async def call(self, request: RoamingRequest, timeout_s: float) -> PeerOutcome: ...
+
+    def seen(self) -> PeerSeen:
+        """What its newest connection and answer showed."""
 
     async def aclose(self) -> None: ...
 

@@ -211,11 +211,14 @@ class Declined(Message, frozen=True, kw_only=True):
 class Unanswered(Message, frozen=True, kw_only=True):
     """Whether the peer did it is unknown: time-out, 5xx, garbage, 401 or 403. To be sent again where it may be.
 
-    `alarm` is set when a person must act, as with credentials that the peer does not take (401, 403).
+    `alarm` is set when a person must act, as with credentials that the peer does not take (401, 403). `kind` says what
+    went wrong, for programs: name-unknown, connection-refused, tls, no-connection (nothing was sent); broken, timeout,
+    credentials, http, fault, error (a ResponseError), unanswered (what came is no answer).
     """
 
     cause: str
     alarm: bool = False
+    kind: str = "unanswered"
 
 
 PeerOutcome = Answered | Declined | Unanswered

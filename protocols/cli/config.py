@@ -38,6 +38,7 @@ from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Second
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.model_limits import ModelQuirk
+from statecharts.peers_door import LinkView
 from statecharts.source_events import SourceDeadlines
 from statecharts.station_credentials import SecurityProfile
 from statecharts.vocabulary import EnergyUnit
@@ -151,6 +152,21 @@ class Config(BaseModel):
 
     def source_entries(self, salts: Salts) -> tuple[PeerEntry, ...]:
         return tuple(peer.entry(self.pms_identifier, salts) for peer in self.sources)
+
+    def partner_links(self) -> dict[str, tuple[LinkView, ...]]:
+        """How we speak to each partner, in each of its roles, without secrets."""
+        links: dict[str, tuple[LinkView, ...]] = {}
+        for role, peers in ((Role.DESTINATION, self.destinations), (Role.SOURCE, self.sources)):
+            for peer in peers:
+                link = LinkView(
+                    role=role.value,
+                    url=peer.url,
+                    username=peer.username or self.pms_identifier,
+                    tls=peer.url.startswith("https:"),
+                    certificates=peer.incoming_certificates,
+                )
+                links[peer.pms_identifier] = (*links.get(peer.pms_identifier, ()), link)
+        return links
 
     def user_entries(self) -> tuple[UserEntry, ...]:
         return tuple(user.entry() for user in self.users)

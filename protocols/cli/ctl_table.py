@@ -193,6 +193,8 @@ COMMANDS: tuple[Command, ...] = (
           _columns("vendor", "model", "action", "what", "handling", "times=times:number", "stations=stations:number",
                    "last=last_at:time"), filters=("station", "vendor", "model"), example="--vendor Acme"),
     _list("peers", "/peers", "List our partners, with the ledger of charge records.", PEERS),
+    Command(thing="peers", verb="show", path=PEER, does="Show all of a partner.", example="IE-001"),
+    _do("peers", "test", f"{PEER}/test", "Call a partner with what has no effect there.", example="IE-001"),
     _do("peers", "block", f"{PEER}/block", "End new business with a partner; what runs goes on.", example="IE-001"),
     _do("peers", "unblock", f"{PEER}/unblock", "Allow new business with a partner again.", example="IE-001"),
     _list("deliveries", "/deliveries", "List what partners are and were owed, newest first.",

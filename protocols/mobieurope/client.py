@@ -13,6 +13,7 @@ import io
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import structlog
 import trio
 from lxml import etree
 from structlog.contextvars import get_contextvars
+from werkzeug.http import parse_date
 
 from protocols.imports import without
 from protocols.mobieurope.contract import (
@@ -33,7 +35,8 @@ from protocols.mobieurope.contract import (
 )
 from protocols.mobieurope.envelope import SOAP11, SOAP12, BadEnvelope, Envelope, printable, read_envelope
 from protocols.mobieurope.mapping import read_answer, write_request
-from protocols.mobieurope.wire import Http, HttpAnswer, NoExchange
+from protocols.mobieurope.wire import Http, HttpAnswer, NoExchange, causes
+from statecharts.ports import PeerSeen
 from statecharts.vocabulary import (
     Answered,
     Declined,
@@ -87,7 +90,7 @@ class MobiEuropeClient:
     ) -> None:
         self._url, self._unit = url.rstrip("/"), unit
         self._http = http
-        transport = _Transport(self._http, _basic(own_username, own_password))
+        transport = self._transport = _Transport(self._http, _basic(own_username, own_password))
         self._services = {
             kind: service
             for service in (
@@ -106,11 +109,17 @@ class MobiEuropeClient:
             try:
                 return await self._services[type(request)].call(request, self._unit)
             except NoExchange as error:
-                return Unanswered(cause=printable(str(error)))
+                return Unanswered(cause=printable(str(error)), kind=error.kind)
             except (ValueError, TypeError, ZeepError) as error:
                 # Nothing was sent, and nothing will be: no later attempt could write it either
                 return Declined(refusal=Refusal(code=400, kind="unwritable", message=printable(str(error))))
-        return Unanswered(cause=f"no answer within {timeout_s:g} s")
+        return Unanswered(cause=f"no answer within {timeout_s:g} s", kind="timeout")
+
+    def seen(self) -> PeerSeen:
+        """When its certificate ends, and what its clock showed last."""
+        return PeerSeen(
+            certificate_until=self._http.certificate_until, date=self._transport.date, dated_s=self._transport.dated_s
+        )
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -124,33 +133,29 @@ class _Transport:
 
     def __init__(self, http: Http, authorization: str) -> None:
         self._http, self._authorization = http, authorization
+        self.date: datetime | None = None
+        self.dated_s = 0.0
 
     async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> HttpAnswer:
         content = etree.tostring(envelope, encoding="utf-8", xml_declaration=True)
         # A compressed answer could be small here and huge unpacked
         ours = {"Authorization": self._authorization, "Accept-Encoding": "identity", **_correlation()}
         try:
-            return await self._http.post(address, headers | ours, content, _DECLINED_STATUSES | _FAULT_STATUSES)
+            answer = await self._http.post(address, headers | ours, content, _DECLINED_STATUSES | _FAULT_STATUSES)
         except Exception as error:
             # Whatever HTTP, TLS or the stack below them raise: here is the only place that can tell it from our errors
             log.warning("soap.call_failed", address=address, error=type(error).__name__, reason=_reason(error))
             if isinstance(error, NoExchange):
                 raise
             raise NoExchange(f"the exchange failed with {type(error).__name__}") from error
+        self.date, self.dated_s = parse_date(answer.headers.get("date")), trio.current_time()
+        return answer
 
 
 def _reason(error: BaseException) -> str:
     """What was said at first along the causes: what failed in the end knows least of why."""
-    reason, cause = str(error) or type(error).__name__, _cause(error)
-    while cause is not None:
-        reason, cause = str(cause) or reason, _cause(cause)
-    return printable(reason)
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    if isinstance(error, BaseExceptionGroup):  # trio's, of all addresses that were tried
-        return error.exceptions[0]
-    return error.__cause__ or error.__context__
+    said = [text for each in causes(error) if (text := str(each))]
+    return printable(said[-1] if said else type(error).__name__)
 
 
 def _basic(username: str, password: str | bytes) -> str:
@@ -193,9 +198,10 @@ class _Service:
 
     def _outcome(self, kind: type[RoamingRequest], reply: HttpAnswer) -> PeerOutcome:
         if reply.status in _ALARMING_STATUSES:
-            return Unanswered(cause=f"HTTP {reply.status}: the peer does not take our credentials", alarm=True)
+            why = f"HTTP {reply.status}: the peer does not take our credentials"
+            return Unanswered(cause=why, alarm=True, kind="credentials")
         if reply.status not in _DECLINED_STATUSES | _FAULT_STATUSES:
-            return Unanswered(cause=f"HTTP {reply.status}")
+            return Unanswered(cause=f"HTTP {reply.status}", kind="http")
         if reply.body is None:
             return Unanswered(cause="the answer broke off, or is too long")
         if reply.headers.get("content-encoding", "identity") != "identity":
@@ -253,16 +259,16 @@ def _of_fault(status: int, fault: _Fault) -> PeerOutcome:
         return _without_message(status, fault.reason)
     if fault.code == "Sender":
         return Declined(refusal=Refusal(code=400, kind="peer-fault", message=fault.reason))
-    return Unanswered(cause=f"Fault {fault.code}: {fault.reason}")
+    return Unanswered(cause=f"Fault {fault.code}: {fault.reason}", kind="fault")
 
 
 def _of_response_error(code: str, message: str) -> PeerOutcome:
     if _CLIENT_ERROR.fullmatch(code):
         return Declined(refusal=Refusal(code=int(code), kind="peer-refused", message=printable(message)))
-    return Unanswered(cause=printable(f"ResponseError {code}: {message}"))
+    return Unanswered(cause=printable(f"ResponseError {code}: {message}"), kind="error")
 
 
 def _without_message(status: int, reason: str) -> PeerOutcome:
     if status in _DECLINED_STATUSES:
         return Declined(refusal=Refusal(code=status, kind="peer-http", message=reason or f"HTTP {status}"))
-    return Unanswered(cause=f"HTTP {status}: {reason}")
+    return Unanswered(cause=f"HTTP {status}: {reason}", kind="http")

@@ -6,7 +6,7 @@ from typing import Any
 
 from protocols.mobieurope.contract import operation_of
 from statecharts.meters import Tally
-from statecharts.ports import PeerClient
+from statecharts.ports import PeerClient, PeerSeen
 from statecharts.vocabulary import Answered, Declined, PeerOutcome, Refused, RoamingAnswer, RoamingRequest, Unanswered
 
 _IN_WORDS: dict[type[PeerOutcome], str] = {Answered: "answered", Declined: "declined", Unanswered: "unanswered"}
@@ -45,6 +45,9 @@ class CountedClient:
         outcome = await self._client.call(request, timeout_s)
         self._sent.add(operation_of(type(request)), _IN_WORDS[type(outcome)])
         return outcome
+
+    def seen(self) -> PeerSeen:
+        return self._client.seen()
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -7,12 +7,14 @@ authentication flows, an event loop to choose. None of that is wanted here (docs
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import certifi
@@ -32,12 +34,18 @@ _PORTS = {"http": 80, "https": 443}
 
 class NoExchange(Exception):
     """No answer was had; nobody knows how far the request got. The text is for apps and operators, the cause beside it
-    for the log.
+    for the log, and `kind` for programs.
     """
+
+    kind = "broken"
 
 
 class Unreachable(NoExchange):
     """There is no connection, so that nothing was sent."""
+
+    def __init__(self, reason: str, kind: str = "no-connection") -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class HttpAnswer(NamedTuple):
@@ -54,7 +62,9 @@ class HttpAnswer(NamedTuple):
 
 
 class Http(Protocol):
-    """What carries our requests."""
+    """What carries our requests. `certificate_until` is when the certificate ends that was shown to us last."""
+
+    certificate_until: datetime | None
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes, wanted: Collection[int]) -> HttpAnswer:
         """The answer to a POST, its body only where its status is among the `wanted`. Raises `NoExchange`."""
@@ -87,6 +97,7 @@ class HttpConnections:
 
     def __init__(self, watermarks: Watermarks, tls: ssl.SSLContext | None = None) -> None:
         self._watermarks, self._tls = watermarks, tls
+        self.certificate_until: datetime | None = None
         self._free = trio.Semaphore(PEER_CONNECTIONS.limit)
         self._kept: defaultdict[_Place, list[_Connection]] = defaultdict(list)
 
@@ -133,7 +144,7 @@ class HttpConnections:
             stream = await trio.open_tcp_stream(place.host, place.port)
             secured = await self._secured(stream, place.host) if place.secure else stream
         except (OSError, ValueError, trio.BrokenResourceError) as error:  # ValueError: no name that DNS could know
-            raise Unreachable("no connection could be made") from error
+            raise _unreachable(error) from error
         return _Connection(secured, stream.socket)
 
     async def _secured(self, stream: trio.SocketStream, host: str) -> trio.abc.Stream:
@@ -145,7 +156,33 @@ class HttpConnections:
         except BaseException:
             await trio.aclose_forcefully(secured)
             raise
+        shown: Any = secured.getpeercert()
+        self.certificate_until = datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
         return secured
+
+
+def _unreachable(error: BaseException) -> Unreachable:
+    """Why there is no connection, as far as it says what a person can mend."""
+    for each in causes(error):
+        match each:
+            case socket.gaierror():
+                return Unreachable("no connection could be made: its name is not known", "name-unknown")
+            case ssl.SSLCertVerificationError():
+                why = f"its certificate is not believed ({each.verify_message})"
+                return Unreachable(f"no connection could be made: {why}", "tls")
+            case ssl.SSLError():
+                return Unreachable("no connection could be made: TLS was not agreed on", "tls")
+            case ConnectionRefusedError():
+                return Unreachable("no connection could be made: it was refused", "connection-refused")
+    return Unreachable("no connection could be made")
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what led to it; of what trio tried at several addresses the first."""
+    while error is not None:
+        yield error
+        group = isinstance(error, BaseExceptionGroup)
+        error = error.exceptions[0] if group else error.__cause__ or error.__context__  # type: ignore[attr-defined]
 
 
 class _Connection:

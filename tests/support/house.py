@@ -36,7 +36,7 @@ from statecharts.bounds import Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import StationEntry, UserEntry
 from statecharts.fleet_door import NewStation
-from statecharts.ports import AuthorizationRequest, Principal, TransactionView
+from statecharts.ports import AuthorizationRequest, PeerSeen, Principal, TransactionView
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.station_credentials import Login, SecurityProfile, StationCertificate, StationCredentials
 from statecharts.station_reports import (
@@ -174,6 +174,9 @@ class LinkedClient:
             if no.refusal.code >= 500:
                 return Unanswered(cause=str(no))
             return Declined(refusal=no.refusal)
+
+    def seen(self) -> PeerSeen:
+        return PeerSeen()
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -12,6 +12,8 @@ from protocols.mobieurope.wire import HttpAnswer
 class OverHttpx:
     """`protocols.mobieurope.wire.Http` over a transport of httpx."""
 
+    certificate_until = None
+
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._client = httpx.AsyncClient(transport=transport)
 

@@ -232,6 +232,8 @@ def test_the_example_of_a_secret_is_never_shown():
 class GoneAfter:
     """A way to a partner that is there for so many requests."""
 
+    certificate_until = None
+
     def __init__(self, requests: int) -> None:
         self.left = requests
 

@@ -201,6 +201,8 @@ def _in_its_place(answer: Answer, talk: Conversation, seen: Callable[..., None])
 class MemoryHttp:
     """Carries the SOAP of one life of a node: an `Http` of `protocols.mobieurope.wire`."""
 
+    certificate_until = None
+
     def __init__(self, network: Network, life: Life) -> None:
         self._network, self._life = network, life
 

@@ -10,7 +10,7 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.bodies import Cursor, Identifier, Instant, Limit, answer, moment, page_answer
 from protocols.rest.routes import Routes
-from statecharts.peers_door import DeliveryTotals, DeliveryView, PeersDoor, PeerView, Replayed
+from statecharts.peers_door import DeliveryTotals, DeliveryView, PeersDoor, PeerSheet, PeerTest, PeerView, Replayed
 from statecharts.ports import Page
 
 Operation = Literal["RequestStartTransaction", "RequestStopTransaction", "NotifyRequestResult", "EndTransaction"]
@@ -61,6 +61,16 @@ def _add_partners(routes: Routes, operators: PeersDoor) -> None:
     async def peers(asked: PeersQuery) -> Response:
         """Lists our partners by their pmsIdentifier."""
         return page_answer(await operators.peers(cursor=asked.cursor, limit=asked.limit))
+
+    @routes.get("/peers/<identifier:peer>", PeerSheet, refuses=("unknown-peer",))
+    async def peer(peer: str) -> Response:
+        """Shows all of a partner: how it is configured, its link, what it is owed."""
+        return answer(await operators.peer(peer))
+
+    @routes.post("/peers/<identifier:peer>/test", PeerTest, refuses=("unknown-peer",))
+    async def test(peer: str) -> Response:
+        """Calls each service of a partner with what has no effect there, and tells what came of it."""
+        return answer(await operators.test_peer(peer))
 
     @routes.post("/peers/<identifier:peer>/block", PeerView, refuses=("unknown-peer", "wrong-state"))
     async def block(peer: str) -> Response:

@@ -233,7 +233,9 @@ async def test_a_peer_that_is_away_is_told_of_in_words_and_its_address_only_in_t
     await listener.aclose()
     client = MobiEuropeClient(f"http://{address}", USERNAME, PASSWORD, EnergyUnit.WH, HttpConnections(Watermarks()))
     with capture_logs() as logs:
-        assert await client.call(START, 5) == Unanswered(cause="no connection could be made")
+        assert await client.call(START, 5) == Unanswered(
+            cause="no connection could be made: it was refused", kind="connection-refused"
+        )
     await client.aclose()
     [line] = [line for line in logs if line["event"] == "soap.call_failed"]
     assert address in line["address"]
@@ -250,7 +252,7 @@ async def test_d22_a_peer_that_never_answers_costs_no_more_than_the_timeout(
     monkeypatch.setattr(client_module._Transport, "post_xml", never)
     client = MobiEuropeClient("http://peer.test", USERNAME, PASSWORD, EnergyUnit.WH, HttpConnections(Watermarks()))
     started_at = trio.current_time()
-    assert await client.call(START, 12.5) == Unanswered(cause="no answer within 12.5 s")
+    assert await client.call(START, 12.5) == Unanswered(cause="no answer within 12.5 s", kind="timeout")
     assert trio.current_time() - started_at == 12.5
     await client.aclose()
 
@@ -261,7 +263,7 @@ async def test_d22_a_peer_that_stops_in_the_middle_is_given_up(beginning: bytes)
     peer.hang = True
     async with peer.client() as client:
         outcome = await client.call(START, 0.05)
-    assert outcome == Unanswered(cause="no answer within 0.05 s")
+    assert outcome == Unanswered(cause="no answer within 0.05 s", kind="timeout")
 
 
 async def test_a_refused_connection_is_an_unknown_outcome() -> None:

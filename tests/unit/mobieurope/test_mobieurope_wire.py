@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -266,7 +268,27 @@ async def test_tls_is_spoken_with_whom_the_authority_vouches_for_and_kept(author
     async with reached(partner, tls=shown_by(authority, "localhost")) as url, connections(trust) as http:
         for _ in range(2):
             assert (await post(http, url)).body == b"ok"
+        assert http.certificate_until is not None and http.certificate_until > datetime.now(UTC)
     assert [len(requests) for requests in partner.requests] == [2]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "name-unknown"),
+        (ConnectionRefusedError(111, "Connection refused"), "connection-refused"),
+        (TimeoutError(110, "Connection timed out"), "no-connection"),
+    ],
+)
+async def test_why_there_is_no_connection_is_told(monkeypatch: pytest.MonkeyPatch, failure: OSError, kind: str) -> None:
+    async def open_tcp_stream(*_: object) -> trio.SocketStream:
+        raise OSError("all attempts to connect failed") from ExceptionGroup("several addresses", [failure])
+
+    monkeypatch.setattr(trio, "open_tcp_stream", open_tcp_stream)
+    async with connections() as http:
+        with pytest.raises(Unreachable, match="no connection could be made") as found:
+            await post(http, "http://partner.test/")
+    assert found.value.kind == kind
 
 
 @pytest.mark.parametrize("name", ["localhost", "elsewhere.test"])
@@ -276,8 +298,9 @@ async def test_nothing_is_said_to_a_partner_whose_certificate_does_not_hold(name
         authority.configure_trust(trust)
     partner = Partner(lambda _: OK)
     async with reached(partner, tls=shown_by(authority, name)) as url, connections(trust) as http:
-        with pytest.raises(Unreachable) as found:
+        with pytest.raises(Unreachable, match="its certificate is not believed") as found:
             await post(http, url)
+        assert (found.value.kind, http.certificate_until) == ("tls", None)
     assert isinstance(found.value.__cause__, trio.BrokenResourceError)
     assert "certificate verify failed" in str(found.value.__cause__.__cause__)
     assert partner.requests in ([], [[]])

@@ -39,7 +39,17 @@ from statecharts.fleet_door import (
     StationView,
 )
 from statecharts.meters import Meters, Reading
-from statecharts.peers_door import DeliveryTotals, DeliveryView, PeerView, RecordView, Replayed
+from statecharts.peers_door import (
+    DeliveryTotals,
+    DeliveryView,
+    LinkView,
+    PeerSheet,
+    PeerTest,
+    PeerView,
+    RecordView,
+    Replayed,
+    TriedCall,
+)
 from statecharts.ports import (
     AuthorizationRequest,
     CdrView,
@@ -542,6 +552,26 @@ class FakeOperators:
 
     async def peers(self, *, cursor: str | None, limit: int) -> Page[PeerView]:
         return Page(items=(self._peer("Up"),))
+
+    async def peer(self, pms_identifier: str) -> PeerSheet:
+        if pms_identifier != "IE-001":
+            raise refused(404, "unknown-peer", "there is no such peer")
+        (totals,) = (await self.delivery_totals(cursor=None, limit=1)).items
+        return PeerSheet(
+            pms_identifier="IE-001",
+            state="Up",
+            failures=0,
+            one_at_a_time=False,
+            under_way=0,
+            links=(LinkView(role="source", url="https://ie.test/s", username="NL-MOT", tls=True, clock_ahead_s=-1),),
+            deliveries=totals,
+        )
+
+    async def test_peer(self, pms_identifier: str) -> PeerTest:
+        await self.peer(pms_identifier)
+        call = TriedCall(role="source", operation="NotifyRequestResult", works=False, outcome="tls", took_s=0.125,
+                        reason="its certificate is not believed")  # fmt: skip
+        return PeerTest(pms_identifier=pms_identifier, works=False, calls=(call,))
 
     async def block_peer(self, pms_identifier: str, blocked: bool) -> PeerView:
         if pms_identifier != "IE-001":

@@ -36,7 +36,17 @@ from statecharts.fleet_door import (
     StationShown,
     StationView,
 )
-from statecharts.peers_door import DeliveryTotals, DeliveryView, PeerView, RecordView, Replayed
+from statecharts.peers_door import (
+    DeliveryTotals,
+    DeliveryView,
+    LinkView,
+    PeerSheet,
+    PeerTest,
+    PeerView,
+    RecordView,
+    Replayed,
+    TriedCall,
+)
 from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
 from tests.support.sizes import ROOT
@@ -44,7 +54,7 @@ from tests.unit.rest.fakes import READY, World
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 SPANS = set(re.findall(r"`([^`\n]+)`", PAGE))
-VALUES = {"$URL": "", "$TX": "tx-1", "NL-MOT-CS01": "CS01", "anna": "alice"}
+VALUES = {"$URL": "", "$TX": "tx-1", "NL-MOT-CS01": "CS01", "peers/NL-MOT": "peers/IE-001", "anna": "alice"}
 VALUES |= {"$app": "app", "$operator": "operator", "$json": "json"}
 
 
@@ -101,7 +111,7 @@ STRUCTS = [
         *(StationView, StationSheet, ConnectorView, ChargeView, BootView, StandingView, SecurityView, StationShown),
         *(station_details.OpeningHours, station_details.OpeningException, station_details.OpeningPeriod),
         *(station_details.EvseDetails, station_details.Plug),
-        *(PeerView, DeliveryView, RecordView, DeliveryTotals, Replayed),
+        *(PeerView, PeerSheet, LinkView, PeerTest, TriedCall, DeliveryView, RecordView, DeliveryTotals, Replayed),
         LocalService,
         OrphanView,
         LogEntryView,
