@@ -31,6 +31,7 @@ async def test_a_partner_that_is_away_shows_since_when_why_and_when_it_is_tried_
     autojump_clock: object, roaming: Roaming
 ) -> None:
     operator, charge = roaming.local.operator, await roaming.running()
+    await trio.sleep(1)
     well = await operator.peer(HOME)
     assert (well.state, well.failures, well.one_at_a_time, well.last_failure) == ("Up", 0, False, None)
     assert well.last_answered_at is not None and well.next_attempt_at is None
@@ -60,6 +61,7 @@ async def test_what_is_configured_and_what_was_seen_of_a_partner_stand_side_by_s
 
 async def test_a_test_call_has_no_effect_on_either_side(autojump_clock: object, roaming: Roaming) -> None:
     charge = await roaming.running()
+    await trio.sleep(1)
     before = [await house.journal.load(name) for house, name in sides(roaming, charge.source, charge.destination)]
     (at_destination,) = (await roaming.home.operator.test_peer(LOCAL)).calls
     (at_source,) = (await roaming.local.operator.test_peer(HOME)).calls
