@@ -25,12 +25,16 @@ TOKEN = {"idToken": CARD, "type": "ISO14443"}
 
 
 class Tool:
-    """A charging station of the test tool. `asked` is what the central system has asked, `answers` what it is told."""
+    """A charging station of the test tool. `asked` is what the central system has asked, `answers` what it is told.
+
+    `errors` has the codes of the actions that it answers with a CALLERROR.
+    """
 
     def __init__(self, house: House, wire: Wire) -> None:
         self.house, self._wire = house, wire
         self.asked: list[tuple[str, Any]] = []
         self.answers: dict[str, Any] = {}
+        self.errors: dict[str, str] = {}
         self._replies: dict[str, Any] = {}
         self._news = trio.Event()
         self._seq_no = -1
@@ -39,10 +43,16 @@ class Tool:
         while (frame := await self._wire.hear()) is not None:
             if frame[0] == 2:
                 self.asked.append((frame[2], frame[3]))
-                await self._wire.say(3, frame[1], self.answers.get(frame[2], ACCEPTED))
+                await self._answer(frame[1], frame[2])
             else:
                 self._replies[frame[1]] = frame
                 self._news.set()
+
+    async def _answer(self, name: str, action: str) -> None:
+        if action in self.errors:
+            await self._wire.say(4, name, self.errors[action], "", {})
+        else:
+            await self._wire.say(3, name, self.answers.get(action, ACCEPTED))
 
     async def call(self, action: str, payload: Any) -> list[Any]:
         """The frame that answers a call."""

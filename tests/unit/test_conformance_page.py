@@ -18,6 +18,7 @@ SHOWN = sorted(set(re.findall(r"`(\S+\.py)` `(test_\w+)`", REAL)))
 VERSIONS = {
     "1.6": ("test_oca_16.py", r"tc_(\d{3}(?:_\d)?)_csms"),
     "2.0.1": ("test_oca_201.py", r"tc_([a-z]_\d\d)_csms"),
+    "2.0.1, services": ("test_oca_201_services.py", r"tc_([a-z]_\d\d)_csms"),
 }
 
 
