@@ -78,6 +78,7 @@ async def test_a_replay_of_what_has_arrived_after_all_is_acknowledged_and_counts
     autojump_clock: object, roaming: Roaming
 ) -> None:
     charge = await roaming.running()
+    await trio.sleep(1)
     roaming.back.reply_lost = [True]
     roaming.back.script = [None, NO]
     await roaming.station.stop(charge.number, 5_000)
