@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 import trio
 
@@ -57,13 +57,12 @@ def correlated(correlation_id: str | None) -> AbstractContextManager[None]:
     return structlog.contextvars.bound_contextvars(correlation_id=correlation_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A message on its way, with the reply its sender waits for, if it does."""
 
     message: Any
     reply: Reply[Any] | None = None
-    correlation_id: str | None = field(default_factory=current_correlation_id)
+    correlation_id: str | None = msgspec.field(default_factory=current_correlation_id)
 
 
 class Actor:
@@ -85,7 +84,7 @@ class Actor:
         self._due_not_before = -math.inf
         self._mailbox: deque[Envelope] = deque()
         self._idle: trio.lowlevel.Task | None = None
-        self._wakes_at = math.inf
+        self._waits_for: datetime | None = None
         self._finished_at = -math.inf
         self._finished: trio.Event | None = None
         self._failure: Exception | None = None
@@ -102,7 +101,7 @@ class Actor:
 
     def promise(self, message: Any) -> Reply[Any]:
         """The turn's answer, later: it fails with `Refused`. Raises `Refused` (503) when the mailbox is full."""
-        reply = Reply[Any]()
+        reply: Reply[Any] = Reply()
         self._put(Envelope(message, reply))
         return reply
 
@@ -170,8 +169,13 @@ class Actor:
         self._failure = failure
         if self._finished is not None:
             self._finished.set()
-        elif failure is not None or self._mailbox or self._finished_at + self._seconds_to_deadline() < self._wakes_at:
+        elif failure is not None or self._mailbox or self._is_due_sooner():
             self._rouse()
+
+    def _is_due_sooner(self) -> bool:
+        """Whether its task sleeps towards a deadline that has become an earlier one; only two moments are compared."""
+        until = self.deadline()
+        return until is not None and (self._waits_for is None or until < self._waits_for)
 
     # -- one life ------------------------------------------------------------------------------------------------------
 
@@ -217,7 +221,7 @@ class Actor:
 
     async def _arrival(self, within_s: float) -> bool:
         """Waits for a message; whether one came, and can be taken."""
-        self._wakes_at = trio.current_time() + within_s
+        self._waits_for = self.deadline()
         if within_s == math.inf:
             await self._idle_until_put()
         else:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Delete, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -25,6 +26,7 @@ from actors.records import (
     AliasTaken,
     Append,
     Appended,
+    DeliveryClosed,
     DeliveryStatus,
     OrphanDecided,
     Snapshot,
@@ -51,8 +53,7 @@ from statecharts.bounds import TIPS_KEPT, Watermarks
 Outcome = Appended | Exception
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(msgspec.Struct, frozen=True):
     """The newest fact of a stream, as far as the next one needs it."""
 
     seq: int = 0
@@ -130,8 +131,7 @@ class Committer:
         self._position = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(msgspec.Struct, frozen=True):
     stream: str
     seq: int
     message_ids: tuple[str, ...]
@@ -303,21 +303,23 @@ def _check_snapshot(append: Append) -> None:
 
 def _add(append: Append, facts: list[Row], rows: Rows) -> None:
     stream = append.stream
-    added = Rows(
-        journal=facts,
-        deliveries=[delivery_row(delivery) for delivery in append.deliveries],
-        closed=[{"key": closed.id, "new": closed.status.value, "error": closed.error} for closed in append.closed],
-        aliases=[alias_row(alias, stream) for alias in append.aliases],
-        ledger=[ledger_row(stream, entry) for entry in append.ledger],
-        orphans=[orphan_row(orphan) for orphan in append.orphans],
-        decided=list(append.decided),
-        meters=[meter_row(meter) for meter in append.meters],
-        log=[log_row(entry) for entry in append.log],
-        transactions=[transaction_row(stream, append.view, append.final)] if append.view else [],
-        operations=[operation_row(stream, append.operation, append.final)] if append.operation else [],
-    )
-    for name in Rows.__slots__:
-        getattr(rows, name).extend(getattr(added, name))
+    rows.journal += facts
+    rows.deliveries += map(delivery_row, append.deliveries)
+    rows.closed += map(_closed_row, append.closed)
+    rows.aliases += map(alias_row, append.aliases, repeat(stream))
+    rows.ledger += map(ledger_row, repeat(stream), append.ledger)
+    rows.orphans += map(orphan_row, append.orphans)
+    rows.decided += append.decided
+    rows.meters += map(meter_row, append.meters)
+    rows.log += map(log_row, append.log)
+    if append.view is not None:
+        rows.transactions.append(transaction_row(stream, append.view, append.final))
+    if append.operation is not None:
+        rows.operations.append(operation_row(stream, append.operation, append.final))
+
+
+def _closed_row(closed: DeliveryClosed) -> Row:
+    return {"key": closed.id, "new": closed.status.value, "error": closed.error}
 
 
 def _replace(connection: Connection, table: Table, own_key: tuple[str, ...], rows: list[Row]) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import structlog
 
 _LINE = re.compile(rb"([0-9]{20}) ([0-9a-f]{64})\n")
@@ -21,8 +21,7 @@ _UNCOUNTED = 2**63
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """The newest fact of all streams: its position and checksum. Position 0 stands for none."""
 
     position: int

@@ -23,6 +23,8 @@ JUMP = timedelta(seconds=2)
 AWAY_MAX = timedelta(days=7)
 """A node that starts believes no longer absence: a clock that stands years ahead then must not make everything old."""
 
+_NOTHING = timedelta()
+
 E = TypeVar("E", bound=Event)
 
 log = structlog.get_logger(__name__)
@@ -44,13 +46,15 @@ class NodeClock:
         wall, passed = self._machine.now(), timedelta(seconds=trio.current_time())
         if self._began is None:
             self._began = wall - passed
-        off = wall - self._ahead - (self._began + passed)
+        now = self._began + passed
+        off = wall - self._ahead - now
+        if _NOTHING < off < JUMP:
+            self._began += off
+            return now + off
         if abs(off) >= JUMP:
             self._ahead += off
             log.warning("clock.jumped", by_s=off.total_seconds(), ahead_s=self._ahead.total_seconds())
-        elif off > timedelta():
-            self._began += off
-        return self._began + passed
+        return now
 
     def wall(self) -> datetime:
         """What the machine's clock shows, for stations, partners and people."""
@@ -71,8 +75,8 @@ class NodeClock:
         return at - self.ahead
 
     def stamped(self, event: E) -> E:
-        """The event with both times: its own, and how far the machine's clock is ahead of it."""
-        ahead_s = self.ahead.total_seconds()
+        """The event with both times: its own, and how far the machine's clock was ahead when this one was last read."""
+        ahead_s = self._ahead.total_seconds()
         return event if event.ahead_s == ahead_s else msgspec.structs.replace(event, ahead_s=ahead_s)
 
     def resume(self, at: datetime, ahead_s: float) -> None:

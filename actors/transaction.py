@@ -5,8 +5,7 @@ What differs between a Source's, a Destination's and a local transaction is data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic
@@ -60,8 +59,7 @@ from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutc
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Turned(Generic[D]):
+class Turned(msgspec.Struct, Generic[D], frozen=True):
     """What a turn tells its asker: the data and view after it, and the chart's own answer.
 
     The view is made for people's clocks when somebody looks at it: who only reports does not.
@@ -203,8 +201,8 @@ class TransactionActor(Actor, Generic[D]):
             begun = self.context.journal.begin(append)
         except Exception:  # the turn that it is then will fail with the same, and be answered for it
             return None
-        reply = Reply[Any]()
-        self.take_up(Envelope(event, reply))
+        reply: Reply[Any] = Reply()
+        self.take_up(Envelope(event, reply, event.correlation_id))
         begun.follow(partial(self._finish_reading, reply, append, decision))
         return reply
 
@@ -241,16 +239,18 @@ class TransactionActor(Actor, Generic[D]):
         """Everything that this decision makes durable, in one."""
         facts = (fact_of(decision.fact, self.data.state, decision.data.state),) if decision.fact else ()
         seq = self.seq + len(facts)
-        deliveries = [effect for effect in decision.effects if isinstance(effect, Deliver)]
-        aliases = [effect for effect in decision.effects if isinstance(effect, BindAlias)]
+        deliveries = [self._owed(effect, decision) for effect in decision.effects if isinstance(effect, Deliver)]
+        aliases = [
+            Alias(scope=effect.scope, name=effect.name) for effect in decision.effects if isinstance(effect, BindAlias)
+        ]
         return Append(
             stream=self.key,
             after_seq=self.seq,
             facts=facts,
             closed=closed,
-            deliveries=tuple(self._owed(effect, decision) for effect in deliveries),
-            aliases=tuple(Alias(scope=effect.scope, name=effect.name) for effect in aliases),
-            ledger=tuple(self._ledger_entries(decision.data)),
+            deliveries=tuple(deliveries),
+            aliases=tuple(aliases),
+            ledger=self._ledger_entries(decision.data),
             snapshot=self._snapshot(decision, seq),
             view=self._view_of(decision.data, seq) if seq else None,
             final=self.kind.chart.is_final(decision.data),
@@ -275,10 +275,9 @@ class TransactionActor(Actor, Generic[D]):
             expires_at=effect.expires_at,
         )
 
-    def _ledger_entries(self, after: D) -> Iterator[LedgerEntry]:
+    def _ledger_entries(self, after: D) -> tuple[LedgerEntry, ...]:
         entry = self._ledger_entry(after)
-        if entry is not None and entry != self._ledger_entry(self.data):
-            yield entry
+        return () if entry is None or entry == self._ledger_entry(self.data) else (entry,)
 
     def _ledger_entry(self, data: D) -> LedgerEntry | None:
         cdr = self.kind.cdr(data)

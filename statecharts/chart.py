@@ -137,8 +137,7 @@ class Contract:
     after: Callable[[Any, Any, Any], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[D]):
+class Decision(msgspec.Struct, Generic[D], frozen=True):
     """What one step wants: the data as it will be, the fact to write down (None: nothing), effects, and the answer."""
 
     outcome: Outcome

@@ -118,11 +118,12 @@ def read_meter_values(meter_values: Any) -> tuple[MeterSample, ...]:
 
 
 def _read_sample(sample: Any, timestamp: Any) -> MeterSample:
-    unit, multiplier = _read_unit(sample.unitOfMeasure)
+    said, value = sample.unitOfMeasure, sample.value
+    unit, multiplier = (said.unit or "", said.multiplier) if said else ("", 0)
     measurand, unit, context, location = _words(sample.measurand, unit, sample.context, sample.location)
     return MeterSample(
         timestamp=timestamp,
-        value=_read_value(sample.value, multiplier),
+        value=_scaled(value, multiplier) if multiplier else str(int(value)) if value.is_integer() else repr(value),
         measurand=measurand,
         unit=unit,
         context=context,
@@ -140,14 +141,8 @@ def _words(measurand: Any, unit: str, context: Any, location: Any) -> tuple[str,
     return known(measurand, measurand), known(unit, unit), known(context, context), known(location, location)
 
 
-def _read_unit(unit: Any) -> tuple[str, int]:
-    return (unit.unit or "", unit.multiplier or 0) if unit else ("", 0)
-
-
-def _read_value(value: float, multiplier: int) -> str:
-    """The value as text: whole numbers as such, powers of ten through Decimal (OCPP 2.0.1, UnitOfMeasureType)."""
-    if multiplier == 0:
-        return str(int(value)) if value.is_integer() else repr(value)
+def _scaled(value: float, multiplier: int) -> str:
+    """The value times a power of ten as text, through Decimal (OCPP 2.0.1, UnitOfMeasureType)."""
     if abs(multiplier) > _POWERS_SANE:
         return f"{value!r}E{multiplier}"
     return format(Decimal(repr(value)).scaleb(multiplier).normalize(), "f")
