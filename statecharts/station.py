@@ -192,7 +192,10 @@ class Station(Value, frozen=True, kw_only=True):
 
     def charge_called(self, reference: str) -> StationCharge | None:
         """The charge that its station itself calls so (OCPP 2.x); the newest are looked at first."""
-        return next((c for c in reversed(self.charges.values()) if reference and c.reference == reference), None)
+        for charge in reversed(self.charges.values()):
+            if reference and charge.reference == reference:
+                return charge
+        return None
 
     def in_its_words(self, command: StationCommand) -> StationCommand:
         """A command about a charge as its station understands it: with its own name for that charge (OCPP 2.x)."""
@@ -233,7 +236,7 @@ class Station(Value, frozen=True, kw_only=True):
         return matches[-1] if matches else None
 
     def evse(self, connector_id: int) -> Evse:
-        return self.evses.get(connector_id, Evse(connector_id=connector_id))
+        return self.evses.get(connector_id) or Evse(connector_id=connector_id)
 
 
 def may_end(stop: StopTransaction, start: StartTransaction) -> bool:

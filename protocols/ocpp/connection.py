@@ -109,7 +109,8 @@ class LiveConnection:
         self._rpc.expire(now)
 
     def _handle(self, action: str, payload: bytes) -> bytes | Promise[bytes]:
-        reports, notes = self._dialect.reports, list[str]()
+        reports = self._dialect.reports
+        notes: list[str] = []
         try:
             report = reports.read_request(action, payload, notes.append)
         except ocpp.OCPPError as refusal:
