@@ -24,21 +24,25 @@ AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows that have the same columns, in their order. Raises IntegrityError where one of them may not be."""
-    _write(connection, table, rows, upsert=False)
+    _write(connection, table, rows)
 
 
-def put_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Inserts rows, or puts them in place of those with their primary keys; no key comes twice among them."""
-    _write(connection, table, rows, upsert=True)
+def put_rows(connection: Connection, table: Table, rows: Sequence[Row], *, only: tuple[str, ...] = ()) -> None:
+    """Inserts rows, or puts them in place of those with their primary keys; no key comes twice among them.
+
+    With `only`, those that stand there differ in these columns at most: the indexes of all others are not touched.
+    """
+    fresh = only or tuple(column.name for column in table.columns if not column.primary_key)
+    _write(connection, table, rows, fresh)
 
 
-def _write(connection: Connection, table: Table, rows: Sequence[Row], *, upsert: bool) -> None:
+def _write(connection: Connection, table: Table, rows: Sequence[Row], fresh: tuple[str, ...] = ()) -> None:
     if not rows:
         return
     names = tuple(rows[0])
     values = itemgetter(*names)
     for some in _cut(rows):
-        statement = _statement(connection.dialect, table, names, len(some), upsert)
+        statement = _statement(connection.dialect, table, names, len(some), fresh)
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(map(values, some))))
 
 
@@ -51,16 +55,15 @@ def _cut(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 @cache
-def _statement(dialect: Dialect, table: Table, names: tuple[str, ...], count: int, upsert: bool) -> str:
+def _statement(dialect: Dialect, table: Table, names: tuple[str, ...], count: int, fresh: tuple[str, ...]) -> str:
     quote: Any = dialect.identifier_preparer.quote
     mark = "?" if dialect.paramstyle == "qmark" else "%s"
     row = f"({', '.join([mark] * len(names))})"
     columns = ", ".join(quote(name) for name in names)
     statement = f"INSERT INTO {quote(table.name)} ({columns}) VALUES {', '.join([row] * count)}"
-    if not upsert:
+    if not fresh:
         return statement
     key = ", ".join(quote(column.name) for column in table.primary_key.columns)
     # What the new row does not say is at its default again, as if it were the first one.
-    others = [quote(column.name) for column in table.columns if not column.primary_key]
-    fresh = ", ".join(f"{name} = excluded.{name}" for name in others)
-    return f"{statement} ON CONFLICT ({key}) DO UPDATE SET {fresh}"
+    news = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in fresh)
+    return f"{statement} ON CONFLICT ({key}) DO UPDATE SET {news}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice, repeat
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -54,11 +55,15 @@ Outcome = Appended | Exception
 
 
 class Tip(msgspec.Struct, frozen=True):
-    """The newest fact of a stream, as far as the next one needs it."""
+    """The newest fact of a stream, as far as the next one needs it.
+
+    `listed` is what the transaction's row in its table is found by, as far as that is known.
+    """
 
     seq: int = 0
     position: int = 0
     checksum: bytes = b""
+    listed: tuple[Any, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -161,7 +166,7 @@ class _Batch:
         _add(append, facts, rows)
         if append.snapshot is not None:
             rows.snapshots.append((append.stream, checksum, facts[-1]["at"], append.snapshot))
-        self.tips[append.stream] = Tip(tip.seq + len(facts), tip.position, checksum)
+        self.tips[append.stream] = Tip(tip.seq + len(facts), tip.position, checksum, tip.listed)
         return _Written(append.stream, tip.seq + len(facts), tuple(owed.message_id for owed in append.deliveries))
 
     def insert(self, rows: Rows) -> None:
@@ -185,10 +190,25 @@ class _Batch:
         decide(connection, rows.decided)
         _replace(connection, tables.aliases, ("scope", "name", "stream"), rows.aliases)
         _replace(connection, tables.ledger, ("role", "cdr_id", "stream"), rows.ledger)
-        placed = [{**row, "position": self.tips[row["stream"]].position} for row in rows.transactions]
-        _put(connection, tables.transactions, placed)
+        self._list(rows.transactions)
         _put(connection, tables.operations, rows.operations)
         _put(connection, tables.snapshots, [self._snapshot(*taken) for taken in rows.snapshots])
+
+    def _list(self, rows: list[Row]) -> None:
+        """Puts rows of transactions in place of their older ones.
+
+        Of ten indexes a reading changes none but that of positions: where all that is searched by stands as it stood,
+        the others are spared.
+        """
+        newest = {row["stream"]: row for row in rows}
+        known: list[Row] = []
+        others: list[Row] = []
+        for stream, row in newest.items():
+            tip, listed = self.tips[stream], _LISTED(row)
+            (known if tip.listed == listed else others).append({**row, "position": tip.position})
+            self.tips[stream] = Tip(tip.seq, tip.position, tip.checksum, listed)
+        put_rows(self.connection, tables.transactions, others)
+        put_rows(self.connection, tables.transactions, known, only=tables.READ)
 
     def _snapshot(self, stream: str, tip: bytes, at_us: int, snapshot: Snapshot) -> Row:
         return snapshot_row(stream, self._positions[stream, snapshot.seq], tip, at_us, snapshot)
@@ -208,7 +228,7 @@ class _Batch:
             self.newest = Head(position, checksum)
         for stream, tip in self.tips.items():
             position = self._positions.get((stream, tip.seq), tip.position)
-            self.tips[stream] = Tip(tip.seq, position, tip.checksum)
+            self.tips[stream] = Tip(tip.seq, position, tip.checksum, tip.listed)
 
     def appended(self, written: _Written) -> Appended:
         position = self._positions.get((written.stream, written.seq), self.tips[written.stream].position)
@@ -342,6 +362,13 @@ def _delete(table: Table, own_key: tuple[str, ...]) -> Delete:
     return delete(table).where(and_(*(table.c[name] == bindparam(f"own_{name}") for name in own_key)))
 
 
+_LISTED = itemgetter(
+    *(
+        column.name
+        for column in tables.transactions.columns
+        if not column.primary_key and column.name not in tables.READ
+    )
+)
 _FACTS = tables.journal.c
 _NEWEST = select(func.max(_FACTS.position))
 _INSERT_DELIVERIES = insert(tables.deliveries).returning(tables.deliveries.c.id, tables.deliveries.c.message_id)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import structlog
 import trio
 from sqlalchemy import Connection, insert, select
@@ -127,10 +127,9 @@ async def _running(journal: Journal) -> AsyncIterator[None]:
         raise failure
 
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, eq=False):
     append: Append
-    done: Reply[Appended] = field(default_factory=Reply)
+    done: Reply[Appended] = msgspec.field(default_factory=Reply)
     given_up: bool = False
 
     def resolve(self, outcome: Outcome) -> None:

@@ -138,6 +138,9 @@ transactions = Table(
     Index("transactions_authorization", "authorization_identifier", "created_at", "stream"),
 )
 
+READ = ("changed_at", "document", "position", "archived", "checksum")
+"""What a reading changes in its transaction's row; by the other columns it is searched for."""
+
 ledger = Table(
     "ledger",
     metadata,

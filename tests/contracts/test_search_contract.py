@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from random import Random
 from typing import Any
 
+import msgspec
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, select
 
+from actors import tables
 from actors.journal import Journal, open_journal
 from actors.ledger import Ledger
-from actors.records import Append
+from actors.records import Append, Appended
+from actors.rows import Row, raw, transaction_row
 from actors.store import run_inline
 from statecharts.ports import TransactionView
+from statecharts.promises import Promise
 from statecharts.searches import TransactionSearch
 from tests.contracts.samples import StoppedClock, after, append, view
 
@@ -123,6 +128,40 @@ async def test_what_has_changed_is_found_as_it_is_now(journal: Journal, ledger: 
     assert (await ledger.transactions(flagged=True, limit=9)).items == ()
     assert (await ledger.transactions(open=True, limit=9)).items == ()
     assert len((await ledger.transactions(connector="2", flagged=False, open=False, limit=9)).items) == 1
+
+
+async def test_a_row_is_as_the_newest_view_says_whatever_else_has_changed(journal: Journal) -> None:
+    """Also where several appends of one transaction share a commit: readings, and what it is searched for."""
+    chance = Random(11)
+    newest: dict[str, Row] = {}
+    shown = {f"local/{number}": any_view(chance, number) for number in range(6)}
+    for seq in range(24):
+        done = []
+        for stream, before in shown.items():
+            number = int(stream.partition("/")[2])
+            other = any_view(chance, number) if chance.random() < 0.4 else before
+            shown[stream] = msgspec.structs.replace(other, version=seq + 1, changed_at=after(seq))
+            final = shown[stream].state == "Settled"
+            newest[stream] = transaction_row(stream, shown[stream], final)
+            done.append(journal.begin(append(stream, seq, view=shown[stream], final=final)))
+        if chance.random() < 0.6:
+            await _kept(done)
+            assert await journal.store.read(_rows) == newest
+    await _kept(done)
+    assert await journal.store.read(_rows) == newest
+
+
+async def _kept(done: Sequence[Promise[Appended]]) -> None:
+    while not all(each.settled for each in done):
+        await trio.sleep(0.001)
+    for each in done:
+        each.result()
+
+
+def _rows(connection: Connection) -> dict[str, Row]:
+    """The rows of all transactions as they stand, but for where they lie in the journal and its archive."""
+    rows = connection.execute(select(*raw(tables.transactions))).mappings()
+    return {row["stream"]: {name: row[name] for name in row if name not in ("position", "archived")} for row in rows}
 
 
 async def test_pages_of_a_search_show_each_once_while_others_begin(journal: Journal, ledger: Ledger) -> None:
