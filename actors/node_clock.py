@@ -75,8 +75,8 @@ class NodeClock:
         return at - self.ahead
 
     def stamped(self, event: E) -> E:
-        """The event with both times: its own, and how far the machine's clock was ahead when this one was last read."""
-        ahead_s = self._ahead.total_seconds()
+        """The event with both times: its own, and how far the machine's clock is ahead of it."""
+        ahead_s = self.ahead.total_seconds()
         return event if event.ahead_s == ahead_s else msgspec.structs.replace(event, ahead_s=ahead_s)
 
     def resume(self, at: datetime, ahead_s: float) -> None:

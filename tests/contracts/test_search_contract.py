@@ -23,6 +23,7 @@ from statecharts.ports import TransactionView
 from statecharts.promises import Promise
 from statecharts.searches import TransactionSearch
 from tests.contracts.samples import StoppedClock, after, append, view
+from tests.support.promises import kept
 
 STATES = ("Ready", "TxRunning", "Settled")
 FLAGS = ("estimated", "energy-absurd", "silent", "energy_absurd")
@@ -136,7 +137,7 @@ async def test_a_row_is_as_the_newest_view_says_whatever_else_has_changed(journa
     newest: dict[str, Row] = {}
     shown = {f"local/{number}": any_view(chance, number) for number in range(6)}
     for seq in range(24):
-        done = []
+        done: list[Promise[Appended]] = []
         for stream, before in shown.items():
             number = int(stream.partition("/")[2])
             other = any_view(chance, number) if chance.random() < 0.4 else before
@@ -145,17 +146,15 @@ async def test_a_row_is_as_the_newest_view_says_whatever_else_has_changed(journa
             newest[stream] = transaction_row(stream, shown[stream], final)
             done.append(journal.begin(append(stream, seq, view=shown[stream], final=final)))
         if chance.random() < 0.6:
-            await _kept(done)
+            await all_kept(done)
             assert await journal.store.read(_rows) == newest
-    await _kept(done)
+    await all_kept(done)
     assert await journal.store.read(_rows) == newest
 
 
-async def _kept(done: Sequence[Promise[Appended]]) -> None:
-    while not all(each.settled for each in done):
-        await trio.sleep(0.001)
+async def all_kept(done: Sequence[Promise[Appended]]) -> None:
     for each in done:
-        each.result()
+        await kept(each)
 
 
 def _rows(connection: Connection) -> dict[str, Row]:
