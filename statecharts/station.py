@@ -192,10 +192,7 @@ class Station(Value, frozen=True, kw_only=True):
 
     def charge_called(self, reference: str) -> StationCharge | None:
         """The charge that its station itself calls so (OCPP 2.x); the newest are looked at first."""
-        for charge in reversed(self.charges.values()):
-            if reference and charge.reference == reference:
-                return charge
-        return None
+        return next((c for c in reversed(self.charges.values()) if reference and c.reference == reference), None)
 
     def in_its_words(self, command: StationCommand) -> StationCommand:
         """A command about a charge as its station understands it: with its own name for that charge (OCPP 2.x)."""
