@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from actors.station_messages import Hold
@@ -29,20 +30,16 @@ class Connectors:
         """The numbers of all that it should have."""
         return tuple(range(1, self._station.place.connectors + 1))
 
-    def free(self) -> tuple[int, ...]:
-        """Where anybody may begin a charge now."""
-        return self._free_for(None)[0]
-
     def hold(self, wish: Hold) -> int:
         """The connector that is this start's until it is let go. Raises `Refused` (409) if there is none for it."""
         mine = [connector for connector, hold in self.holds.items() if hold.transaction == wish.transaction]
         wanted = (wish.connector_id,) if wish.connector_id else self.numbers
         if mine and mine[0] in wanted:
             return mine[0]
-        free, kept = self._free_for(wish)
+        free, kept = self.free_for(wish)
         found = [connector for connector in free if connector in wanted]
         if not found:
-            raise _busy([each for connector, each in kept.items() if connector in wanted])
+            raise taken("the connector" if wish.connector_id else "every connector", wanted, kept)
         # Whoever asks for any connector is to leave those to others that are not kept for him.
         chosen = next((connector for connector in found if self._is_own(connector, wish)), found[0])
         self.holds[chosen] = wish
@@ -63,7 +60,7 @@ class Connectors:
         if reservation.decided(self._station.data.reservations, event).fact is not None:
             await self._station.record(event)
 
-    def _free_for(self, wish: Hold | None) -> tuple[tuple[int, ...], dict[int, Reservation]]:
+    def free_for(self, wish: Hold | None) -> tuple[tuple[int, ...], dict[int, Reservation]]:
         """Where this start (None: anybody's) may begin, and the reservations that keep it from other connectors."""
         unused = [connector for connector in self.numbers if self._is_unused(connector, wish)]
         register, now = self._station.data.reservations, self._station.context.clock.wall()
@@ -93,8 +90,10 @@ class Connectors:
         return reservation.own(self._station.data.reservations, connector_id, wish.id_tag, wish.group, now)
 
 
-def _busy(kept: list[Reservation]) -> Refused:
-    if not kept or kept[0].expires_at is None:
-        return refused(409, "connector-busy", "the connector is in use, reserved or about to be used")
-    until = kept[0].expires_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return refused(409, "connector-reserved", f"the connector is kept for somebody else until {until}")
+def taken(where: str, wanted: Collection[int], kept: Mapping[int, Reservation]) -> Refused:
+    """Why nobody else may begin at any of these connectors; of several that are reserved, until the first lapses."""
+    lapses = [each.expires_at for connector, each in kept.items() if connector in wanted and each.expires_at]
+    if not lapses:
+        return refused(409, "connector-busy", f"{where} is in use, about to be used or out of service")
+    until = min(lapses).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return refused(409, "connector-reserved", f"{where} is taken: reserved for somebody else until {until}")

@@ -12,6 +12,7 @@ import trio
 
 from actors.actor import current_correlation_id
 from actors.blocked import refuse_blocked
+from actors.connectors import taken
 from actors.context import Context, Place
 from actors.holding import holding
 from actors.looks import Look, is_known
@@ -109,7 +110,7 @@ class DestinationRole:
         wanted = look.connectors if connector is None else (connector,)
         if not set(wanted) & set(look.free):
             which = f"connector {connector}" if connector else "every connector"
-            raise refused(409, "connector-busy", f"{which} of {place.identity} is in use, reserved or out of service")
+            raise taken(f"{which} of {place.identity}", wanted, look.kept)
 
     async def _check_quota(self, peer: str, user_identifier: str) -> None:
         running = await self._context.ledger.count_open(peer, user_identifier, states=OPEN)

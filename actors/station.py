@@ -288,8 +288,8 @@ class StationActor(Actor):
 
     def _look(self) -> StationLook:
         online, may_charge = self.connection is not None, self.standing.may_charge
-        free = self.connectors.free()
-        return StationLook(self.data, online, self.connectors.numbers, free, self.last_seen_at, may_charge)
+        free, kept = self.connectors.free_for(None)
+        return StationLook(self.data, online, self.connectors.numbers, free, kept, self.last_seen_at, may_charge)
 
     # -- reports -------------------------------------------------------------------------------------------------------
 

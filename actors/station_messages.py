@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from statecharts.ports import StationConnection
+from statecharts.reservation import Reservation
 from statecharts.station import Station
 from statecharts.station_commands import CallOutcome
 from statecharts.station_reports import MeterValues, RegistrationStatus, StationReport
@@ -85,15 +87,17 @@ class CatchUp:
 
 @dataclass(frozen=True, slots=True)
 class StationLook:
-    """A station as others see it. `connectors` are all it should have; `free` those where a charge may start.
+    """A station as others see it. `connectors` are all it should have; `free` those where anybody may start.
 
-    `may_charge` is what the operator says: whether anything may begin there at all.
+    `kept` are those that are in no use, but reserved, each with what it is kept by. `may_charge` is what the operator
+    says: whether anything may begin there at all.
     """
 
     data: Station
     online: bool
     connectors: tuple[int, ...]
     free: tuple[int, ...]
+    kept: Mapping[int, Reservation]
     last_seen_at: datetime | None
     may_charge: bool
 

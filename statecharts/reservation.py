@@ -15,6 +15,7 @@ from typing import Any
 from statecharts.chart import Chart, Decision, State, move, repeat
 from statecharts.events import Fact
 from statecharts.station_commands import CallVerdict, ReserveNow
+from statecharts.station_reports import StartTransaction
 from statecharts.vocabulary import Value
 
 
@@ -125,13 +126,14 @@ def step(register: Register, event: ReservationEvent) -> dict[int, Reservation]:
     return {n: each for n, each in after.items() if each.state != S.NONE and (each.counts(now) or n == event.number)}
 
 
-def used(register: Register, connector_id: int, id_tag: str, number: int | None) -> dict[int, Reservation]:
+def used(register: Register, start: StartTransaction, now: datetime) -> dict[int, Reservation]:
     """The register once a charge has begun: the reservation that it names is used up, or the one of its idTag there."""
-    if number is None:
-        mine = [n for n, each in register.items() if each.connector_id == connector_id and each.lets(id_tag, None)]
-        mine = mine or [n for n, each in register.items() if not each.connector_id and each.lets(id_tag, None)]
-        number = min(mine, default=None)
-    return without(register, () if number is None else (number,))
+    if start.reservation_id is not None:
+        return without(register, (start.reservation_id,))
+    mine = {n: each for n, each in register.items() if each.counts(now) and each.lets(start.id_tag, None)}
+    # One of this very connector before one of any.
+    found = sorted(at_connector(mine, start.connector_id)) or sorted(at_connector(mine, 0))
+    return without(register, found[:1])
 
 
 def without(register: Register, numbers: Iterable[int]) -> dict[int, Reservation]:

@@ -317,7 +317,7 @@ def apply(data: Station, event: Event) -> Station:
             return _shown(data, event)
         case ChargeOpened(start=start):
             waiting = {name: each for name, each in data.sessions.items() if name != event.reference}
-            kept = reservation.used(data.reservations, start.connector_id, start.id_tag, start.reservation_id)
+            kept = reservation.used(data.reservations, start, event.wall_at)
             charges = _opened(data.charges, event)
             return msgspec.structs.replace(data, charges=charges, sessions=waiting, reservations=kept)
         case TransactionHeard(event=said):

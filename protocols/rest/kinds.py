@@ -48,6 +48,8 @@ KINDS: dict[str, int] = {
     "request-under-way": 409,
     "already-running": 409,
     "connector-busy": 409,
+    "connector-reserved": 409,
+    "concurrent-charge": 409,
     "invalid-id-tag": 409,
     "no-receipt-yet": 409,
     "not-here": 409,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
-from hypothesis import given
+import msgspec
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecharts import reservation, station
+from statecharts.events import Event
 from statecharts.evse import StatusReported
 from statecharts.reservation import Reservation, ReservationAsked, ReservationEnded, ReservationTold
 from statecharts.station import ChargeOpened, Station
@@ -87,7 +89,78 @@ def started(connector_id: int, id_tag: str, number: int | None = None) -> Charge
     return ChargeOpened(at=NOON, number=1, transaction="local/1", start=start)
 
 
-def left_after(*events: station.Event) -> dict[int, str]:
+class PlainRegister:
+    """A list in somebody's hand: who has which connector until when, and whether the station has said yes."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[int, str, datetime, bool]] = {}
+
+    def hear(self, event: Event) -> None:
+        self.kept = {number: each for number, each in self.kept.items() if each[2] > event.wall_at}
+        match event:
+            case ReservationAsked(order=order):
+                self.kept[event.number] = (order.connector_id, order.id_tag, order.expiry_date, False)
+            case ReservationTold(number=number, verdict=verdict) if number in self.kept:
+                connector_id, id_tag, until, sure = self.kept[number]
+                if verdict is CallVerdict.ACCEPTED:
+                    self.kept[number] = connector_id, id_tag, until, True
+                elif verdict is not CallVerdict.UNKNOWN and not sure:
+                    del self.kept[number]
+            case ReservationEnded(number=number):
+                self.kept.pop(number, None)
+            case ChargeOpened(start=start):
+                self.kept.pop(start.reservation_id or self.own(start.connector_id, start.id_tag), None)
+
+    def own(self, connector_id: int, id_tag: str) -> int:
+        for place in (connector_id, 0):
+            for number in sorted(self.kept):
+                if self.kept[number][:2] == (place, id_tag):
+                    return number
+        return 0
+
+
+KINDS = (ReservationAsked, ReservationAsked, ChargeOpened, ReservationTold, ReservationEnded)
+some_number = st.integers(1, 3)
+minutes = st.sampled_from((1, 20, 60)).map(lambda number: timedelta(minutes=number))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """What is asked for, told, cancelled and charged at a station, as time goes by."""
+    found: list[Event] = []
+    now = NOON
+    for _ in range(draw(st.integers(1, 12))):
+        now += draw(minutes)
+        number, connector_id, id_tag = draw(some_number), draw(st.integers(0, 1)), draw(st.sampled_from(TAGS[:2]))
+        kind = draw(st.sampled_from(KINDS))
+        if kind is ReservationAsked:
+            order = ReserveNow(
+                reservation_id=number, connector_id=connector_id, expiry_date=now + draw(minutes), id_tag=id_tag
+            )
+            found.append(ReservationAsked(at=now, order=order))
+        elif kind is ReservationTold:
+            found.append(ReservationTold(at=now, number=number, verdict=draw(st.sampled_from(CallVerdict))))
+        elif kind is ReservationEnded:
+            found.append(ReservationEnded(at=now, number=number))
+        else:
+            begun = started(1, id_tag, draw(st.none() | some_number))
+            found.append(msgspec.structs.replace(begun, at=now))
+    return found
+
+
+@settings(max_examples=150)
+@given(histories())
+def test_the_register_is_what_somebody_would_have_in_his_hand(history: list[Event]) -> None:
+    data, plain = Station(), PlainRegister()
+    for event in history:
+        data = station.apply(data, event)
+        plain.hear(event)
+        counting = {n: each for n, each in data.reservations.items() if each.counts(event.wall_at)}
+        shown = {n: (r.connector_id, r.id_tag, r.expires_at, r.state == "Held") for n, r in counting.items()}
+        assert shown == plain.kept
+
+
+def left_after(*events: Event) -> dict[int, str]:
     data = Station()
     for event in events:
         data = station.apply(data, event)
@@ -121,6 +194,12 @@ def test_a_charge_uses_up_the_reservation_that_it_names_or_that_is_its_own() -> 
     assert set(left_after(*kept, started(2, "BERT"))) == {7, 9}
     assert set(left_after(*kept, started(3, "CARL"))) == {7, 8}
     assert set(left_after(*kept, started(3, "nobody's"))) == {7, 8, 9}
+
+
+def test_a_charge_uses_up_no_reservation_that_has_lapsed() -> None:
+    soon = msgspec.structs.replace(asked(7).order, expiry_date=NOON + timedelta(minutes=5))
+    begun = msgspec.structs.replace(started(1, "ANNA"), at=NOON + timedelta(minutes=10))
+    assert set(left_after(ReservationAsked(at=NOON, order=soon), asked(8), begun)) == {7}, "forgotten with the next"
 
 
 def test_a_connector_that_shows_that_it_is_kept_for_nobody_ends_what_was_reserved_there() -> None:

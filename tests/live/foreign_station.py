@@ -26,7 +26,7 @@ from typing import Any
 
 from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
-from ocpp.v16.enums import Action, AuthorizationStatus, RemoteStartStopStatus
+from ocpp.v16.enums import Action, AuthorizationStatus, RemoteStartStopStatus, ReservationStatus
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
@@ -76,6 +76,7 @@ class Station:
         self.arguments = arguments
         self.meters = dict.fromkeys(range(1, arguments.connectors + 1), 10_000)
         self.charges: dict[int, Charge] = {}
+        self.reserved: dict[int, int] = {}
         self.queue: deque[Callable[[ChargePoint], Awaitable[None]]] = deque()
         self.queued, self.idle = asyncio.Event(), asyncio.Event()
         self.idle.set()
@@ -133,7 +134,7 @@ class Station:
         if not self.booted:
             self.booted = await self.boot(point) == "Accepted"
         for connector in self.meters:  # whatever it was while there was no line (OCPP 1.6, 4.9)
-            await self.show(connector, "Charging" if connector in self.charges else "Available")
+            await self.show(connector, self.shown(connector))
         tell("online")
         await self.send_queue(point)
 
@@ -153,6 +154,11 @@ class Station:
             self.idle.set()
             self.queued.clear()
             await self.queued.wait()
+
+    def shown(self, connector: int) -> str:
+        if connector in self.charges:
+            return "Charging"
+        return "Reserved" if connector in self.reserved.values() else "Available"
 
     async def show(self, connector: int, status: str) -> None:
         """A StatusNotification, if there is a line; nobody queues those."""
@@ -205,6 +211,11 @@ class Station:
             self.line.socket.transport.abort()
         return "Accepted"
 
+    def reserve(self, number: int, connector: int) -> None:
+        self.reserved[number] = connector
+        tell("reserved", number=number, connector=connector)
+        self.in_background(self.show(connector, self.shown(connector)))
+
     async def set(self, **settings: Any) -> None:
         for name, value in settings.items():
             setattr(self, name, value)
@@ -213,6 +224,7 @@ class Station:
         """A charge begins, with a line or without."""
         charge = Charge(id_tag, connector, self.meters[connector], now())
         self.charges[connector] = charge
+        self.reserved = {number: kept for number, kept in self.reserved.items() if kept != connector}
         self.owe(lambda point: self.say_start(point, charge))
         await self.show(connector, "Charging")
 
@@ -306,6 +318,11 @@ class Point(ChargePoint):
     def started(self, id_tag: str, connector_id: int = 1, **_: Any) -> None:
         # In a task of its own: this reader must stay free to take the answers to what the start says.
         self.station.in_background(self.station.after_remote_start(id_tag, connector_id))
+
+    @on(Action.reserve_now)
+    def on_reserve_now(self, reservation_id: int, connector_id: int, **_: Any) -> Any:
+        self.station.reserve(reservation_id, connector_id)
+        return call_result.ReserveNow(ReservationStatus.accepted)
 
     @on(Action.change_configuration)
     def on_change_configuration(self, key: str, value: str) -> Any:

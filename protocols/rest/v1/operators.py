@@ -124,7 +124,7 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
         {202: TransactionView},
         reads=NewLocalTransaction,
         refuses=("unknown-station", "unknown-connector", "invalid-id-tag", "station-unavailable", "connector-busy",
-                 "superseded"),
+                 "connector-reserved", "concurrent-charge", "superseded"),
         example={"connector_id": 1, "id_tag": "04A1B2C3D4"},
     )  # fmt: skip
     async def start_local(asked: NewLocalTransaction, identity: str) -> Response:

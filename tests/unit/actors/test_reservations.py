@@ -60,8 +60,13 @@ async def authorize(roaming: Roaming, connector: str | None = "1") -> str:
 
 async def test_a_reserved_connector_is_authorised_to_no_partner(autojump_clock: object, roaming: Roaming) -> None:
     await roaming.local.command("CS01", order(roaming.local))
-    assert (await refusal(authorize, roaming)).kind == "connector-busy"
+    no = await refusal(authorize, roaming)
+    assert (no.code, no.kind) == (409, "connector-reserved")
+    assert no.message == "connector 1 of CS01 is taken: reserved for somebody else until 2026-03-01T13:00:00Z"
     assert await authorize(roaming, None), "the other connector is free"
+    await roaming.station.status(2, ConnectorStatus.FAULTED)
+    assert (await refusal(authorize, roaming, None)).kind == "connector-reserved"
+    assert (await refusal(authorize, roaming, "2")).kind == "connector-busy"
 
 
 async def test_one_that_was_reserved_after_the_authorisation_is_not_started(
