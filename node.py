@@ -231,6 +231,7 @@ class Node:
             source_deadlines=config.source_deadline_values(),
             open_authorizations_per_user_max=config.open_authorizations_per_user_max,
             charges_per_card_max=config.charges_per_card_max,
+            keeps_local_lists=config.ocpp.local_lists == "in_step",
             local_services_deadline_s=config.local_services_deadline_s,
             heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
             heartbeat_spread=config.ocpp.heartbeat_spread,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.context import Context
 from actors.cursors import SHOWN_AT_ONCE
-from statecharts.cards import Card, CardFilter, CardRecord, CardsPut
+from actors.fleet_role import FleetRole
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, LocalListView
 from statecharts.ports import Page
 
 
-class CardRole:
-    """The part of the operator's door that cards are behind."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
+class CardRole(FleetRole):
+    """The part of the operator's door that cards are behind, beside the stations whose local lists they make."""
 
     async def cards(
         self, wanted: CardFilter, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
@@ -32,3 +29,11 @@ class CardRole:
 
     async def remove_card(self, id_tag: str) -> None:
         await self._context.cards.remove(id_tag)
+
+    async def local_list(self, identity: str) -> LocalListView:
+        return self._context.lists.view(self.member(identity).identity)
+
+    async def push_local_list(self, identity: str) -> LocalListView:
+        station = self.member(identity).identity
+        self._context.lists.push(station)
+        return self._context.lists.view(station)

@@ -7,7 +7,7 @@ cards of the configuration.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -21,8 +21,8 @@ from actors.cursors import cursor_of, page_of, place_of
 from actors.node_clock import NodeClock
 from actors.rows import AnyRow, Row, intact, micros, raw, sealed
 from actors.store import Store
-from statecharts.bounds import CARDS, Watermarks
-from statecharts.card_limits import CARDS_LOOKED_AT, CARDS_WRITTEN
+from statecharts.bounds import Watermarks
+from statecharts.card_limits import CARDS, CARDS_LOOKED_AT, CARDS_WRITTEN
 from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, card_key, judged
 from statecharts.ports import IdentityService, Page, UserCheck
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
@@ -30,17 +30,24 @@ from statecharts.vocabulary import refused
 
 DAMAGED = "its row in the store is damaged: say again what it is"
 
+Changed = Iterable[tuple[str, CardRecord | None]]
+"""Cards as they stand now, None for one that is forgotten, by what their idTags are compared by."""
+
 log = structlog.get_logger(__name__)
 
 
 class Cards:
-    """All cards of a node's store, before those of its `identity` service. `load` has to be awaited first."""
+    """All cards of a node's store, before those of its `identity` service. `load` has to be awaited first.
+
+    `on_change` hears of every change once it is durable.
+    """
 
     def __init__(self, store: Store, clock: NodeClock, identity: IdentityService, watermarks: Watermarks) -> None:
         self._store, self._clock, self._identity, self._watermarks = store, clock, identity, watermarks
         self._known: dict[str, CardRecord] = {}
         self._order: list[str] = []
         self._changing = trio.Lock()
+        self.on_change: Callable[[Changed], None] = lambda _: None
 
     def __repr__(self) -> str:
         return f"<Cards {len(self._known)}>"
@@ -67,6 +74,13 @@ class Cards:
         if found is None:
             raise refused(404, "unknown-card", f"there is no card {id_tag[:40]!r} in the store")
         return found
+
+    def keys(self) -> tuple[str, ...]:
+        """What the idTags of all cards are compared by, in their order."""
+        return tuple(self._order)
+
+    def find(self, key: str) -> CardRecord | None:
+        return self._known.get(key)
 
     def page(self, wanted: CardFilter, *, cursor: str | None, limit: int) -> Page[CardRecord]:
         """Cards by their idTags, whose case means nothing; of `CARDS_LOOKED_AT` at the most, whatever they are."""
@@ -95,6 +109,7 @@ class Cards:
             if known is None:
                 insort(self._order, record.key)
             self._known[record.key] = record
+            self.on_change([(record.key, record)])
             return record
 
     async def put_many(self, cards: Sequence[Card], by: str, *, dry_run: bool = False) -> CardsPut:
@@ -121,6 +136,7 @@ class Cards:
         self._known.update((record.key, record) for record in records)
         self._order.extend(new)
         self._order.sort()
+        self.on_change([(record.key, record) for record in records])
 
     async def _fresh(self, cards: Sequence[Card]) -> list[Card]:
         """Those that do not stand as they are told; others have the loop meanwhile."""
@@ -141,6 +157,7 @@ class Cards:
             await self._store.write(_remove, key)
             del self._known[key]
             del self._order[bisect_left(self._order, key)]
+            self.on_change([(key, None)])
 
     def _check_room(self, more: int) -> None:
         if len(self._known) + more > CARDS.limit:

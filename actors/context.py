@@ -12,6 +12,7 @@ from actors.changes import Changes
 from actors.fleet import Fleet
 from actors.journal import Journal
 from actors.ledger import Ledger
+from actors.local_lists import LocalLists
 from actors.names import Names
 from actors.node_clock import NodeClock
 from actors.numbers import Numbers
@@ -89,6 +90,7 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     source_deadlines: SourceDeadlines = SourceDeadlines()
     open_authorizations_per_user_max: int = OPEN_AUTHORIZATIONS.limit
     charges_per_card_max: int | None = None
+    keeps_local_lists: bool = False
     local_services_deadline_s: float = 8
     heartbeat_interval_s: int = 300
     heartbeat_spread: float = 0.0
@@ -133,6 +135,7 @@ class Context:
     trail: Trail = field(init=False)
     cards: Cards = field(init=False)
     card_charges: CardCharges = field(init=False)
+    lists: LocalLists = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
@@ -143,6 +146,7 @@ class Context:
         self.trail = Trail(store, self.clock)
         self.cards = Cards(store, self.clock, self.identity, self.watermarks)
         self.card_charges = CardCharges(self.ledger, self.settings.charges_per_card_max)
+        self.lists = LocalLists(self)
 
     @property
     def places(self) -> Mapping[str, Place]:

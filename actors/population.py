@@ -52,6 +52,8 @@ async def revive(context: Context) -> None:
     """
     await context.fleet.load()
     await context.cards.load()
+    if context.settings.keeps_local_lists:
+        await context.lists.start()
     newest = await context.journal.newest()
     if newest is not None:
         context.clock.resume(*times_of(newest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from actors.simulated_line import Reply
@@ -21,6 +22,11 @@ class Access:
         self.version = 0
         self._listed: dict[str, IdTagInfo] = {}
         self._cached: dict[str, IdTagInfo] = {}
+
+    @property
+    def listed(self) -> Mapping[str, IdTagInfo]:
+        """The local list, by idTags without their case."""
+        return self._listed
 
     def judge(self, id_tag: str, configuration: Configuration, *, online: bool, now: datetime) -> IdTagInfo | None:
         """What the station says of this tag by itself; None where it asks its central system."""

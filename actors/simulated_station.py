@@ -6,7 +6,7 @@ its whole history follows from its behaviour, its random numbers and what the ce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ from statecharts.station_reports import (
     RegistrationStatus,
     StatusNotification,
 )
+from statecharts.station_vocabulary import IdTagInfo
 
 __all__ = ["BEHAVIOURS", "Charge", "SimulatedStation", "Step"]
 
@@ -189,6 +190,11 @@ class SimulatedStation:
     def energy_wh(self, connector_id: int) -> int:
         """The energy of this connector's newest transaction, running or over; 0 before its first."""
         return self.connector(connector_id).energy_wh
+
+    @property
+    def listed(self) -> Mapping[str, IdTagInfo]:
+        """Its local list, by idTags without their case."""
+        return self._site.access.listed
 
     # -- what a driver may do ------------------------------------------------------------------------------------------
 

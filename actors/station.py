@@ -234,6 +234,7 @@ class StationActor(Actor):
         await self.record(Connected(at=self.clock.now(), protocol=connection.protocol))
         log.info("station.online", station=self.identity, protocol=connection.protocol)
         self.certificates.renew(connection.certificate)
+        self.context.lists.came(self.identity)
         self.context.system.tell(self.key, LookAfter())
 
     async def _is_here(self, connection: StationConnection) -> None:
@@ -249,6 +250,7 @@ class StationActor(Actor):
             return
         self.connection = None
         await self._note_away()
+        self.context.lists.went(self.identity)
         log.info("station.offline", station=self.identity)
 
     async def _note_away(self) -> None:
@@ -335,6 +337,7 @@ class StationActor(Actor):
         status, interval_s = self.standing.answer()
         await self.record(Booted(at=now, boot=boot, status=status))
         self.calls.booted()
+        self.context.lists.came(self.identity)
         self.standing.note()
         await self.doubts.booted()
         return BootAnswer(status=status, current_time=self.context.clock.wall(), interval_s=interval_s)

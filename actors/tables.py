@@ -294,6 +294,15 @@ cards = Table(
     PrimaryKeyConstraint("id_tag", name="cards_key"),
 )
 
+local_lists = Table(
+    "local_lists",
+    metadata,
+    Column("station", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("station", name="local_lists_key"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from statecharts.limit import Limit
-
-
-class Bound(Limit, frozen=True, kw_only=True):
-    """How far something may grow that fills and empties. `name` is what metrics call it: its fill is remembered."""
-
+from statecharts import card_limits
+from statecharts.limit import Bound
 
 # -- actors ------------------------------------------------------------------------------------------------------------
 
@@ -203,12 +199,6 @@ STATIONS = Bound(
     unit="stations",
     reason="four times as many as a node is measured with, some 30 MB; a further one is not registered (429)",
 )
-CARDS = Bound(
-    name="cards",
-    limit=250_000,
-    unit="cards",
-    reason="more than most operators have customers, 88 to 145 MB measured; a further one is not taken (429)",
-)
 STATIONS_PENDING = Bound(
     name="stations_pending",
     limit=100,
@@ -373,8 +363,10 @@ NAMES = Bound(
     reason="four megabytes; names of the latest five thousand transactions, any older one is looked up in the journal",
 )
 
-BOUNDS: tuple[Bound, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Bound))
-"""All of them, in the order of this page."""
+BOUNDS: tuple[Bound, ...] = tuple(
+    value for page in (globals(), vars(card_limits)) for value in list(page.values()) if isinstance(value, Bound)
+)
+"""All of them, in the order of this page; those of cards last."""
 
 
 class Watermarks:

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from statecharts.limit import Limit
+from statecharts.limit import Bound, Limit
 
+CARDS = Bound(
+    name="cards",
+    limit=250_000,
+    unit="cards",
+    reason="more than most operators have customers, 88 to 145 MB measured; a further one is not taken (429)",
+)
+ROLL_CHANGES = Bound(
+    name="roll_changes",
+    limit=20_000,
+    unit="changes",
+    reason="changes of the list that stations should have, some 5 MB; who has an older one gets all anew",
+)
+LOCAL_LISTS_SERVED = Bound(
+    name="local_lists_served",
+    limit=16,
+    unit="stations",
+    reason="stations whose local lists are asked for or sent at a time, so that a change of cards floods no fleet",
+)
 CARDS_FILE = Limit(
     name="cards_file",
     limit=4 * 1024 * 1024,
@@ -33,4 +51,10 @@ WRONG_LINES_SHOWN = Limit(
     limit=100,
     unit="errors",
     reason="what is said of the lines of a CSV that are wrong; nobody mends more before the next attempt",
+)
+LOCAL_LIST_PIECE = Limit(
+    name="local_list_piece",
+    limit=100,
+    unit="cards",
+    reason="cards of a local list in one message where the station takes as many: some 15 kB",
 )

@@ -67,6 +67,24 @@ class CardsPut(Value, frozen=True, kw_only=True):
     dry_run: bool
 
 
+class LocalListView(Value, frozen=True, kw_only=True):
+    """How far a station's local list is what it should be; `statecharts/local_list.py` has the states.
+
+    `version` is the last one that the station took from us, `told_version` the one that it named last. `cards` is how
+    many the list should have; `failures` are those in a row, `until` is when it is tried again, `cause` why.
+    """
+
+    station: str
+    state: str
+    version: int | None = None
+    told_version: int | None = None
+    cards: int
+    failures: int
+    tried_at: Moment | None = None
+    until: Moment | None = None
+    cause: str
+
+
 class CardDoor(Protocol):
     """What an operator may ask of its cards. Every method raises `Refused`; who asks is `by`."""
 
@@ -86,6 +104,12 @@ class CardDoor(Protocol):
         """
 
     async def remove_card(self, id_tag: str) -> None: ...
+
+    async def local_list(self, identity: str) -> LocalListView:
+        """How far the local list of a station is. Refused (409) where the node keeps none."""
+
+    async def push_local_list(self, identity: str) -> LocalListView:
+        """Has all of it sent anew. Refused (409) while the station is away."""
 
 
 def card_key(id_tag: str) -> str:

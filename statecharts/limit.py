@@ -1,4 +1,4 @@
-"""What a limit is, wherever it stands."""
+"""What a limit is, and what a bound, wherever they stand."""
 
 from __future__ import annotations
 
@@ -12,3 +12,7 @@ class Limit(Value, frozen=True, kw_only=True):
     limit: int
     unit: str
     reason: str
+
+
+class Bound(Limit, frozen=True, kw_only=True):
+    """How far something may grow that fills and empties. `name` is what metrics call it: its fill is remembered."""

@@ -386,9 +386,6 @@ WRONG_GUESSES = Limit(
 )
 
 LIMITS: tuple[Limit, ...] = tuple(
-    value
-    for page in (list(globals().values()), vars(card_limits).values())
-    for value in page
-    if isinstance(value, Limit)
+    value for page in (globals(), vars(card_limits)) for value in list(page.values()) if type(value) is Limit
 )
 """All of them, in the order of this page; those of cards last."""

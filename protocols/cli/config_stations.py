@@ -59,6 +59,11 @@ class Ocpp(Listener):
         description="a station that nobody knows: `reject` answers 404, `pending` keeps it, with the password that it "
         "shows, until an operator accepts or rejects it",
     )
+    local_lists: Literal["off", "in_step"] = Field(
+        default="off",
+        description="`in_step` keeps the local list of every station that has one equal to the cards of the store, so "
+        "that they charge there while the node is out of reach; `off` leaves lists to the operator's commands",
+    )
     boot_retry_s: int = Field(
         default=60,
         ge=1,

@@ -13,6 +13,7 @@ from protocols.ocpp.v21 import V21
 from protocols.ocpp.v201 import V201
 from statecharts import (
     evse,
+    local_list,
     operation,
     peer,
     reservation,
@@ -39,6 +40,7 @@ CHARTS = (
     station.CONNECTION,
     standing.CHART,
     reservation.CHART,
+    local_list.CHART,
     station_key.CHART,
     evse.CHART,
     simulated_station.CHART,
@@ -59,8 +61,9 @@ tables: `users[].identifier` is `identifier` in a `[[users]]`. `node.py check-co
 
 _BOUNDS = """# Bounds
 
-Everything that may grow, and how far, made by `make charts` of `statecharts/bounds.py` and
-`statecharts/limits.py`; do not edit. A limit that the configuration can change names its key.
+Everything that may grow, and how far, made by `make charts` of `statecharts/bounds.py`,
+`statecharts/limits.py` and `statecharts/card_limits.py`; do not edit. A limit that the
+configuration can change names its key.
 
 """
 

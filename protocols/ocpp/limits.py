@@ -13,9 +13,9 @@ from statecharts.bounds import (
     OCPP_INCOMING_CALLS,
     OCPP_REMEMBERED_ANSWERS,
     OCPP_WAITING_CALLS,
-    Bound,
     Watermarks,
 )
+from statecharts.limit import Bound
 from statecharts.limits import OCPP_FAILURES, OCPP_FRAME, OCPP_HEAD
 
 

@@ -17,8 +17,8 @@ from actors.directory import ConfiguredUsers
 from actors.journal import Journal, open_journal
 from actors.node_clock import NodeClock
 from actors.store import run_inline
-from statecharts.bounds import CARDS, Watermarks
-from statecharts.card_limits import CARDS_LOOKED_AT, CARDS_WRITTEN
+from statecharts.bounds import Watermarks
+from statecharts.card_limits import CARDS, CARDS_LOOKED_AT, CARDS_WRITTEN
 from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, card_key
 from statecharts.directory import UserEntry
 from statecharts.vocabulary import Refused

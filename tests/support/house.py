@@ -423,6 +423,8 @@ async def open_house(
             fleet_settings=fleet_settings,
         )
         await nursery.start(house.run)
+        if house.settings.keeps_local_lists:
+            await house.context.lists.start()
         try:
             yield house
         finally:
