@@ -73,9 +73,13 @@ class LocalLists:
         for station, document in await self._context.journal.store.read(_read):
             self._known[station] = msgspec.json.decode(document, type=LocalList)
             self._kept[station] = document
-        await self._review()
         self._context.cards.on_change = self._cards_changed
         self._on = True
+        self._context.system.spawn(self._begin)
+
+    async def _begin(self) -> None:
+        """Nobody is sent anything before all cards have been looked at."""
+        await self._review()
         for work in (self._serve_all, self._spread_changes, self._keep_reviewing):
             self._context.system.spawn(work)
 

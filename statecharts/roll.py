@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import islice
 
 import msgspec
 
@@ -24,7 +25,7 @@ class Roll:
     def __init__(self) -> None:
         self._entries: dict[str, LocalListEntry] = {}
         self._sum = 0
-        self._changes: deque[tuple[str, str]] = deque()
+        self._changes: deque[tuple[str, str, str]] = deque()
         self._forgotten = 0
         self._points: dict[str, int] = {}
 
@@ -52,7 +53,7 @@ class Roll:
         before = self._entries.get(key)
         if before == entry:
             return False
-        self._note(key)
+        self._note(key, before or entry)
         self._sum = (self._sum - _hash(before) + _hash(entry)) % _MODULUS
         if entry is None:
             del self._entries[key]
@@ -60,11 +61,12 @@ class Roll:
             self._entries[key] = entry
         return True
 
-    def _note(self, key: str) -> None:
+    def _note(self, key: str, told: LocalListEntry | None) -> None:
+        assert told is not None
         self._points[self.content] = self._forgotten + len(self._changes)
-        self._changes.append((self.content, key))
+        self._changes.append((self.content, key, told.id_tag))
         if len(self._changes) > ROLL_CHANGES.limit:
-            content, _ = self._changes.popleft()
+            content, _, _ = self._changes.popleft()
             if self._points[content] == self._forgotten:
                 del self._points[content]
             self._forgotten += 1
@@ -72,15 +74,18 @@ class Roll:
     def since(self, content: str) -> tuple[LocalListEntry, ...] | None:
         """What makes a list that was so the one of now; None where that is not known any more.
 
-        An entry without IdTagInfo takes out what is there (OCPP 1.6 section 5.15).
+        An entry without IdTagInfo takes out what is there (OCPP 1.6 section 5.15), written as it was then: to some
+        stations case means something.
         """
         if content == self.content:
             return ()
         point = self._points.get(content)
         if point is None:
             return None
-        changed = dict.fromkeys(self._changes[n][1] for n in range(point - self._forgotten, len(self._changes)))
-        return tuple(self._entries.get(key) or LocalListEntry(id_tag=key) for key in changed)
+        changed: dict[str, str] = {}
+        for _, key, id_tag in islice(self._changes, point - self._forgotten, None):
+            changed.setdefault(key, id_tag)
+        return tuple(self._entries.get(key) or LocalListEntry(id_tag=id_tag) for key, id_tag in changed.items())
 
 
 def _hash(entry: LocalListEntry | None) -> int:

@@ -46,6 +46,8 @@ KINDS: dict[str, int] = {
     "unreadable-file": 400,
     # what cannot be done now, or ever
     "request-under-way": 409,
+    "not-connected": 409,
+    "local-lists-off": 409,
     "already-running": 409,
     "connector-busy": 409,
     "connector-reserved": 409,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from statecharts import (
     evse,
+    local_list,
     operation,
     peer,
     reservation,
@@ -220,6 +221,41 @@ RESERVATIONS = st.one_of(
     st.builds(reservation.ReservationTold, at=AT, number=st.just(7), verdict=st.sampled_from(CallVerdict)),
     st.builds(reservation.ReservationEnded, at=AT, number=st.just(7)),
 )
+LISTS = st.one_of(
+    *(
+        st.builds(kind, at=AT)
+        for kind in (
+            *(local_list.StationCame, local_list.StationWent, local_list.CardsChanged, local_list.PushList),
+            *(local_list.TurnCame, local_list.VersionRefused, DeadlineReached),
+        )
+    ),
+    st.builds(
+        local_list.VersionTold,
+        at=AT,
+        version=st.integers(0, 9),
+        gap=st.sampled_from(local_list.Gap),
+        content=st.just("1.aa/20"),
+    ),
+    st.builds(local_list.PieceTaken, at=AT, version=st.integers(1, 9), content=st.sampled_from(("", "1.aa/20"))),
+    st.builds(local_list.NotSupported, at=AT, cause=st.just("NotSupported")),
+    st.builds(local_list.AttemptFailed, at=AT, cause=st.just("Failed")),
+)
+FAILURES = st.builds(local_list.AttemptFailed, at=AT, cause=st.just("Failed"))
+BEGUN = (local_list.StationCame(at=BEGIN), local_list.TurnCame(at=BEGIN))
+FRUITLESS = st.lists(FAILURES, min_size=1, max_size=4).map(
+    lambda failures: stamped([*BEGUN, *(e for no in failures for e in (no, DeadlineReached(at=BEGIN), BEGUN[1]))])
+)
+SENT = st.tuples(
+    st.just(BEGUN[0]),
+    st.just(BEGUN[1]),
+    st.builds(
+        local_list.VersionTold,
+        at=AT,
+        version=st.just(3),
+        gap=st.sampled_from((local_list.Gap.CHANGES, local_list.Gap.EVERYTHING)),
+    ),
+    LISTS,
+).map(stamped)
 LENIENT = Rules(stop_on_invalid_id=False)
 FRESH = st.integers(0, 10**6).map(str)
 SOURCE_EVENTS = st.one_of(
@@ -240,6 +276,7 @@ CASES: dict[str, Case] = {
         Case(standing.CHART, standing.Standing(), DECIDED),
         Case(station_key.CHART, station_key.StationKey(), KEY_EVENTS),
         Case(reservation.CHART, reservation.Reservation(), RESERVATIONS),
+        Case(local_list.CHART, local_list.LocalList(), LISTS, st.one_of(FRUITLESS, SENT)),
         Case(station.CONNECTION, station.Connection(), LINKED),
         Case(simulated_station.CHART, Connector(connector_id=1, rules=LENIENT), _connector_events(), _charges()),
     )

@@ -18,6 +18,7 @@ from protocols.rest.v1.cards import add_cards
 from protocols.rest.v1.commands import ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
 from protocols.rest.v1.inbox import add_inbox
+from protocols.rest.v1.local_lists import add_local_lists
 from protocols.rest.v1.operations import add_operations
 from protocols.rest.v1.peers import add_peers
 from protocols.rest.v1.stations import add_stations
@@ -76,6 +77,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     add_stations(routes, operators)
     add_cards(routes, operators)
     add_card_files(routes, operators)
+    add_local_lists(routes, operators)
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)
     add_operations(routes, operators, PREFIX)

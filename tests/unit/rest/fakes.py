@@ -14,7 +14,7 @@ from quart_trio import QuartTrio
 from protocols.rest import make_app
 from protocols.rest.app import ApiSettings
 from statecharts.audit import AuditFilter, AuditView, Deed
-from statecharts.cards import Card, CardFilter, CardRecord, CardsPut
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, LocalListView
 from statecharts.doors import (
     Ailment,
     FirstAnswer,
@@ -495,6 +495,17 @@ class FakeOperators:
     async def put_cards(self, cards: Sequence[Card], by: str, *, dry_run: bool) -> CardsPut:
         self.asked.append((cards, by, dry_run))
         return CardsPut(added=len(cards), changed=0, unchanged=0, dry_run=dry_run)
+
+    async def local_list(self, identity: str) -> LocalListView:
+        await self.station(identity)
+        return LocalListView(
+            station=identity, state="Failed", version=7, told_version=8, cards=12, failures=1,
+            tried_at=NOON, until=NOON, cause="VersionMismatch",
+        )  # fmt: skip
+
+    async def push_local_list(self, identity: str) -> LocalListView:
+        self.asked.append(("push", identity))
+        return await self.local_list(identity)
 
     async def remove_card(self, id_tag: str) -> None:
         self.asked.append((await self.card(id_tag)).id_tag)
