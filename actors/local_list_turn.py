@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actors.context import Context
     from actors.station import StationActor
 
-VERSION_MAX = 2**31 - 1
+LAST_VERSION = 2**31 - 1
 """OCPP 1.6 says integer, and many a station keeps it in 32 bits."""
 
 MISMATCH = "VersionMismatch"
@@ -137,11 +137,11 @@ class Turn:
         entries = tuple(self._roll) if state == S.SENDING_FULL else self._changes()
         size = min(most or LOCAL_LIST_PIECE.limit, LOCAL_LIST_PIECE.limit)
         version = max(self._data.told or 0, self._data.version or 0)
-        if entries is None or (state != S.SENDING_FULL and version + len(entries) > VERSION_MAX):
+        if entries is None or (state != S.SENDING_FULL and version + len(entries) > LAST_VERSION):
             self._tell(VersionRefused(at=self._now))
             return
         pieces = [entries[begin : begin + size] for begin in range(0, len(entries), size)] or [()]
-        first = version + 1 if version + len(pieces) <= VERSION_MAX else 1
+        first = version + 1 if version + len(pieces) <= LAST_VERSION else 1
         for number, piece in enumerate(pieces):
             update = "Full" if state == S.SENDING_FULL and number == 0 else "Differential"
             fitting = tuple(filter(self._fits, piece))
