@@ -194,7 +194,7 @@ class Charges:
             turned = await self._ask(transaction, _started(charge, now, accepted=True))
             info = IdTagInfo(status=turned.answer if turned else IdTagStatus.INVALID)
         elif transaction != own:
-            info = IdTagInfo(status=IdTagStatus.ACCEPTED)
+            info = msgspec.structs.replace(await self._check_card(charge.start.id_tag), status=IdTagStatus.ACCEPTED)
         if info is None or info.status is not IdTagStatus.ACCEPTED:
             transaction = own
         if transaction.startswith("local/"):

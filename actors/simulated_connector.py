@@ -250,8 +250,8 @@ class SimulatedConnector:
             self._site.on_charge(charge)
         info = answer.id_tag_info or IdTagInfo(status=IdTagStatus.ACCEPTED)
         self._site.access.learn(charge.id_tag, info)
-        accepted = info.status is IdTagStatus.ACCEPTED
-        self.happens(chart.StartJudged, transaction=transaction, accepted=accepted)
+        told = {"accepted": info.status is IdTagStatus.ACCEPTED, "parent_id_tag": info.parent_id_tag}
+        self.happens(chart.StartJudged, transaction=transaction, **told)
 
     def _arm_sample(self) -> None:
         interval_s = self._site.configuration.number("MeterValueSampleInterval")

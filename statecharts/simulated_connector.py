@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from statecharts.simulated_events import IdTagJudged
+from statecharts.simulated_events import IdTagJudged, StartJudged
 from statecharts.station_reports import ConnectorStatus
 from statecharts.vocabulary import Value
 
@@ -42,6 +42,7 @@ def same_tag(one: str | None, other: str | None) -> bool:
 class Connector(Value, frozen=True, kw_only=True):
     """One connector. `transaction` counts its transactions; OCPP's number for it is the central system's to give.
 
+    `group` is the parentIdTag of who charges.
     `remotely`: who waits to charge here was named from afar. `reservation` is kept while it waits to be used.
     """
 
@@ -51,6 +52,7 @@ class Connector(Value, frozen=True, kw_only=True):
     plugged: bool = False
     inoperative: bool = False
     id_tag: str | None = None
+    group: str | None = None
     until: datetime | None = None
     transaction: int | None = None
     begun: int = 0
@@ -62,6 +64,28 @@ class Connector(Value, frozen=True, kw_only=True):
     def status(self) -> ConnectorStatus:
         """What OCPP calls this state."""
         return _PREPARING.get(self.state) or ConnectorStatus(self.state)
+
+    def waits_until(self) -> datetime:
+        if self.until is None:
+            raise ValueError(f"connector {self.connector_id} is {self.state} for ever")
+        return self.until
+
+    def reserved_until(self) -> datetime:
+        if self.reservation is None:
+            raise ValueError(f"connector {self.connector_id} is reserved for nobody")
+        return self.reservation.expires_at
+
+    def named_by(self, id_tag: str) -> str | None:
+        """The idTag that ends a transaction: the one that began it, as it was written then, or another."""
+        return self.id_tag if same_tag(id_tag, self.id_tag) else id_tag
+
+    def lets_stop(self, judged: IdTagJudged) -> bool:
+        """Whether another card may stop what goes on: one of the same group (OCPP 1.6 section 3.10)."""
+        return judged.accepted and judged.parent_id_tag is not None and same_tag(judged.parent_id_tag, self.group)
+
+    def is_judged(self, start: StartJudged) -> bool:
+        """Whether it is the transaction under way that was judged."""
+        return start.transaction == self.transaction
 
 
 AVAILABLE, PLUGGED, AUTHORIZING, AWAITING_CABLE = "Available", "Plugged", "Authorizing", "AwaitingCable"

@@ -44,6 +44,7 @@ class StartJudged(ConnectorFact, frozen=True, kw_only=True):
 
     transaction: int
     accepted: bool
+    parent_id_tag: str | None = None
 
 
 class EvPaused(ConnectorFact, frozen=True, kw_only=True):

@@ -58,29 +58,16 @@ from statecharts.simulated_events import (
 
 AUTHORIZE_TIMEOUT_S = 30
 
-
-def _until(data: Connector) -> datetime:
-    if data.until is None:
-        raise ValueError(f"connector {data.connector_id} is {data.state} for ever")
-    return data.until
-
-
-def _expires_at(data: Connector) -> datetime:
-    if data.reservation is None:
-        raise ValueError(f"connector {data.connector_id} is reserved for nobody")
-    return data.reservation.expires_at
-
-
 _STATES = (
     State(AVAILABLE, "free: no cable, no driver", resting=True),
     State(PLUGGED, "a cable is in, nobody has identified himself", resting=True),
-    State(AUTHORIZING, "an idTag is with the central system for a decision", deadline=_until),
-    State(AWAITING_CABLE, "a driver may charge and has not plugged in yet", deadline=_until),
+    State(AUTHORIZING, "an idTag is with the central system for a decision", deadline=Connector.waits_until),
+    State(AWAITING_CABLE, "a driver may charge and has not plugged in yet", deadline=Connector.waits_until),
     State(CHARGING, "energy flows", resting=True),
     State(SUSPENDED_EV, "a transaction runs, the car takes nothing", resting=True),
     State(SUSPENDED_EVSE, "a transaction runs, the station gives nothing: its idTag was not accepted", resting=True),
     State(FINISHING, "the transaction is over, the cable still in", resting=True),
-    State(RESERVED, "kept for one driver or his group", deadline=_expires_at),
+    State(RESERVED, "kept for one driver or his group", deadline=Connector.reserved_until),
     State(UNAVAILABLE, "taken out of service", resting=True),
     State(FAULTED, "broken", resting=True),
 )
@@ -90,6 +77,10 @@ _IDLE = (AVAILABLE, PLUGGED)
 
 def _asks(_: Connector, after: Connector, __: Any) -> Iterable[Effect]:
     yield AskAuthorization(id_tag=after.id_tag or "")
+
+
+def _asks_of_another(_: Connector, __: Connector, event: IdTagPresented) -> Iterable[Effect]:
+    yield AskAuthorization(id_tag=event.id_tag)
 
 
 def _begins(before: Connector, after: Connector, event: Any) -> Iterable[Effect]:
@@ -105,7 +96,7 @@ def _begins(before: Connector, after: Connector, event: Any) -> Iterable[Effect]
 
 def _ends(reason: str, *, named: bool = False) -> Effects:
     def effects(before: Connector, _: Connector, event: Any) -> Iterable[Effect]:
-        id_tag = before.id_tag if named else None
+        id_tag = before.named_by(event.id_tag) if named else None
         yield EndTransaction(reason=reason, meter_wh=event.meter_wh, at=event.at, id_tag=id_tag)
 
     return effects
@@ -217,6 +208,7 @@ _START_ROWS = (
     move(
         IdTagPresented, RUNNING, FINISHING, when=_own_card, note="the card that began", then=_ends("Local", named=True)
     ),
+    stay(IdTagPresented, RUNNING, note="another card: perhaps of his group", then=_asks_of_another),
     repeat(IdTagPresented, _EVERYWHERE),
     move(
         StartRemotely, _IDLE, AUTHORIZING, when=_authorize_first, note="authorise first", then=_asks, answer="Accepted"
@@ -228,6 +220,7 @@ _START_ROWS = (
     move(IdTagJudged, AUTHORIZING, RESERVED, when=_refused_reserved, note="refused, kept for another"),
     move(IdTagJudged, AUTHORIZING, PLUGGED, when=_refused_with_cable, note="refused, cable in"),
     move(IdTagJudged, AUTHORIZING, AVAILABLE, when=_refused, note="refused"),
+    move(IdTagJudged, RUNNING, FINISHING, when=Connector.lets_stop, note="his group", then=_ends("Local", named=True)),
     repeat(IdTagJudged, _EVERYWHERE),
     move(DeadlineReached, WAITING, RESERVED, when=_reserved, note="reserved"),
     move(DeadlineReached, AUTHORIZING, PLUGGED, when=_plugged, note="cable in"),
@@ -277,6 +270,7 @@ _STOP_ROWS = (
         then=_ends("DeAuthorized"),
     ),
     move(StartJudged, (CHARGING, SUSPENDED_EV), SUSPENDED_EVSE, when=_not_accepted, note="not accepted"),
+    stay(StartJudged, RUNNING, when=Connector.is_judged, note="his group"),
     repeat(StartJudged, _EVERYWHERE),
     move(Unlock, RUNNING, FINISHING, then=_ends("UnlockCommand"), answer="Unlocked"),
     repeat(Unlock, _EVERYWHERE, answer="Unlocked"),
@@ -321,6 +315,7 @@ def _belongings(data: Connector) -> dict[str, Any]:
         "begun": data.begun + fresh,
         "transaction": data.begun + fresh if running else None,
         "id_tag": data.id_tag if running or data.state in WAITING else None,
+        "group": data.group if running or data.state in WAITING else None,
         "until": data.until if data.state in WAITING else None,
         "remotely": data.remotely and data.state in WAITING,
         "reservation": data.reservation if data.state in (RESERVED, *WAITING) else None,
@@ -341,6 +336,10 @@ def _wait(data: Connector, at: datetime) -> datetime:
     return at + timedelta(seconds=waits_s.get(data.state, AUTHORIZE_TIMEOUT_S))
 
 
+def _driver(data: Connector, event: Any) -> dict[str, Any]:
+    return {"id_tag": event.id_tag, "until": _wait(data, event.at)}
+
+
 def _kept(_: Connector, event: Reserve) -> Mapping[str, Any]:
     kept = Reservation(
         reservation_id=event.reservation_id,
@@ -354,11 +353,12 @@ def _kept(_: Connector, event: Reserve) -> Mapping[str, Any]:
 _CHANGES: dict[type[Any], Change] = {
     CablePlugged: lambda _, event: {"plugged": True},
     CableUnplugged: lambda _, event: {"plugged": False},
-    IdTagPresented: lambda data, event: {"id_tag": event.id_tag, "until": _wait(data, event.at)},
-    StartRemotely: lambda data, event: {"id_tag": event.id_tag, "until": _wait(data, event.at), "remotely": True},
+    IdTagPresented: lambda data, event: {} if data.state in RUNNING else _driver(data, event),
+    StartRemotely: lambda data, event: {**_driver(data, event), "remotely": True},
     Reserve: _kept,
     CancelReservation: lambda _, event: {"reservation": None},
-    IdTagJudged: lambda data, event: {"until": _wait(data, event.at)},
+    IdTagJudged: lambda data, event: {"until": _wait(data, event.at), "group": event.parent_id_tag},
+    StartJudged: lambda _, event: {"group": event.parent_id_tag},
     FaultAppeared: lambda _, event: {"error_code": event.error_code},
     MakeOperative: lambda _, event: {"inoperative": False},
     MakeInoperative: lambda _, event: {"inoperative": True},
