@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from actors.cursors import SHOWN_AT_ONCE
 from actors.fleet_role import FleetRole
-from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, LocalListView
+from statecharts.cards import Card, CardFilter, CardGroup, CardRecord, CardsPut, GroupChange, LocalListView
 from statecharts.ports import Page
 
 
@@ -29,6 +29,15 @@ class CardRole(FleetRole):
 
     async def remove_card(self, id_tag: str) -> None:
         await self._context.cards.remove(id_tag)
+
+    async def groups(self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE) -> Page[CardGroup]:
+        return self._context.cards.groups.page(cursor=cursor, limit=limit)
+
+    async def group(self, group: str) -> CardGroup:
+        return self._context.cards.groups.one(group)
+
+    async def change_group(self, group: str, change: GroupChange, by: str) -> CardsPut:
+        return await self._context.cards.change_group(group, change, by)
 
     async def local_list(self, identity: str) -> LocalListView:
         return self._context.lists.view(self.member(identity).identity)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -17,17 +18,19 @@ from sqlalchemy import Connection, delete, select
 
 from actors import tables
 from actors.bulk import put_rows
+from actors.card_groups import CardGroups
 from actors.cursors import cursor_of, page_of, place_of
 from actors.node_clock import NodeClock
 from actors.rows import AnyRow, Row, intact, micros, raw, sealed
 from actors.store import Store
 from statecharts.bounds import Watermarks
 from statecharts.card_limits import CARDS, CARDS_LOOKED_AT, CARDS_WRITTEN
-from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, card_key, judged
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, GroupChange, card_key, judged
 from statecharts.ports import IdentityService, Page, UserCheck
 from statecharts.station_vocabulary import IdTagInfo, IdTagStatus
 from statecharts.vocabulary import refused
 
+T = TypeVar("T")
 DAMAGED = "its row in the store is damaged: say again what it is"
 
 Changed = Iterable[tuple[str, CardRecord | None]]
@@ -47,6 +50,7 @@ class Cards:
         self._known: dict[str, CardRecord] = {}
         self._order: list[str] = []
         self._changing = trio.Lock()
+        self.groups = CardGroups()
         self.on_change: Callable[[Changed], None] = lambda _: None
 
     def __repr__(self) -> str:
@@ -60,6 +64,7 @@ class Cards:
                 log.error("cards.row_damaged", id_tag=key)
                 record = CardRecord(id_tag=key, blocked=True, label=DAMAGED, changed_at=now, changed_by="")
             self._known[key] = record
+            self.groups.note(key, None, record)
         self._order = sorted(self._known)
         self._watermarks.saw(CARDS, len(self._known))
 
@@ -108,6 +113,7 @@ class Cards:
             await self._store.write(_put, _row_of(record))
             if known is None:
                 insort(self._order, record.key)
+            self.groups.note(record.key, known, record)
             self._known[record.key] = record
             self.on_change([(record.key, record)])
             return record
@@ -119,21 +125,35 @@ class Cards:
         Who asked may go away meanwhile.
         """
         async with self._changing:
-            fresh = await self._fresh(cards)
-            added = sum(card_key(card.id_tag) not in self._known for card in fresh)
-            self._check_room(added)
-            with trio.CancelScope(shield=True):
-                for some in () if dry_run else _pieces(fresh):
-                    await self._put_some(some, by)
-            told = {"changed": len(fresh) - added, "unchanged": len(cards) - len(fresh)}
-            return CardsPut(added=added, dry_run=dry_run, **told)
+            return await self._put_all(cards, by, dry_run=dry_run)
+
+    async def change_group(self, group: str, change: GroupChange, by: str) -> CardsPut:
+        """The same with all cards of a group as they are then. Raises `Refused`: 404 for one that no card names."""
+        async with self._changing:
+            cards: list[Card] = []
+            for some in _pieces(self.groups.members(group)):
+                cards += [change.of(self._known[key]) for key in some]
+                await trio.lowlevel.checkpoint()
+            return await self._put_all(cards, by)
+
+    async def _put_all(self, cards: Sequence[Card], by: str, *, dry_run: bool = False) -> CardsPut:
+        fresh = await self._fresh(cards)
+        added = sum(card_key(card.id_tag) not in self._known for card in fresh)
+        self._check_room(added)
+        with trio.CancelScope(shield=True):
+            for some in () if dry_run else _pieces(fresh):
+                await self._put_some(some, by)
+        told = {"changed": len(fresh) - added, "unchanged": len(cards) - len(fresh)}
+        return CardsPut(added=added, dry_run=dry_run, **told)
 
     async def _put_some(self, cards: Sequence[Card], by: str) -> None:
         now = self._clock.wall()
         records = [CardRecord(**msgspec.structs.asdict(card), changed_at=now, changed_by=by) for card in cards]
         await self._store.write(_put_records, records)
         new = [record.key for record in records if record.key not in self._known]
-        self._known.update((record.key, record) for record in records)
+        for record in records:
+            self.groups.note(record.key, self._known.get(record.key), record)
+            self._known[record.key] = record
         self._order.extend(new)
         self._order.sort()
         self.on_change([(record.key, record) for record in records])
@@ -155,7 +175,7 @@ class Cards:
         async with self._changing:
             key = self.card(id_tag).key
             await self._store.write(_remove, key)
-            del self._known[key]
+            self.groups.note(key, self._known.pop(key), None)
             del self._order[bisect_left(self._order, key)]
             self.on_change([(key, None)])
 
@@ -182,9 +202,9 @@ def _row_of(record: CardRecord) -> Row:
     return sealed(tables.cards, row)
 
 
-def _pieces(cards: Sequence[Card]) -> Iterator[Sequence[Card]]:
-    for begin in range(0, len(cards), CARDS_WRITTEN.limit):
-        yield cards[begin : begin + CARDS_WRITTEN.limit]
+def _pieces(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
+    for begin in range(0, len(all_of_them), CARDS_WRITTEN.limit):
+        yield all_of_them[begin : begin + CARDS_WRITTEN.limit]
 
 
 def _put_records(connection: Connection, records: Sequence[CardRecord]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from msgspec import UNSET, UnsetType
+
 from statecharts.ports import Moment, Page, UserCheck
 from statecharts.vocabulary import Value
 
@@ -52,7 +54,7 @@ class CardFilter(Value, frozen=True, kw_only=True):
     def takes(self, card: Card) -> bool:
         wanted = self.text.casefold() if self.text else ""
         return (
-            self.group in (None, card.group)
+            (self.group is None or card_key(self.group) == card_key(card.group or ""))
             and self.blocked in (None, card.blocked)
             and (wanted in card_key(card.id_tag) or wanted in (card.label or "").casefold())
         )
@@ -65,6 +67,25 @@ class CardsPut(Value, frozen=True, kw_only=True):
     changed: int
     unchanged: int
     dry_run: bool
+
+
+class CardGroup(Value, frozen=True, kw_only=True):
+    """A group, and how many cards of the store are in it; there is none without a card."""
+
+    group: str
+    cards: int
+
+
+class GroupChange(Value, frozen=True, kw_only=True):
+    """What becomes of every card of a group; what is UNSET stays."""
+
+    blocked: bool | UnsetType = UNSET
+    group: str | UnsetType | None = UNSET
+
+    def of(self, card: Card) -> Card:
+        told = {name: getattr(card, name) for name in Card.__struct_fields__}
+        asked = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        return Card(**told | asked)
 
 
 class LocalListView(Value, frozen=True, kw_only=True):
@@ -104,6 +125,14 @@ class CardDoor(Protocol):
         """
 
     async def remove_card(self, id_tag: str) -> None: ...
+
+    async def groups(self, *, cursor: str | None, limit: int) -> Page[CardGroup]:
+        """Groups by their name."""
+
+    async def group(self, group: str) -> CardGroup: ...
+
+    async def change_group(self, group: str, change: GroupChange, by: str) -> CardsPut:
+        """Changes all of its cards, as `put_cards` would."""
 
     async def local_list(self, identity: str) -> LocalListView:
         """How far the local list of a station is. Refused (409) where the node keeps none."""

@@ -124,6 +124,7 @@ PEER = "/peers/{peer}"
 DELIVERY = "/deliveries/{delivery}"
 ORPHAN = "/orphans/{orphan}"
 CARD = "/cards/{card}"
+GROUP = "/groups/{group}"
 CASE = "/quarantine/{kind}/{name}"
 
 COMMANDS: tuple[Command, ...] = (
@@ -182,6 +183,14 @@ COMMANDS: tuple[Command, ...] = (
     Command(thing="cards", verb="export", path="/cards.csv", does="Give the cards of the store as a CSV.",
             gives=Gives.FILE, filters=("group", "blocked"), example="--group FLEET-7"),
     _do("cards", "remove", CARD, "Forget a card.", method="DELETE", gives=Gives.NOTHING, example="04A1B2C3D4"),
+    _list("groups", "/groups", "List the groups that cards are in.", _columns("group", "cards")),
+    Command(thing="groups", verb="show", path=GROUP, does="Show how many cards are in a group.", example="FLEET-7"),
+    _do("groups", "block", f"{GROUP}/block", "Block every card of a group.", example="FLEET-7"),
+    _do("groups", "unblock", f"{GROUP}/unblock", "Block no card of a group any more.", example="FLEET-7"),
+    _do("groups", "rename", f"{GROUP}/rename", "Give a group another name.", reads=True,
+        example="FLEET-7 group=FLEET-8"),
+    _do("groups", "remove", GROUP, "End a group; its cards stay, and are in none.", method="DELETE",
+        gives=Gives.NOTHING, example="FLEET-7"),
     _list("cdrs", "/cdrs", "List charge records, the one that ended last first.",
           _columns("charge record=cdr_id", "partner=pms_identifier", "user=user_identifier",
                    "station=local_service_identifier", "energy=energy_wh:energy", "began=start_timestamp:time",

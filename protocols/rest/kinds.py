@@ -36,6 +36,7 @@ KINDS: dict[str, int] = {
     "unknown-orphan": 404,
     "unknown-operation": 404,
     "unknown-card": 404,
+    "unknown-group": 404,
     "not-in-quarantine": 404,
     "unknown-pms": 400,
     "unknown-connector": 400,

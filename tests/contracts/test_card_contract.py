@@ -19,7 +19,7 @@ from actors.node_clock import NodeClock
 from actors.store import run_inline
 from statecharts.bounds import Watermarks
 from statecharts.card_limits import CARDS, CARDS_LOOKED_AT, CARDS_WRITTEN
-from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, card_key
+from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, GroupChange, card_key
 from statecharts.directory import UserEntry
 from statecharts.vocabulary import Refused
 from tests.contracts.conftest import Backend
@@ -147,6 +147,30 @@ async def test_a_page_looks_through_a_bounded_number_of_cards(
     assert first.items == () and first.next_cursor is not None
     assert [card.id_tag for card in every(cards, blocked=True)] == ["A7"]
     assert len(every(cards)) == 10
+
+
+async def test_a_group_is_blocked_renamed_and_ended_as_a_whole(journal: Journal) -> None:
+    cards = await cards_of(journal)
+    many = [Card(id_tag="A", group="Fleet"), Card(id_tag="B", group="FLEET"), Card(id_tag="C", group="X"), FULL]
+    await cards.put_many(many, "olga")
+    assert (cards.groups.one("fleet").cards, cards.groups.one("fleet").group) == (2, "Fleet")
+    told = await cards.change_group("FLEET", GroupChange(blocked=True), "bram")
+    assert told == CardsPut(added=0, changed=2, unchanged=0, dry_run=False)
+    assert [card.id_tag for card in every(cards, group="fleet") if card.blocked] == ["A", "B"]
+    await cards.change_group("x", GroupChange(group="fleet"), "bram")
+    await cards.remove("A")
+    for each in (cards, await cards_of(journal)):
+        assert each.groups.one("FLEET").cards == 2
+        with pytest.raises(Refused, match="unknown-group"):
+            each.groups.one("X")
+    first = cards.groups.page(cursor=None, limit=1)
+    second = cards.groups.page(cursor=first.next_cursor, limit=1)
+    assert {page.items[0].group.casefold() for page in (first, second)} == {"fleet", (FULL.group or "").casefold()}
+    await cards.change_group("fleet", GroupChange(group=None), "bram")
+    with pytest.raises(Refused, match="unknown-group"):
+        await cards.change_group("fleet", GroupChange(blocked=False), "bram")
+    again = await cards_of(journal)
+    assert (again.card("B").group, again.card("B").blocked, again.card("C").blocked) == (None, True, False)
 
 
 async def test_a_card_whose_row_was_altered_is_blocked_until_it_is_told_again(journal: Journal) -> None:

@@ -14,6 +14,7 @@ from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.audit import add_audit
 from protocols.rest.v1.card_files import add_card_files
+from protocols.rest.v1.card_groups import add_card_groups
 from protocols.rest.v1.cards import add_cards
 from protocols.rest.v1.commands import ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
@@ -77,6 +78,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventSt
     add_stations(routes, operators)
     add_cards(routes, operators)
     add_card_files(routes, operators)
+    add_card_groups(routes, operators)
     add_local_lists(routes, operators)
     _add_events(routes, operators, streams)
     _add_stations(routes, operators)

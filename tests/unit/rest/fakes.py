@@ -14,7 +14,7 @@ from quart_trio import QuartTrio
 from protocols.rest import make_app
 from protocols.rest.app import ApiSettings
 from statecharts.audit import AuditFilter, AuditView, Deed
-from statecharts.cards import Card, CardFilter, CardRecord, CardsPut, LocalListView
+from statecharts.cards import Card, CardFilter, CardGroup, CardRecord, CardsPut, GroupChange, LocalListView
 from statecharts.doors import (
     Ailment,
     FirstAnswer,
@@ -495,6 +495,18 @@ class FakeOperators:
     async def put_cards(self, cards: Sequence[Card], by: str, *, dry_run: bool) -> CardsPut:
         self.asked.append((cards, by, dry_run))
         return CardsPut(added=len(cards), changed=0, unchanged=0, dry_run=dry_run)
+
+    async def groups(self, *, cursor: str | None, limit: int) -> Page[CardGroup]:
+        return Page(items=(CardGroup(group="FLEET-7", cards=2),), next_cursor="more")
+
+    async def group(self, group: str) -> CardGroup:
+        if group != "FLEET-7":
+            raise refused(404, "unknown-group", "no card is in it")
+        return CardGroup(group=group, cards=2)
+
+    async def change_group(self, group: str, change: GroupChange, by: str) -> CardsPut:
+        self.asked.append((await self.group(group), change, by))
+        return CardsPut(added=0, changed=2, unchanged=0, dry_run=False)
 
     async def local_list(self, identity: str) -> LocalListView:
         await self.station(identity)
