@@ -321,8 +321,8 @@ def apply(data: Station, event: Event) -> Station:
             charges = _opened(data.charges, event)
             return msgspec.structs.replace(data, charges=charges, sessions=waiting, reservations=kept)
         case TransactionHeard(event=said):
-            session = heard(data.sessions.get(said.reference), said)
-            return msgspec.structs.replace(data, sessions=_newest_sessions({**data.sessions, said.reference: session}))
+            sessions = {**data.sessions, said.reference: heard(data.sessions.get(said.reference), said)}
+            return msgspec.structs.replace(data, sessions=dict(list(sessions.items())[-SESSIONS_KEPT.limit :]))
         case ChargeJudged():
             return msgspec.structs.replace(data, charges=_amended(data.charges, event))
         case ChargeClosed(stop=stop):
@@ -358,10 +358,6 @@ def _opened(charges: dict[int, StationCharge], event: ChargeOpened) -> dict[int,
         stop_first=event.stop,
     )
     return _trimmed({**charges, event.number: entry})
-
-
-def _newest_sessions(sessions: dict[str, Session]) -> dict[str, Session]:
-    return dict(list(sessions.items())[-SESSIONS_KEPT.limit :])
 
 
 def _amended(charges: dict[int, StationCharge], event: ChargeJudged | ChargeClosed) -> dict[int, StationCharge]:
