@@ -65,11 +65,12 @@ class ListedStation(StationLine):
 
     def _sent(self, command: SendLocalList, mischief: str) -> CallOutcome:
         if mischief == FORGOTTEN:
+            # It has lost its memory, and so what it was asked: a difference that it took now would be all that it has.
             self.version, self.listed = 0, {}
         if mischief == FAILED:
             return CallOutcome(verdict=CallVerdict.REJECTED, status="Failed", cause="the station answered Failed")
         unknown = CallOutcome(verdict=CallVerdict.UNKNOWN, cause="no answer in time")
-        if mischief == LOST:
+        if mischief in (LOST, FORGOTTEN):
             return unknown
         if command.update == "Differential" and command.version <= self.version:
             return CallOutcome(verdict=CallVerdict.REJECTED, status="VersionMismatch")
