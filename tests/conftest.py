@@ -21,7 +21,7 @@ SHARED = "TESTS_POSTGRESQL_SERVER"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings.register_profile("here", max_examples=of_length(40, 100))
+    settings.register_profile("here", max_examples=of_length(40, 100), deadline=None)
     settings.load_profile("here")
     store.migrate = fresh_tables.migrate
     os.environ.setdefault(SHARED, f"{os.getpid()} {tempfile.gettempdir()}/roamnode-pg-{os.getpid()}")

@@ -34,9 +34,9 @@ from tests.support.roaming import Roaming
 FORMS: dict[str, Form[Any]] = {kind.form.name: kind.form for kind in KINDS.values()} | {station.FORM.name: station.FORM}
 SHAPES = {
     "source 1": "4fccf5f60c34cfaa",
-    "destination 4": "07fffd3d1a53bd36",
-    "local 4": "75c1418ff9de2a33",
-    "station 4": "20248f97f47a9863",
+    "destination 5": "07fffd3d1a53bd36",
+    "local 5": "75c1418ff9de2a33",
+    "station 5": "d182c2f3117a5fbb",
 }
 LIVES = {
     "source": (SOURCE, disordered(source_flows(), source_events())),
@@ -148,7 +148,7 @@ async def test_the_next_snapshot_is_due_that_many_facts_after_the_one_loaded_fro
 
     class Loaded:
         async def history(self, stream: str, form: str | None) -> History:
-            return History(facts=(), snapshot=durable.Snapshot(seq=1_000, form="station 4", data=b"{}"))
+            return History(facts=(), snapshot=durable.Snapshot(seq=1_000, form=station.FORM.name, data=b"{}"))
 
     assert (await memory.recall(Loaded(), "station/CS01", station._fold))[1] == 1_000
     limit = FACTS_AFTER_SNAPSHOT.limit

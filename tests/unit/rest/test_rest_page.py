@@ -171,6 +171,8 @@ async def test_an_example_works(example: list[str]) -> None:
     options = dict(pairwise(example))
     data = options.get("-d")
     headers = {"Content-Type": "application/json"} if "json" in example else {}
+    if "--data-binary" in options:
+        data, headers = "id_tag\nCARD0001\n", {"Content-Type": "text/csv"}
     token = next((f"{who}-token" for who in ("app", "operator") if who in example), None)
     world = World(msgspec.structs.replace(READY, state="TxRunning" if path.endswith("/stop") else "Ready"))
     if path.endswith("/events"):
