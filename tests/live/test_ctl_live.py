@@ -70,5 +70,5 @@ def test_an_operator_works_with_a_node_from_the_command_line(config: Path, capsy
         assert {each["by"] for each in log["items"]} == {"control-room"}
         assert ctl("peers", "block", "NL-MOT") == 0
         assert found("peers", "list")["items"][0]["state"] == "Blocked"
-        assert ctl("peers", "replay", "NL-MOT", "7") == 1
+        assert ctl("deliveries", "replay", "7") == 1
     assert ctl("peers", "list") == 3

@@ -196,7 +196,7 @@ async def test_loses_connection_charges_on_offline_and_replays_with_the_original
 
 
 def test_every_behaviour_has_a_description_and_an_unknown_one_is_named() -> None:
-    assert set(BEHAVIOURS) == {"normal", "rejects", "never_starts", "unplugs", "loses_connection"}
+    assert set(BEHAVIOURS) == {"normal", "rejects", "never_starts", "unplugs", "loses_power", "loses_connection"}
     assert all(BEHAVIOURS.values())
     with pytest.raises(ValueError, match="no behaviour 'naps'; there are normal, rejects"):
         new_station(Central(), "naps")
