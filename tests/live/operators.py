@@ -46,18 +46,24 @@ EXIT_S = 10.0
 LOOK_AGAIN_S = 0.5
 """A transaction is looked at again after this long, in case that its node logs nothing, as a killed one."""
 
+PORTS = range(20_000, 32_000)
+"""Below those that Linux takes for connections unless it is told otherwise (net.ipv4.ip_local_port_range)."""
+
 Record = dict[str, Any]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens at, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports on loopback that nobody listens at, all different.
+
+    None of those that the system gives to connections of others: one would be taken before it is listened at.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(PORTS)
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            found += [port] if port not in found else []
+    return found
 
 
 def matches(record: Record, wanted: Record) -> bool:
