@@ -37,7 +37,7 @@ async def test_a_token_that_asks_too_often_is_told_when_to_come_back_before_anyt
     assert (await world.ask("GET", LIST)).status_code == 429
 
 
-async def test_one_token_uses_up_no_other_and_operators_are_not_limited() -> None:
+async def test_one_token_uses_up_no_other_and_operators_are_not_limited(mock_clock: object) -> None:
     world = World(READY, requests_per_s=1, burst=1)
     assert [(await world.ask("GET", LIST)).status_code for _ in range(2)] == [200, 429]
     assert (await world.ask("GET", LIST, token="other-token")).status_code == 200
@@ -46,7 +46,7 @@ async def test_one_token_uses_up_no_other_and_operators_are_not_limited() -> Non
     assert "RateLimit" not in operator[0].headers
 
 
-async def test_sv1_is_limited_alike_in_its_own_shape() -> None:
+async def test_sv1_is_limited_alike_in_its_own_shape(mock_clock: object) -> None:
     world = World(READY, requests_per_s=1, burst=1)
     path = "/rest/mobieurope/source/sv1/session"
     statuses = [await world.ask("POST", path, data="0A1B2C3D4E5F") for _ in range(2)]
