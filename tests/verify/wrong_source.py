@@ -25,7 +25,7 @@ OWN, DESTINATION, USER, STATION = "NL-MOT", "IE-001", "anna", "CS01"
 SECRET, OTHER_SECRET, TOKEN = "secret of IE-001 at us", "secret of us at IE-001", "token of the app"
 PATH, API = "/services/mobiEuropeSourceService", "/sv1"
 MOTOWN = "application/vnd.io.motown.mobi-europe-source-api-v1+json"
-ANSWER_S, RETRY_S, RETRIES = 0.2, 0.05, 20
+ANSWER_S, RETRY_S, RETRIES = 0.6, 0.05, 20
 
 
 @dataclass
