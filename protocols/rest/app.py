@@ -9,6 +9,7 @@ import msgspec
 import trio
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
+from werkzeug.exceptions import HTTPException
 
 from protocols.http import BODY_TIMEOUT_S, body_bytes_max
 from protocols.rest.auth import BearerAuth
@@ -33,10 +34,23 @@ from statecharts.ports import Tokens
 
 
 class Request(TrioRequest):
-    """A request whose body may be as long as its path allows."""
+    """A request whose body may be as long as its path allows; refused once (408, 413), its body is refused always:
+    Quart 0.23 gives an empty one to whoever reads again what was too long.
+    """
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **more: Any) -> None:
         super().__init__(method, scheme, path, *args, **more | {"max_content_length": body_bytes_max(path)})
+        self._refusal: HTTPException | None = None
+
+    async def get_data(self, *args: Any, **more: Any) -> Any:
+        """The body. Raises werkzeug's 413 or 408, the same one each time."""
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            return await super().get_data(*args, **more)
+        except HTTPException as refusal:
+            self._refusal = refusal
+            raise
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
