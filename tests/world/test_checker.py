@@ -16,7 +16,7 @@ from tests.world.checker.coverage import counted_steps, covered, covered_moves
 from tests.world.checker.evidence import Evidence
 from tests.world.checker.probes import PROBES, never_met
 from tests.world.checker.verdict import Figure, summed
-from tests.world.forgeries import FORGERIES
+from tests.world.forgeries import FORGERIES, second_number
 from tests.world.forging import Forgery, World
 from tests.world.good_story import UNUSED, good_story
 from tests.world.history import Finals, FrameArrived, FrameSent, History, RowDamaged, RowsLost
@@ -115,6 +115,18 @@ def test_a_cut_tail_excuses_the_rows_that_are_gone() -> None:
     verdict = check(world.history, world.finals)
     assert "I8" not in verdict.broken
     assert not [v for v in verdict.violations if "local/2" not in v.what and "station/CS1" not in v.what]
+
+
+def test_a_disk_that_forgot_a_number_excuses_another_for_the_same_start() -> None:
+    world = World(*good(), first)
+    second_number(world)
+    (call,) = (call for call in first(world.charges()).starts)
+    node = call.replies[0][0].sight.who
+    given = next(s for s in world.commits("ChargeOpened") if s.who == node and s.stream.endswith(call.caller))
+    twice = "got the numbers"
+    assert any(twice in violation.what for violation in check(world.history, world.finals).violations)
+    world.insert_after(given, RowsLost(at=given.at, who=node, position=given.position - 1))
+    assert not any(twice in violation.what for violation in check(world.history, world.finals).violations)
 
 
 def test_probes_count_what_was_met_and_name_what_was_not() -> None:
