@@ -73,6 +73,25 @@ class Actor:
     what was due, or has left.
     """
 
+    # Instances of one class share the keys of their dictionaries up to 30 of them: these are left to the subclasses.
+    __slots__ = (
+        "_due_not_before",
+        "_failure",
+        "_finished",
+        "_finished_at",
+        "_idle",
+        "_left",
+        "_mailbox",
+        "_waits_for",
+        "_watermarks",
+        "clock",
+        "in_hand",
+        "key",
+        "needed",
+        "ready",
+        "rested",
+    )
+
     def __init__(self, key: str, clock: Clock, watermarks: Watermarks) -> None:
         self.key = key
         self.clock = clock

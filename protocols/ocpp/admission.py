@@ -21,6 +21,7 @@ from websockets.http11 import Request
 
 from protocols.ocpp.alarms import Alarms
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.websocket import Refusal
 from statecharts.bounds import OCPP_FAILING_ADDRESSES
 from statecharts.limits import OCPP_IDENTITY
 from statecharts.ports import StationDirectory
@@ -29,8 +30,6 @@ from statecharts.station_credentials import Login, Shown, StationCertificate, Tu
 _PATH = re.compile(r"/+(?:ocpp|websockets)/+([^/?#]+)/*(?:\?.*)?")
 _IDENTITY = re.compile(rf"(?!\.+$)[^/\\\x00-\x1f\x7f]{{1,{OCPP_IDENTITY.limit}}}")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
-
-Refusal = tuple[HTTPStatus, str, dict[str, str]]
 
 
 def identity_in(path: str) -> str | None:

@@ -17,7 +17,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from protocols.http.places import Burst
-from protocols.ocpp.admission import Admission, Knock, Refusal
+from protocols.ocpp.admission import Admission, Knock
 from protocols.ocpp.connection import LiveConnection
 from protocols.ocpp.entrance import Entrance, Visitor
 from protocols.ocpp.limits import Limits
@@ -26,7 +26,7 @@ from protocols.ocpp.listening import eager
 from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.versions import DIALECTS
-from protocols.ocpp.websocket import ServerWebSocket
+from protocols.ocpp.websocket import Refusal, ServerWebSocket
 from statecharts.meters import Meters
 from statecharts.ports import StationDirectory, StationDoor
 from statecharts.station_credentials import Login

@@ -32,9 +32,11 @@ _THEIR_FAULT = frozenset(
     {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG, CloseCode.POLICY_VIOLATION}
 )
 
-Decide = Callable[[Request], Awaitable[tuple[HTTPStatus, str, dict[str, str]] | None]]
-"""Looks at an upgrade request, and may take its time: None lets it in; else status, text and further headers of the
-refusal."""
+Refusal = tuple[HTTPStatus, str, dict[str, str]]
+"""Status, text and further headers."""
+
+Decide = Callable[[Request], Awaitable[Refusal | None]]
+"""Looks at an upgrade request, and may take its time: None lets it in."""
 
 Choose = Callable[[Sequence[str]], str | None]
 """Picks one of the subprotocols that a client offers, once it was let in; None if none will do."""
@@ -105,8 +107,11 @@ class ServerWebSocket:
         """
         await self._line.handshake()
         head, end, glued_frames = (await self._read_head()).partition(_END_OF_HEAD)
+        request = self._request(head + end)
+        refusal = await decide(request) if isinstance(request, Request) else request
+        # A protocol of its own for the answer: whoever waits for that holds no other one meanwhile.
         protocol = ServerProtocol(select_subprotocol=lambda _, offered: self._select(offered, choose))
-        protocol, response = await self._response(protocol, head + end, decide)
+        response = _response(protocol, request, refusal)
         protocol.send_response(response)
         self._write_quietly(b"".join(protocol.data_to_send()))
         self.is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
@@ -125,27 +130,14 @@ class ServerWebSocket:
             data += more
         return data
 
-    async def _response(self, protocol: ServerProtocol, head: bytes, decide: Decide) -> tuple[ServerProtocol, Response]:
+    def _request(self, head: bytes) -> Request | Refusal:
+        """What was asked for, or how that is answered which is no request, or too long a one."""
         if len(head) >= self._limits.head_bytes_max:
-            status, text = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request head is too long\n"
-            return protocol, protocol.reject(status, text)
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request head is too long", {}
+        protocol = ServerProtocol()
         protocol.receive_data(head)
-        requests = [event for event in protocol.events_received() if isinstance(event, Request)]
-        if not requests:
-            # This protocol has given up on what it read, and can say no more; another one can.
-            protocol = ServerProtocol()
-            return protocol, protocol.reject(HTTPStatus.BAD_REQUEST, "this is no HTTP request\n")
-        return protocol, await self._decided(protocol, requests[0], decide)
-
-    async def _decided(self, protocol: ServerProtocol, request: Request, decide: Decide) -> Response:
-        refusal = await decide(request)
-        if refusal is None:
-            return protocol.accept(request)
-        status, text, headers = refusal
-        response = protocol.reject(status, f"{text}\n")
-        for name, value in headers.items():
-            response.headers[name] = value
-        return response
+        requests = (event for event in protocol.events_received() if isinstance(event, Request))
+        return next(requests, (HTTPStatus.BAD_REQUEST, "this is no HTTP request", {}))
 
     def _select(self, offered: Sequence[Subprotocol], choose: Choose) -> Subprotocol | None:
         """The chosen one; None goes on without the header, as OCPP-J 1.6, 3.1.2, has it."""
@@ -277,3 +269,14 @@ class ServerWebSocket:
         self._taken = trio.Event()
         await self._taken.wait()
         self._taken = None
+
+
+def _response(protocol: ServerProtocol, request: Request | Refusal, refusal: Refusal | None) -> Response:
+    if isinstance(request, Request) and refusal is None:
+        return protocol.accept(request)
+    assert refusal is not None, "only a request is let in"
+    status, text, headers = refusal
+    response = protocol.reject(status, f"{text}\n")
+    for name, value in headers.items():
+        response.headers[name] = value
+    return response
