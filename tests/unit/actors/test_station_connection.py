@@ -69,7 +69,7 @@ async def test_it_is_known_who_charges_also_before_its_actor_is_back(
 
 
 async def test_what_a_station_has_is_kept_in_a_shared_dictionary(autojump_clock: object, line: StationLine) -> None:
-    """CPython shares the keys of up to 30 attributes among the instances of a class: beyond, each station pays 1 KiB."""
+    """CPython shares the keys of up to 30 attributes among the instances of a class; beyond, each pays 1 KiB."""
     assert len(vars(actor(line))) < 30
 
 
