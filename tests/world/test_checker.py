@@ -125,6 +125,9 @@ def test_a_disk_that_forgot_a_number_excuses_another_for_the_same_start() -> Non
     given = next(s for s in world.commits("ChargeOpened") if s.who == node and s.stream.endswith(call.caller))
     twice = "got the numbers"
     assert any(twice in violation.what for violation in check(world.history, world.finals).violations)
+    hit = RowDamaged(at=given.at, who=node, table="journal", key=str(given.position), stream=given.stream)
+    world.insert_after(given, hit)
+    assert any(twice in violation.what for violation in check(world.history, world.finals).violations)
     world.insert_after(given, RowsLost(at=given.at, who=node, position=given.position - 1))
     assert not any(twice in violation.what for violation in check(world.history, world.finals).violations)
 

@@ -83,8 +83,16 @@ def _starts(evidence: Evidence, notes: Notes) -> None:
         ]
         numbers = {number for _, number in told}
         if len(numbers) > 1:
-            excuse = evidence.excuse(charge.node, f"station/{charge.station}")
+            remembered = {number for sight, number in told if not _forgotten(evidence, sight, number)}
+            excuse = evidence.excuse(charge.node, f"station/{charge.station}") if len(remembered) <= 1 else None
             notes.object_unless(excuse, f"{charge} got the numbers {sorted(numbers)}", *(sight for sight, _ in told))
+
+
+def _forgotten(evidence: Evidence, answer: Any, number: int) -> bool:
+    """Whether the node no longer has the row by which it gave this number before it said so."""
+    rows = [placed for placed in evidence.ever[answer.who] if placed.sight.type == "ChargeOpened"]
+    given = [row for row in rows if row.sight.at <= answer.at and evidence.fact(row)["number"] == number]
+    return bool(given) and given[-1] not in evidence.committed[answer.who]
 
 
 def _opened(evidence: Evidence) -> dict[tuple[str, int], datetime]:
