@@ -7,7 +7,6 @@ on a reply of its own, so an asker that goes away (a client that hangs up) cance
 from __future__ import annotations
 
 import math
-from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, TypeVar
@@ -98,10 +97,10 @@ class Actor:
         self.in_hand: Envelope | None = None
         self.rested = False
         self.needed = False
-        self.ready = trio.Event()
+        self.ready = Reply[None]()
         self._watermarks = watermarks
         self._due_not_before = -math.inf
-        self._mailbox: deque[Envelope] = deque()
+        self._mailbox: list[Envelope] = []  # short, and most are empty: a deque takes 700 bytes for that
         self._idle: trio.lowlevel.Task | None = None
         self._waits_for: datetime | None = None
         self._finished_at = -math.inf
@@ -208,7 +207,7 @@ class Actor:
         self.rested = False
         if self._seconds_to_deadline() <= 0:
             await self._be_due()
-        self.ready.set()
+        self.ready.set(None)
         while True:
             if self.in_hand is not None:
                 await self._until_finished()
@@ -249,12 +248,12 @@ class Actor:
         return bool(self._mailbox) and self.in_hand is None
 
     async def _idle_until_put(self) -> None:
-        def leave_off(_: object) -> trio.lowlevel.Abort:
-            self._idle = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
         self._idle = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(leave_off)
+        await trio.lowlevel.wait_task_rescheduled(self._leave_off)
+
+    def _leave_off(self, _: object) -> trio.lowlevel.Abort:
+        self._idle = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     async def _load(self) -> bool:
         """Loads as soon as it can be done. A store that is away is no failure of this actor: what it is told waits.
@@ -278,7 +277,7 @@ class Actor:
     def _refuse_askers(self, error: Refused) -> None:
         told = [envelope for envelope in self._mailbox if envelope.reply is None]
         asked = [envelope.reply for envelope in self._mailbox if envelope.reply is not None]
-        self._mailbox = deque(told)
+        self._mailbox = told
         for reply in asked:
             reply.fail(error)
 
@@ -289,7 +288,7 @@ class Actor:
         return max(0.0, (until - self.clock.now()).total_seconds(), self._due_not_before - trio.current_time())
 
     async def _take(self) -> None:
-        envelope = self.in_hand = self._mailbox.popleft()
+        envelope = self.in_hand = self._mailbox.pop(0)
         with correlated(envelope.correlation_id):
             try:
                 answer = await self.turn(envelope.message)
@@ -327,11 +326,11 @@ class Actor:
         """Takes no more messages. Whoever still holds on to this actor fails loudly: no message is lost in silence."""
         assert not self._mailbox
         self._left = True
-        self.ready.set()
+        self.ready.set(None)
 
     def refuse_waiting(self, error: Refused) -> None:
         """Tells everybody who waits that no answer will come."""
         while self._mailbox:
-            envelope = self._mailbox.popleft()
+            envelope = self._mailbox.pop(0)
             if envelope.reply is not None:
                 envelope.reply.fail(error)

@@ -21,6 +21,8 @@ FREE = (ConnectorStatus.AVAILABLE, ConnectorStatus.PREPARING)
 class Connectors:
     """The part of a station's actor that says where a charge may begin; runs within its turns."""
 
+    __slots__ = ("_station", "holds")
+
     def __init__(self, station: StationActor) -> None:
         self._station = station
         self.holds: dict[int, Hold] = {}

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 class Doubts:
     """The part of a station's actor that deals with charges in doubt; runs within its turns."""
 
+    __slots__ = ("_asked", "_charges", "_station")
+
     def __init__(self, station: StationActor, charges: Charges) -> None:
         self._station, self._charges = station, charges
-        self._enquiry = Enquiry(station.command, self._told)
+        self._asked: Enquiry | None = None
 
     def _told(self, number: int, outcome: CallOutcome) -> None:
         """Hands on what a station says, asked about a charge: it is for a turn after what it has reported by now."""
@@ -30,7 +32,8 @@ class Doubts:
 
     async def booted(self) -> None:
         """Every charge may have ended with the boot, and another firmware may be able to say more."""
-        self._enquiry.booted()
+        if self._asked is not None:
+            self._asked.booted()
         for charge in self._open():
             doubted = StationDoubted(at=self._station.clock.now(), reason="the station booted")
             await self._charges.tell(charge, doubted)
@@ -59,7 +62,8 @@ class Doubts:
             if doubted.only_silent and shown in CHARGES_GO_ON and not charge.reference:
                 await self._charges.tell(charge, StationConfirmed(at=self._station.clock.now()))
         if asked:
-            self._station.context.system.spawn(self._enquiry.ask, asked)
+            self._asked = self._asked or Enquiry(self._station.command, self._told)
+            self._station.context.system.spawn(self._asked.ask, asked)
 
     async def _decide(self, number: int, going_on: bool | None) -> None:
         """What the station says of a charge, unless its end was reported meanwhile."""

@@ -66,6 +66,8 @@ InboxMessage = Keep | Odd | Assign | Dismiss
 class Inbox:
     """The part of a station's actor that deals with orphans; runs within its turns."""
 
+    __slots__ = ("_charges", "_context", "_station")
+
     def __init__(self, station: StationActor, charges: Charges, context: Context) -> None:
         self._station, self._charges, self._context = station, charges, context
 

@@ -8,7 +8,6 @@ wait in the connection's own queue, so that a transaction that is being told of 
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import structlog
@@ -112,8 +111,7 @@ class StationActor(Actor):
         self.standing = Standings(self, context)
         self.inbox = Inbox(self, self.charges, context)
         self.events = StationEvents(self, self.charges)
-        tell = partial(context.system.tell, key)
-        self.certificates = StationCertificates(self.identity, context, self.command, tell)
+        self.certificates = StationCertificates(self, context)
         self.limits = ModelLimits()
         self.witness = Witness(self)
         self._unkept: dict[int, tuple[StatusNotification, datetime]] = {}

@@ -51,6 +51,8 @@ class _Awaited:
 class Calls:
     """The part of a station's actor that sends commands; not within its turns, but for `heard`."""
 
+    __slots__ = ("_awaited", "_profiles", "_request_id", "_station")
+
     def __init__(self, station: StationActor) -> None:
         self._station = station
         self._request_id = 0

@@ -6,16 +6,19 @@ whitepaper, CertSigningWaitMinimum), and until when the one holds that it has is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.context import Context
-from statecharts.station_commands import CallOutcome, CallVerdict, CertificateSigned, StationCommand, TriggerMessage
+from statecharts.station_commands import CallVerdict, CertificateSigned, TriggerMessage
 from statecharts.station_credentials import CertificateIssued, StationCertificate
 from statecharts.station_reports import SignCertificate, StatusAnswer
 from statecharts.vocabulary import Refused
+
+if TYPE_CHECKING:
+    from actors.station import StationActor
 
 OF_STATIONS = (None, "ChargingStationCertificate")
 """What kind of certificate we sign: that which a station shows to us (OCPP 1.6 knows no other). Those of ISO 15118 come
@@ -27,16 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 class StationCertificates:
-    """What `command` sends reaches the station; `told` hears, in a turn of its actor, what became of a request."""
+    """The part of a station's actor that answers its requests; what became of one is told in a turn of its own."""
 
-    def __init__(
-        self,
-        identity: str,
-        context: Context,
-        command: Callable[[StationCommand], Awaitable[CallOutcome]],
-        told: Callable[[CertificateIssued], None],
-    ) -> None:
-        self._identity, self._context, self._command, self._told = identity, context, command, told
+    __slots__ = ("_asked_for", "_context", "_station", "_under_way")
+
+    def __init__(self, station: StationActor, context: Context) -> None:
+        self._station, self._context = station, context
         self._under_way: SignCertificate | None = None
         self._asked_for: StationCertificate | None = None
 
@@ -44,7 +43,7 @@ class StationCertificates:
         """Accepted if the request will be signed: the certificate follows as a command of its own, soon."""
         no = self._refusal(request)
         if no is not None:
-            log.warning("station.certificate_refused", station=self._identity, reason=no)
+            log.warning("station.certificate_refused", station=self._station.identity, reason=no)
             self._told(CertificateIssued(outcome="Refused", reason=no))
             return StatusAnswer(status="Rejected")
         if self._under_way is None:
@@ -63,8 +62,8 @@ class StationCertificates:
 
     @property
     def _common_name(self) -> str:
-        credentials = self._context.fleet.credentials(self._identity)
-        return (credentials and credentials.certificate_name) or self._identity
+        credentials = self._context.fleet.credentials(self._station.identity)
+        return (credentials and credentials.certificate_name) or self._station.identity
 
     def _refusal(self, request: SignCertificate) -> str | None:
         if self._context.authority is None:
@@ -79,12 +78,15 @@ class StationCertificates:
             return no.refusal.message
         return None
 
+    def _told(self, outcome: CertificateIssued) -> None:
+        self._context.system.tell(self._station.key, outcome)
+
     async def _issue(self, request: SignCertificate) -> None:
         try:
             outcome = await self._signed_and_sent(request)
         finally:
             self._under_way = None
-        log.info("station.certificate", station=self._identity, outcome=outcome.outcome, reason=outcome.reason)
+        log.info("station.certificate", station=self._station.identity, outcome=outcome.outcome, reason=outcome.reason)
         self._told(outcome)
 
     async def _signed_and_sent(self, request: SignCertificate) -> CertificateIssued:
@@ -93,7 +95,7 @@ class StationCertificates:
             chain = await self._context.authority.sign(request.csr, self._common_name)
         except Refused as no:
             return CertificateIssued(outcome="NotSigned", reason=no.refusal.message)
-        sent = await self._command(
+        sent = await self._station.command(
             CertificateSigned(
                 certificate_chain=chain, certificate_type=request.certificate_type, request_id=request.request_id
             )
@@ -102,7 +104,9 @@ class StationCertificates:
         return CertificateIssued(outcome=outcome, reason=sent.cause or sent.status, certificate=chain)
 
     async def _renew(self, shown: StationCertificate) -> None:
-        answer = await self._command(RENEW_BY)
-        log.info("station.certificate_expires", station=self._identity, at=shown.expires_at, asked=answer.status)
+        answer = await self._station.command(RENEW_BY)
+        log.info(
+            "station.certificate_expires", station=self._station.identity, at=shown.expires_at, asked=answer.status
+        )
         if answer.verdict is not CallVerdict.ACCEPTED:
             self._asked_for = None

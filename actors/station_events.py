@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 class StationEvents:
     """The part of a station's actor that deals with TransactionEvents; runs within its turns."""
 
+    __slots__ = ("_charges", "_station")
+
     def __init__(self, station: StationActor, charges: Charges) -> None:
         self._station = station
         self._charges = charges

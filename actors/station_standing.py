@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 class Standings:
     """The part of a station's actor that keeps to what was decided on it; runs within its turns."""
 
+    __slots__ = ("_context", "_station")
+
     def __init__(self, station: StationActor, context: Context) -> None:
         self._station, self._context = station, context
 
@@ -129,7 +131,7 @@ def charge_goes_on(context: Context, identity: str) -> bool:
     key = f"station/{identity}"
     if key in context.system:
         station = _actor(context, key)
-        if station.ready.is_set():
+        if station.ready.settled:
             return any(charge.open for charge in station.data.charges.values())
     return identity in context.charging
 

@@ -10,7 +10,6 @@ until its deadline.
 from __future__ import annotations
 
 import contextvars
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -64,7 +63,7 @@ class Failures:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._times: deque[float] = deque()
+        self._times: list[float] = []
 
     def backoff(self, error: Exception, now: float) -> float | None:
         """Counts a failure; seconds until the next life, None if there is to be none."""
@@ -76,7 +75,7 @@ class Failures:
 
     def forget(self, now: float) -> None:
         while self._times and now - self._times[0] >= self._policy.within_s:
-            self._times.popleft()
+            self._times.pop(0)
 
 
 class System:

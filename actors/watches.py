@@ -49,6 +49,8 @@ class Watches:
 class Witness:
     """The part of a station's actor that tells operations what its reports and charges show; runs within its turns."""
 
+    __slots__ = ("_station",)
+
     def __init__(self, station: StationActor) -> None:
         self._station = station
 

@@ -39,6 +39,9 @@ class ModelLimits(Value, frozen=True, kw_only=True):
         return ""
 
 
+AS_OCPP_HAS_IT = ModelLimits()
+
+
 class ModelQuirk(Value, frozen=True, kw_only=True):
     """The limits of those stations whose vendor, model and firmware fit: globs, of which case means nothing."""
 
@@ -55,6 +58,8 @@ class ModelQuirk(Value, frozen=True, kw_only=True):
 def limits_of(quirks: Iterable[ModelQuirk], boot: BootNotification | None) -> ModelLimits:
     """The limits of a station that booted so: of each, what the first quirk says that fits and names it."""
     fitting = [quirk.limits for quirk in quirks if boot is not None and quirk.fits(boot)]
+    if not fitting:
+        return AS_OCPP_HAS_IT
     found = {name: _first(fitting, name) for name in ModelLimits.__struct_fields__}
     return ModelLimits(**found)
 

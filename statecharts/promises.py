@@ -21,7 +21,7 @@ class Promise(Generic[T]):
         self.settled = False
         self._value: T | None = None
         self._error: BaseException | None = None
-        self._followers: list[Callable[[Promise[T]], None]] = []
+        self._followers: tuple[Callable[[Promise[T]], None], ...] = ()
 
     def __repr__(self) -> str:
         return f"<Promise {'settled' if self.settled else 'open'}>"
@@ -40,7 +40,7 @@ class Promise(Generic[T]):
 
     def _settle(self) -> None:
         self.settled = True
-        followers, self._followers = self._followers, []
+        followers, self._followers = self._followers, ()
         for told in followers:
             told(self)
 
@@ -56,7 +56,7 @@ class Promise(Generic[T]):
         if self.settled:
             told(self)
         else:
-            self._followers.append(told)
+            self._followers += (told,)
 
     def then(self, turn: Callable[[T], U], otherwise: Callable[[Exception], Promise[U]] | None = None) -> Promise[U]:
         """The promise of what `turn` makes of the answer; it fails with this one, or with what `turn` raises.

@@ -8,8 +8,6 @@ what is metered or ends meanwhile is not kept waiting by stations that have noth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import trio
 
@@ -18,10 +16,21 @@ from statecharts.bounds import OCPP_COMING_IN
 
 
 class Visitor:
-    """One connection on its way in. `enter` waits for its turn; `leave` gives the place to the next, once."""
+    """One connection on its way in. `enter` waits for its turn; `leave` gives the place to the next, once.
+
+    As a context manager it leaves at the end of the block, whatever happens there.
+    """
+
+    __slots__ = ("_entrance", "_is_in")
 
     def __init__(self, entrance: Entrance) -> None:
         self._entrance, self._is_in = entrance, False
+
+    def __enter__(self) -> Visitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     async def enter(self, *, first: bool) -> bool:
         """Whether its turn came within `entrance_wait_s`."""
@@ -46,15 +55,6 @@ class Entrance:
 
     def __repr__(self) -> str:
         return f"<Entrance {self._free} free, {len(self._charging)} charging and {len(self._others)} others wait>"
-
-    @contextmanager
-    def visitor(self) -> Iterator[Visitor]:
-        """Somebody who may come in; whatever happens, the place is free again at the end."""
-        visitor = Visitor(self)
-        try:
-            yield visitor
-        finally:
-            visitor.leave()
 
     async def wait(self, *, first: bool) -> None:
         """Until there is a place, which is taken then. Those who are `first` do not wait for the others."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+from abc import abstractmethod
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
@@ -20,50 +21,68 @@ from statecharts.station_credentials import StationCertificate
 GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """All that trio raises when a connection is no more."""
 
+NO_ADDRESS = "-"
 
-class Line(Protocol):
-    """Where the bytes of one connection pass. Reading never raises for what the network does; writing raises `GONE`."""
+
+class Line(trio.abc.AsyncResource):
+    """Where the bytes of one connection pass. Reading never raises for what the network does; writing raises `GONE`.
+
+    `certificate` is what the client has shown in the handshake, verified; None if it showed none. `aclose` drops the
+    connection without a word.
+    """
+
+    __slots__ = ("certificate",)
+
+    is_tls = False
+
+    def __init__(self) -> None:
+        self.certificate: StationCertificate | None = None
 
     @property
-    def is_tls(self) -> bool: ...
-
-    @property
-    def certificate(self) -> StationCertificate | None:
-        """What the client has shown in the handshake, verified; None if it showed none."""
+    @abstractmethod
+    def address(self) -> str:
+        """The IP address at the other end; lines without one, as in memory, share a name."""
 
     async def handshake(self) -> None:
         """TLS, where there is any. Raises OSError where it does not fit."""
 
+    @abstractmethod
     async def receive(self, bytes_max: int) -> bytes:
         """Some bytes of the client; none at the end of the stream, or after `interrupt`."""
 
+    @abstractmethod
     def interrupt(self) -> None:
         """Ends a `receive` that waits now; later ones wait again."""
 
+    @abstractmethod
     def send_now(self, data: bytes | bytearray) -> int:
         """Sends without waiting; how many bytes were taken, which may be none."""
 
+    @abstractmethod
     async def send_some(self, data: bytes | bytearray) -> int:
         """Sends some, as soon as that can be done; how many bytes were taken."""
 
+    @abstractmethod
     async def send_eof(self) -> None:
         """Says that no more will be sent."""
 
-    async def aclose(self) -> None:
-        """Drops the connection without a word."""
 
+class SocketLine(Line):
+    """A TCP connection; `sock` is made non-blocking, and ours from here on."""
 
-class SocketLine:
-    """A TCP connection; `sock` is non-blocking, and ours from here on."""
-
-    is_tls = False
-    certificate: StationCertificate | None = None
+    __slots__ = ("_sock",)
 
     def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
         self._sock = sock
+        sock.setblocking(False)
 
-    async def handshake(self) -> None:
-        """There is none."""
+    @property
+    def address(self) -> str:
+        try:
+            return str(self._sock.getpeername()[0])
+        except OSError:
+            return NO_ADDRESS
 
     async def receive(self, bytes_max: int) -> bytes:
         with suppress(*GONE):
@@ -104,7 +123,9 @@ class SocketLine:
 
 
 class TlsLine(SocketLine):
-    """A TCP connection with TLS on it, by `context`."""
+    """A TCP connection with TLS on it, by `context`. Raises OSError if the client has left already."""
+
+    __slots__ = ("_tls",)
 
     is_tls = True
 
@@ -147,18 +168,17 @@ class TlsLine(SocketLine):
                 self._tls.unwrap()
 
 
-class StreamLine:
+class StreamLine(Line):
     """Any stream of trio's."""
 
-    is_tls = False
-    certificate: StationCertificate | None = None
+    __slots__ = ("_reading", "_stream")
+
+    address = NO_ADDRESS
 
     def __init__(self, stream: trio.abc.Stream) -> None:
+        super().__init__()
         self._stream = stream
         self._reading: trio.CancelScope | None = None
-
-    async def handshake(self) -> None:
-        """There is none."""
 
     async def receive(self, bytes_max: int) -> bytes:
         with trio.CancelScope() as self._reading, suppress(*GONE):
@@ -202,21 +222,3 @@ def certificate_in(verified: Any) -> StationCertificate | None:
 
 def _named(verified: Any, whose: str, what: str) -> list[str]:
     return [value for rdn in verified[whose] for name, value in rdn if name == what]
-
-
-def line_over(stream: trio.abc.Stream, tls: ssl.SSLContext | None) -> Line:
-    """The line of a connection that was accepted; a TCP stream is emptied of its socket."""
-    if not isinstance(stream, trio.SocketStream):
-        return StreamLine(stream)
-    accepted = stream.socket
-    sock = socket.socket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-    sock.setblocking(False)
-    return TlsLine(sock, tls) if tls else SocketLine(sock)
-
-
-def address_of(stream: trio.abc.Stream) -> str:
-    """The IP address at the other end; streams without one, as in memory, share a name."""
-    try:
-        return str(stream.socket.getpeername()[0]) if isinstance(stream, trio.SocketStream) else "-"
-    except OSError:
-        return "-"

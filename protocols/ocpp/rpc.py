@@ -12,7 +12,6 @@ a CALL, and never answered.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -84,7 +83,7 @@ class _Outstanding:
         return self.end
 
 
-class _Seen(msgspec.Struct):
+class _Seen(msgspec.Struct, gc=False):
     """A CALL of the other side: what it said, and the CALLRESULT it got. An error leaves a retry its chance.
 
     An answer is not `wanted` where it was a SEND.
@@ -133,7 +132,7 @@ class RpcPeer:
         self._closed_because = ""
         self._seen: dict[str, _Seen] = {}
         self._work: _Work | None = None
-        self._queue: deque[tuple[Call, _Seen]] | None = None
+        self._queue: list[tuple[Call, _Seen]] = []  # short, and most are empty: a deque takes 700 bytes for that
         self._done: trio.Event | None = None
         self._opening: Promise[None] | None = None
 
@@ -240,7 +239,7 @@ class RpcPeer:
         with trio.move_on_after(self._limits.handler_timeout_s):
             if self._work is not None or self._queue:
                 await self._done.wait()
-        self._queue = None
+        self._queue.clear()
 
     def expire(self, now: float) -> None:
         """Gives up on what is handled for too long; whoever runs this peer calls it from time to time."""
@@ -252,7 +251,7 @@ class RpcPeer:
         try:
             opening.result()
         except Exception:  # `run` raises it, once it has come to its end
-            self._queue = None
+            self._queue.clear()
             self._transport.close(_INTERNAL_ERROR, "")
             if self._done is not None:
                 self._done.set()
@@ -280,9 +279,8 @@ class RpcPeer:
         if self._work is None and self._opening is None:
             self._remember(call.message_id, seen)
             self._handle(call, seen)
-        elif len(self._queue or ()) < self._limits.incoming_calls_max:
+        elif len(self._queue) < self._limits.incoming_calls_max:
             self._remember(call.message_id, seen)
-            self._queue = self._queue or deque()
             self._queue.append((call, seen))
             self._limits.watermarks.saw(OCPP_INCOMING_CALLS, len(self._queue))
         else:
@@ -359,7 +357,7 @@ class RpcPeer:
     def _next(self) -> None:
         self._work = None
         if self._queue:
-            self._handle(*self._queue.popleft())
+            self._handle(*self._queue.pop(0))
         elif self._done is not None:
             self._done.set()
 

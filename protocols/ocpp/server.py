@@ -21,8 +21,8 @@ from protocols.ocpp.admission import Admission, Knock
 from protocols.ocpp.connection import LiveConnection
 from protocols.ocpp.entrance import Entrance, Visitor
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.lines import address_of, line_over
-from protocols.ocpp.listening import eager
+from protocols.ocpp.lines import Line
+from protocols.ocpp.listening import lines_of
 from protocols.ocpp.turnstile import Turnstile
 from protocols.ocpp.v16 import V16
 from protocols.ocpp.versions import DIALECTS
@@ -111,25 +111,19 @@ class StationServer:
                     task_status.started(self)
                     with self._accepting:
                         async with trio.open_nursery() as accepting:
+                            lines = [lines_of(listener, self._tls) for listener in self._listeners]
+                            lines += [lines_of(listener, None) for listener in self._plain]
                             serve = partial(trio.serve_listeners, handler_nursery=self._connections)
-                            accepting.start_soon(serve, self.handle, list(map(eager, self._listeners)))
-                            if self._plain:
-                                accepting.start_soon(serve, self._plainly, list(map(eager, self._plain)))
+                            accepting.start_soon(serve, self.handle, lines)
                 nursery.cancel_scope.cancel()
 
     # -- one connection ------------------------------------------------------------------------------------------------
 
-    async def handle(self, stream: trio.abc.Stream) -> None:
-        """Serves one stream until it ends. Nothing that happens here ends the listener."""
-        await self._serve_stream(stream, self._tls)
-
-    async def _plainly(self, stream: trio.abc.Stream) -> None:
-        await self._serve_stream(stream, None)
-
-    async def _serve_stream(self, stream: trio.abc.Stream, tls: ssl.SSLContext | None) -> None:
+    async def handle(self, line: Line) -> None:
+        """Serves one connection until it ends. Nothing that happens here ends the listener."""
         assert self._connections is not None, "there are connections only while it serves"
-        address = address_of(stream)
-        socket = ServerWebSocket(line_over(stream, tls), limits=self._limits, spawn=self._connections.start_soon)
+        address = line.address
+        socket = ServerWebSocket(line, limits=self._limits, spawn=self._connections.start_soon)
         serve = self._serve_socket if self._turnstile.enter(address) else self._turn_away
         try:
             try:
@@ -155,7 +149,7 @@ class StationServer:
                 await socket.abort()
 
     async def _serve_socket(self, socket: ServerWebSocket, address: str) -> None:
-        with self._entrance.visitor() as visitor:
+        with Visitor(self._entrance) as visitor:
             admitted = await self._admit(socket, address, visitor)
             if admitted is None:
                 return

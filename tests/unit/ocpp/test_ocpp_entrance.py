@@ -15,9 +15,9 @@ from ocpp_raw_station import raw_station
 from ocpp_worlds import PASSWORD, Directory, Door, World, central_system
 from wsproto.events import AcceptConnection, RejectConnection
 
-from protocols.ocpp.entrance import Entrance
+from protocols.ocpp.entrance import Entrance, Visitor
 from protocols.ocpp.limits import Limits
-from protocols.ocpp.listening import eager
+from protocols.ocpp.listening import lines_of
 from protocols.ocpp.server import RETRY_AFTER_S
 from statecharts.ports import StationConnection
 from statecharts.promises import Promise
@@ -27,14 +27,14 @@ ONE = Limits(coming_in_max=1, entrance_wait_s=30)
 
 
 async def come(entrance: Entrance, name: str, seen: list[str], *, first: bool) -> None:
-    with entrance.visitor() as visitor:
+    with Visitor(entrance) as visitor:
         assert await visitor.enter(first=first)
         seen.append(name)
 
 
 async def test_those_with_a_charge_come_in_before_the_others_each_in_order(nursery: trio.Nursery) -> None:
     entrance, seen = Entrance(ONE), list[str]()
-    with entrance.visitor() as visitor:
+    with Visitor(entrance) as visitor:
         assert await visitor.enter(first=False)
         for name in ("a", "b", "C", "d", "E"):
             nursery.start_soon(lambda name=name: come(entrance, name, seen, first=name.isupper()))
@@ -47,7 +47,7 @@ async def test_those_with_a_charge_come_in_before_the_others_each_in_order(nurse
 
 async def test_whoever_waits_too_long_goes_and_takes_nobodys_place(autojump_clock: object) -> None:
     entrance = Entrance(ONE)
-    with entrance.visitor() as visitor, entrance.visitor() as another:
+    with Visitor(entrance) as visitor, Visitor(entrance) as another:
         assert await visitor.enter(first=False)
         assert not await another.enter(first=True)
         assert trio.current_time() == pytest.approx(30)
@@ -64,7 +64,7 @@ def test_no_place_is_lost_or_made_whoever_leaves_when_and_is_cancelled(visits: l
         entrance, inside = Entrance(Limits(coming_in_max=2, entrance_wait_s=2.5)), list[int]()
 
         async def visit(first: bool, cancelled: bool, stays_s: int) -> None:
-            with trio.move_on_after(stays_s if cancelled else 1_000), entrance.visitor() as visitor:
+            with trio.move_on_after(stays_s if cancelled else 1_000), Visitor(entrance) as visitor:
                 if await visitor.enter(first=first):
                     inside.append(1)
                     try:
@@ -164,7 +164,7 @@ async def test_a_place_is_free_again_when_its_station_left_before_it_was_taken_i
 
 async def test_many_that_have_come_are_accepted_in_one_round_of_the_scheduler() -> None:
     (plain,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    listener = eager(plain)
+    listener = lines_of(plain, None)
     clients = [await trio.open_tcp_stream(*plain.socket.getsockname()) for _ in range(5)]
     accepted = [await listener.accept()]
     with trio.CancelScope() as scope:
@@ -173,7 +173,7 @@ async def test_many_that_have_come_are_accepted_in_one_round_of_the_scheduler() 
     assert not scope.cancelled_caught, "no round of the scheduler has passed"
     for ours, theirs in zip(accepted, clients, strict=True):
         await theirs.send_all(b"x")
-        assert await ours.receive_some() == b"x"
+        assert await ours.receive(1) == b"x"
     for stream in (*accepted, *clients):
         await stream.aclose()
     await listener.aclose()
@@ -181,7 +181,7 @@ async def test_many_that_have_come_are_accepted_in_one_round_of_the_scheduler() 
 
 async def test_those_accepted_that_nobody_has_taken_are_closed_with_the_listener() -> None:
     (plain,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    listener = eager(plain)
+    listener = lines_of(plain, None)
     clients = [await trio.open_tcp_stream(*plain.socket.getsockname()) for _ in range(2)]
     taken = await listener.accept()
     await listener.aclose()
