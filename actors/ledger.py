@@ -13,11 +13,11 @@ from actors import tables
 from actors.cursors import cursor_of, page_of, place_of
 from actors.records import DeliveryStatus, IdleMeter, LedgerEntry, LogEntry
 from actors.rows import checked, document_of, instant, log_entry_of, meter_of, micros, raw
-from actors.searches import Query, all_of, transactions_wanted
+from actors.searches import Query, all_of, cdrs_wanted, transactions_wanted
 from actors.store import Store
 from statecharts.limits import NAMESAKES_SHOWN
 from statecharts.ports import CdrView, Change, Page, TransactionView
-from statecharts.searches import TransactionSearch
+from statecharts.searches import CdrSearch, TransactionSearch
 from statecharts.vocabulary import EndTransaction
 
 T = TypeVar("T")
@@ -128,12 +128,12 @@ class Ledger:
 
     # -- charge records ------------------------------------------------------------------------------------------------
 
-    async def cdrs(self, role: str | None = None, *, cursor: str | None = None, limit: int) -> Page[CdrView]:
-        """A page of the charge records of a role (None: of both), the one that ended last first.
+    async def cdrs(self, *, cursor: str | None = None, limit: int, **search: Unpack[CdrSearch]) -> Page[CdrView]:
+        """A page of the charge records that are searched for, the one that ended last first.
 
         Raises `Refused` (400) for a cursor that is not ours.
         """
-        query = _all_cdrs() if role is None else _all_cdrs().where(_CDRS.role == role)
+        query = cdrs_wanted(search)
         if cursor is not None:
             query = query.where(tuple_(*_CDR_KEY) < place_of(cursor, "cdrs", int, str, str))
         order = [column.desc() for column in _CDR_KEY]

@@ -34,7 +34,7 @@ from statecharts.events import Event
 from statecharts.operation import CHART as OPERATION
 from statecharts.peer import CHART as PEER
 from statecharts.ports import CdrView, Change, Page, TransactionView, WaitingView
-from statecharts.searches import TransactionSearch
+from statecharts.searches import CdrSearch, TransactionSearch
 from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
 from statecharts.waiting import awaited
@@ -72,9 +72,13 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges)
     ) -> Page[TransactionView]:
         if search.get("open") is None and search.get("state") in ALWAYS_OPEN:
             search["open"] = True  # finds the same, without its past
+        self._by_node_time(search)
+        return await self._context.ledger.transactions(cursor=cursor, limit=limit, **search)
+
+    def _by_node_time(self, search: TransactionSearch | CdrSearch) -> None:
+        """The times that are searched for, as the journal has them."""
         since, until, kept = search.get("since"), search.get("until"), self._context.clock.kept
         search["since"], search["until"] = since and kept(since), until and kept(until)
-        return await self._context.ledger.transactions(cursor=cursor, limit=limit, **search)
 
     async def transaction(self, role: str, identifier: str) -> TransactionView:
         view = await self._context.ledger.transaction(f"{role}/{identifier}")
@@ -130,9 +134,10 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges)
         return feed(self._context.changes, self._context.ledger, after, role=role, users=None)
 
     async def cdrs(
-        self, *, role: str | None = None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
+        self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE, **search: Unpack[CdrSearch]
     ) -> Page[CdrView]:
-        return await self._context.ledger.cdrs(role, cursor=cursor, limit=limit)
+        self._by_node_time(search)
+        return await self._context.ledger.cdrs(cursor=cursor, limit=limit, **search)
 
     async def stop(self, role: str, identifier: str) -> TransactionView:
         if role not in STOPPABLE:

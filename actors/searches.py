@@ -15,15 +15,18 @@ from sqlalchemy import ColumnElement, Select, Table, TextClause, and_, func, not
 from actors import tables
 from actors.records import DeliveryStatus
 from actors.rows import micros, raw
-from statecharts.searches import DeliverySearch, TransactionSearch
+from statecharts.searches import CdrSearch, DeliverySearch, TransactionSearch
 
 Query = Select[*tuple[Any, ...]]
 Condition = ColumnElement[bool] | TextClause
 
 _VIEWS = tables.transactions.c
 _OWED = tables.deliveries.c
+_CDRS = tables.ledger.c
 OWED = (DeliveryStatus.PENDING.value, DeliveryStatus.PARKED.value)
 """The statuses of what a partner still has to be told, now or when an operator says so."""
+ARRIVED = ("acknowledged", "received")
+"""The statuses of charge records that both sides have: at the Destination, at the Source."""
 
 _LEADING: dict[str, ColumnElement[Any]] = {
     "authorization_identifier": _VIEWS.authorization_identifier,
@@ -57,6 +60,12 @@ def deliveries_wanted(search: DeliverySearch, overdue_before: datetime) -> Query
     return query.where(*_between(_OWED.created_at, search.get("since"), search.get("until")))
 
 
+def cdrs_wanted(search: CdrSearch) -> Query:
+    """The rows of the charge records that are searched for, in no order yet."""
+    query = _led(all_of(tables.ledger), _of_cdrs(search))
+    return query.where(*_between(_CDRS.ended_at, search.get("since"), search.get("until")))
+
+
 def is_overdue(before: datetime) -> ColumnElement[bool]:
     """A fact that was first owed before then and is owed still, also where it was put aside. Commands lapse instead.
 
@@ -79,6 +88,17 @@ def _of_deliveries(search: DeliverySearch) -> Iterator[tuple[Condition, Conditio
         yield tables.UNDONE, tables.UNDONE
     if (peer := search.get("peer")) is not None:
         yield _OWED.peer == peer, _unindexed(_OWED.peer) == peer
+
+
+def _of_cdrs(search: CdrSearch) -> Iterator[tuple[Condition, Condition]]:
+    """By a status only where few records have it: nearly all of them have arrived."""
+    status, wanted = search.get("status"), {_CDRS.peer: search.get("partner"), _CDRS.role: search.get("role")}
+    if status is not None:
+        first_or_last = {_CDRS.status: status}
+        wanted = {**wanted, **first_or_last} if status in ARRIVED else {**first_or_last, **wanted}
+    for column, value in wanted.items():
+        if value is not None:
+            yield column == value, _unindexed(column) == value
 
 
 def _conditions(search: TransactionSearch) -> Iterator[tuple[Condition, Condition]]:

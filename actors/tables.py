@@ -159,6 +159,8 @@ ledger = Table(
     Index("ledger_role_ended", "role", "ended_at", "cdr_id"),
     Index("ledger_counted", "peer", "role", "status", "acknowledged_at", "corrections"),
     Index("ledger_status_peer", "status", "peer"),
+    Index("ledger_peer_ended", "peer", "ended_at", "cdr_id"),
+    Index("ledger_status_ended", "status", "ended_at", "cdr_id"),
 )
 
 # `outcome` is empty until somebody has decided on the orphan.

@@ -24,7 +24,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.searches import TransactionSearch
+from statecharts.searches import CdrSearch, TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceType, Value
 
@@ -227,7 +227,8 @@ class OperatorDoor(FleetDoor, CardDoor, PeersDoor, Protocol):
     def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
         """The same as an app's, of every user and of one role or all."""
 
-    async def cdrs(self, *, role: str | None, cursor: str | None, limit: int) -> Page[CdrView]: ...
+    async def cdrs(self, *, cursor: str | None, limit: int, **search: Unpack[CdrSearch]) -> Page[CdrView]:
+        """The charge records that are searched for, the one that ended last first."""
 
     async def orphans(
         self, *, station: str | None, kind: str | None, state: str, cursor: str | None, limit: int

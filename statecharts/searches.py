@@ -43,3 +43,17 @@ class DeliverySearch(TypedDict, total=False):
     since: datetime | None
     until: datetime | None
     overdue: bool | None
+
+
+class CdrSearch(TypedDict, total=False):
+    """Which charge records are wanted; None stands for any, as what is left out does.
+
+    `role` is whose they are: `destination` made them, `source` received them. `since` and `until` are times of the
+    charge's end.
+    """
+
+    role: str | None
+    partner: str | None
+    status: str | None
+    since: datetime | None
+    until: datetime | None

@@ -9,7 +9,7 @@ from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
-from protocols.rest.bodies import Cursor, Limit, answer, page_answer
+from protocols.rest.bodies import Cursor, Identifier, Instant, Limit, answer, moment, page_answer
 from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.audit import add_audit
@@ -35,9 +35,15 @@ ACTOR = "<any(source, destination, local, station, peer, operation):kind>"
 
 
 class CdrsQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Of a role, with a partner, of one status, of charges that ended since and before a time."""
+
     cursor: Cursor | None = None
     limit: Limit = 50
-    role: Role | None = None
+    role: Literal["source", "destination"] | None = None
+    partner: Identifier | None = None
+    status: Literal["pending", "overdue", "parked", "acknowledged", "received", "conflict"] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class PageQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,7 +99,16 @@ def _add_cdrs(routes: Routes, operators: OperatorDoor) -> None:
     @routes.get("/cdrs", Page[CdrView], query=CdrsQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
     async def cdrs(asked: CdrsQuery) -> Response:
         """Lists charge records, the one that ended last first."""
-        return page_answer(await operators.cdrs(role=asked.role, cursor=asked.cursor, limit=asked.limit))
+        found = await operators.cdrs(
+            cursor=asked.cursor,
+            limit=asked.limit,
+            role=asked.role,
+            partner=asked.partner,
+            status=asked.status,
+            since=moment("since", asked.since),
+            until=moment("until", asked.until),
+        )
+        return page_answer(found)
 
 
 def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 
+from statecharts.ports import CdrView
 from statecharts.station_commands import CallVerdict, GetConfiguration, RemoteStopTransaction, Reset
 from statecharts.station_reports import FirmwareStatus, LogStatus
 from statecharts.vocabulary import Refused
@@ -140,6 +143,24 @@ async def test_charge_records_are_shown_as_each_role_holds_them(autojump_clock: 
     (received,), (made,) = await roaming.cdrs()
     assert (received.pms_identifier, received.status) == (LOCAL, "received")
     assert (made.pms_identifier, made.status) == (HOME, "acknowledged")
+
+
+async def test_charge_records_are_found_by_partner_status_and_time(autojump_clock: object, roaming: Roaming) -> None:
+    for _ in range(2):
+        charge = await roaming.running()
+        await roaming.station.stop(charge.number, 5_000)
+        await roaming.settled(charge)
+        await roaming.leave()
+        await trio.sleep(600)
+    later, earlier = (await roaming.local.operator.cdrs()).items
+
+    async def found(**search: Any) -> list[CdrView]:
+        return list((await roaming.local.operator.cdrs(**search)).items)
+
+    assert await found(role="destination", partner=HOME, status="acknowledged") == [later, earlier]
+    assert await found(partner="NOBODY") == await found(status="overdue", partner=HOME) == []
+    assert await found(since=later.end_timestamp) == [later]
+    assert await found(until=later.end_timestamp, status="acknowledged") == [earlier]
 
 
 async def test_a_dead_letter_that_was_altered_on_the_disk_is_listed_without_what_it_says(

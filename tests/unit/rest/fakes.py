@@ -59,7 +59,7 @@ from statecharts.ports import (
     Principal,
     TransactionView,
 )
-from statecharts.searches import DeliverySearch, TransactionSearch
+from statecharts.searches import CdrSearch, DeliverySearch, TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
@@ -409,8 +409,8 @@ class FakeOperators:
         self.asked.append(("feed", role, after))
         yield _standing(READY)
 
-    async def cdrs(self, *, role: str | None, cursor: str | None, limit: int) -> Page[CdrView]:
-        self.asked.append((role, cursor, limit))
+    async def cdrs(self, *, cursor: str | None, limit: int, **search: Unpack[CdrSearch]) -> Page[CdrView]:
+        self.asked.append(({name: value for name, value in search.items() if value is not None}, cursor, limit))
         return Page(items=(CDR,))
 
     async def orphans(

@@ -120,8 +120,9 @@ async def test_operators_see_lists_that_apps_do_not(path: str) -> None:
 async def test_operator_filters_reach_the_door() -> None:
     world = World()
     await operate(world, "GET", "/transactions?role=destination&state=TxRunning&limit=7")
-    await operate(world, "GET", "/cdrs?role=source&limit=3")
-    assert world.operators.asked == [({"role": "destination", "state": "TxRunning"}, None, 7), ("source", None, 3)]
+    await operate(world, "GET", "/cdrs?role=source&partner=IE-002&status=conflict&since=2026-01-01T00:00:00Z&limit=3")
+    records = {"role": "source", "partner": "IE-002", "status": "conflict", "since": datetime(2026, 1, 1, tzinfo=UTC)}
+    assert world.operators.asked == [({"role": "destination", "state": "TxRunning"}, None, 7), (records, None, 3)]
 
 
 async def test_a_transaction_is_found_by_role_and_id() -> None:

@@ -58,7 +58,13 @@ DAILY: dict[str, Asked] = {
     "charges of a card": lambda journal: Ledger(journal.store).charges_of_card("Card1", besides="local/1", most=1),
     "the newest open transaction": lambda journal: Ledger(journal.store).newest("destination", only_open=True),
     "charge records": lambda journal: Ledger(journal.store).cdrs(limit=50),
-    "charge records of a role": lambda journal: Ledger(journal.store).cdrs("source", limit=50),
+    "charge records of a role": lambda journal: Ledger(journal.store).cdrs(role="source", limit=50),
+    "charge records with a partner": lambda journal: Ledger(journal.store).cdrs(
+        partner="IE-001", role="source", status="received", since=NOON, until=NOON, limit=50
+    ),
+    "charge records that are overdue": lambda journal: Ledger(journal.store).cdrs(
+        status="overdue", partner="IE-001", limit=50
+    ),
     "how the ledger stands with a partner": lambda journal: Ledger(journal.store).counts("P"),
     "metrics: what is owed": lambda journal: journal.store.read(insight._owed),
     "metrics: records": lambda journal: journal.store.read(insight._records),
@@ -80,6 +86,9 @@ BY = {
     "open transactions of a user": "transactions_under_way_peer_user",
     "charges of a card": "transactions_under_way_peer_user",
     "metrics: transactions": "transactions_under_way",
+    "charge records of a role": "ledger_role_ended",
+    "charge records with a partner": "ledger_peer_ended",
+    "charge records that are overdue": "ledger_status_ended",
     "metrics: records": "ledger_status_peer",
     "how the ledger stands with a partner": "ledger_counted",
 }
