@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.operators import Operator, Station, running, station_of
+from tests.live.operators import EXIT_S, START_S, Operator, Station, running, station_of
 
 pytestmark = pytest.mark.live
 
@@ -47,7 +47,7 @@ def test_a_handler_that_there_is_not_keeps_the_node_from_starting(
     local = Operator("IE-001", tmp_path, roles=("destination",))
     local.launch()
     try:
-        assert local.node.exit_status() == 1
+        assert local.node.exit_status(START_S + EXIT_S) == 1
         assert "vendor_handlers.0.handler: there is no function no in examples.vendor_handler" in (
             local.node.transcript()
         )

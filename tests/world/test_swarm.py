@@ -20,7 +20,7 @@ from tests.world.trial import Trial, card, tried
 from tests.world.visits import HABITS
 
 CHUNK = 5
-FRESH = range(1_001, 1_001 + int(os.environ.get("WORLDS", "30")))
+FRESH = range(1_001, 1_001 + int(os.environ.get("WORLDS", "10")))
 
 
 class FailedOnce(msgspec.Struct):
