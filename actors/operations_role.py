@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID, uuid5
+
 import msgspec
 import trio
 
@@ -19,25 +21,49 @@ from statecharts.ports import Page
 from statecharts.station_commands import PlainCommand, StationCommand
 from statecharts.vocabulary import refused
 
+KEYED = UUID("5f0c5a3e-5d0b-4c38-9d1f-6c0f7f0e8a41")
+"""Namespace of the operations asked under an Idempotency-Key: the journal knows such a one by its id, for good."""
+
 
 class OperationsRole(FleetRole):
     """The part of the operator's door that operations are behind, beside the stations that they are of."""
 
     async def operate(
-        self, identity: str, command: StationCommand, by: str, *, forced: bool = False
+        self,
+        identity: str,
+        command: StationCommand,
+        by: str,
+        *,
+        forced: bool = False,
+        idempotency_key: str | None = None,
     ) -> StationOperation:
         refuse_keys(command)
         station = self.member(identity).identity
+        if idempotency_key is None:
+            return await self._begin(self._context.ids.request_identifier(), station, command, by, forced)
+        operation = str(uuid5(KEYED, f"{by}/{idempotency_key}"))
+        begun = await self._context.operations.one(operation)
+        if begun is None:
+            return await self._begin(operation, station, command, by, forced)
+        asked = {"station": station, "command": _name(command), "request": _shown(command)}
+        if asked != {name: getattr(begun, name) for name in asked}:
+            message = "this Idempotency-Key was used for another command: take a fresh one"
+            raise refused(422, "idempotency-key-reused", message)
+        return self._in_our_time(begun)
+
+    async def _begin(
+        self, operation: str, station: str, command: StationCommand, by: str, forced: bool
+    ) -> StationOperation:
         if len(self._context.watches.at(station)) >= OPERATIONS_AT_STATION.limit:
-            raise refused(429, "too-many-operations", f"{OPERATIONS_AT_STATION.limit} operations wait at {identity}")
-        now, operation = self._context.clock.now(), self._context.ids.request_identifier()
+            raise refused(429, "too-many-operations", f"{OPERATIONS_AT_STATION.limit} operations wait at {station}")
+        now = self._context.clock.now()
         asked = OperationAsked(
             at=now,
             correlation_id=current_correlation_id(),
             id=operation,
             station=station,
             by=by,
-            command=command.action if isinstance(command, PlainCommand) else type(command).__name__,
+            command=_name(command),
             shown=_shown(command),
             awaits=awaited(command, now, self._context.station_place(station).deadlines),
         )
@@ -89,8 +115,12 @@ class OperationsRole(FleetRole):
         )
 
 
+def _name(command: StationCommand) -> str:
+    return command.action if isinstance(command, PlainCommand) else type(command).__name__
+
+
 def _shown(command: StationCommand) -> dict[str, object]:
     """The command for people's eyes: without its name, which stands beside it, and without secrets."""
-    told = msgspec.to_builtins(command)
+    told = msgspec.json.decode(msgspec.json.encode(command))
     shown: dict[str, object] = masked({name: each for name, each in told.items() if name != "type"})
     return shown

@@ -253,9 +253,19 @@ class OperatorDoor(FleetDoor, CardDoor, PeersDoor, Protocol):
         """What a station reported beside charging, of one kind or all, newest first."""
 
     async def operate(
-        self, identity: str, command: StationCommand, by: str, *, forced: bool = False
+        self,
+        identity: str,
+        command: StationCommand,
+        by: str,
+        *,
+        forced: bool = False,
+        idempotency_key: str | None = None,
     ) -> StationOperation:
-        """Gives a command to a station and returns at once; one that it has said it cannot do only if `forced`."""
+        """Gives a command to a station and returns at once; one that it has said it cannot do only if `forced`.
+
+        Asked again by the same one under the same key it does nothing, and shows the operation as it is; raises
+        `Refused` (422) where that was of another command or station.
+        """
 
     async def operations(
         self,

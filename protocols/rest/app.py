@@ -90,10 +90,12 @@ def make_app(
     auth = BearerAuth(tokens, RateLimiter(settings.requests_per_s, settings.burst, watermarks), watermarks)
     streams = EventStreams(draining, settings.event_streams_max, watermarks)
 
+    keys = IdempotencyKeys(answers)
+
     def rooms() -> Iterator[Routes]:
         if apps is not None:
-            yield apps_routes(apps, auth, IdempotencyKeys(answers), streams)
-        yield operators_routes(operators, auth, streams)
+            yield apps_routes(apps, auth, keys, streams)
+        yield operators_routes(operators, auth, keys, streams)
         if apps is not None:
             yield sv1_routes(apps, auth, pms_identifier)
         if dv1:

@@ -11,6 +11,7 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import principal
 from protocols.rest.bodies import Cursor, Limit, answer, page_answer
+from protocols.rest.idempotency import idempotency_key
 from protocols.rest.routes import Routes
 from protocols.rest.v1.commands import ANY_COMMAND, Command
 from statecharts.doors import OperatorDoor, StationOperation
@@ -44,12 +45,14 @@ def add_operations(routes: Routes, operators: OperatorDoor, prefix: str) -> None
         "/stations/<identifier:identity>/commands",
         {202: StationOperation},
         reads=ANY_COMMAND,
+        keyed=True,
         refuses=("unknown-station", "secret-setting", "too-many-operations"),
         example={"command": "GetConfiguration", "keys": ["HeartbeatInterval"]},
     )
     async def command(asked: Command, identity: str) -> Response:
         """Gives a command to a station; the operation that it is says what becomes of it."""
-        begun = await operators.operate(identity, asked.for_station(), principal().name, forced=asked.forced)
+        told, by = asked.for_station(), principal().name
+        begun = await operators.operate(identity, told, by, forced=asked.forced, idempotency_key=idempotency_key())
         return answer(begun, 202, location=f"{prefix}/operations/{quote(begun.id, safe='')}")
 
     @routes.get(

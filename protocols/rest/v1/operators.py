@@ -10,6 +10,7 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
 from protocols.rest.bodies import Cursor, Identifier, Instant, Limit, answer, moment, page_answer
+from protocols.rest.idempotency import IdempotencyKeys
 from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.audit import add_audit
@@ -74,10 +75,10 @@ class Release(msgspec.Struct, forbid_unknown_fields=True):
     message: Literal["hand-over", "dismiss"]
 
 
-def operators_routes(operators: OperatorDoor, auth: BearerAuth, streams: EventStreams) -> Routes:
+def operators_routes(operators: OperatorDoor, auth: BearerAuth, keys: IdempotencyKeys, streams: EventStreams) -> Routes:
     """The routes for operators, behind an operator's token."""
     recorder = Recorder(operators.trail)
-    routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR, recorder=recorder)
+    routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR, keys=keys, recorder=recorder)
     add_transactions(routes, operators)
     _add_cdrs(routes, operators)
     add_inbox(routes, operators)
@@ -142,6 +143,7 @@ def _add_stations(routes: Routes, operators: OperatorDoor) -> None:
         "/stations/<identifier:identity>/transactions",
         {202: TransactionView},
         reads=NewLocalTransaction,
+        keyed=True,
         refuses=("unknown-station", "unknown-connector", "invalid-id-tag", "station-unavailable", "connector-busy",
                  "connector-reserved", "concurrent-charge", "superseded"),
         example={"connector_id": 1, "id_tag": "04A1B2C3D4"},

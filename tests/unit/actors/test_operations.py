@@ -10,6 +10,7 @@ import trio
 from actors.masking import MASK
 from statecharts.bounds import OPERATIONS_AT_STATION
 from statecharts.doors import StationOperation
+from statecharts.ports import Page
 from statecharts.station_commands import (
     CallOutcome,
     CallVerdict,
@@ -17,6 +18,7 @@ from statecharts.station_commands import (
     ChangeConfiguration,
     ClearCache,
     GetBaseReport,
+    GetConfiguration,
     GetLog,
     PlainCommand,
     RemoteStartTransaction,
@@ -322,6 +324,40 @@ async def test_an_operation_that_nobody_knows_is_none(autojump_clock: object, li
     with pytest.raises(Refused) as no:
         await seen(line, "no-such")
     assert no.value.refusal.kind == "unknown-operation"
+
+
+# -- under an Idempotency-Key ------------------------------------------------------------------------------------------
+
+CLEAR = ClearCache()
+ASKED_KEYS = GetConfiguration(keys=("HeartbeatInterval", "ConnectionTimeOut"))
+
+
+@pytest.mark.parametrize("command", [CLEAR, ASKED_KEYS, FIRMWARE])
+async def test_a_command_under_the_same_key_is_one_operation_also_after_a_restart(
+    autojump_clock: object, line: StationLine, nursery: trio.Nursery, command: StationCommand
+) -> None:
+    first = await begun(line, command, idempotency_key="key-1")
+    again = await line.house.operator.operate(line.identity, command, "desk", idempotency_key="key-1")
+    assert again == await seen(line, first)
+    await line.house.restart(nursery)
+    after = await line.house.operator.operate(line.identity, command, "desk", idempotency_key="key-1")
+    assert after.id == first
+    assert [each.id for each in (await operations_of(line)).items] == [first]
+
+
+async def test_a_key_belongs_to_one_operator_and_one_command(autojump_clock: object, line: StationLine) -> None:
+    first = await begun(line, CLEAR, idempotency_key="key-1")
+    with pytest.raises(Refused) as no:
+        await line.house.operator.operate(line.identity, ASKED_KEYS, "desk", idempotency_key="key-1")
+    assert (no.value.refusal.code, no.value.refusal.kind) == (422, "idempotency-key-reused")
+    other = await line.house.operator.operate(line.identity, CLEAR, "night desk", idempotency_key="key-1")
+    assert other.id != first
+
+
+async def operations_of(line: StationLine) -> Page[StationOperation]:
+    return await line.house.operator.operations(
+        station=line.identity, command=None, state=None, by=None, cursor=None, limit=10
+    )
 
 
 # -- over restarts -----------------------------------------------------------------------------------------------------

@@ -536,7 +536,13 @@ class FakeOperators:
         return Page(items=(LogEntryView(id=1, kind="SecurityEvent", at=NOON, report=report),), next_cursor="more")
 
     async def operate(
-        self, identity: str, command: StationCommand, by: str, *, forced: bool = False
+        self,
+        identity: str,
+        command: StationCommand,
+        by: str,
+        *,
+        forced: bool = False,
+        idempotency_key: str | None = None,
     ) -> StationOperation:
         if identity != "CS01":
             raise refused(404, "unknown-station", "there is no such station")

@@ -131,3 +131,17 @@ async def test_a_client_that_hangs_up_frees_its_key() -> None:
         nursery.cancel_scope.cancel()
     apps.go.set()
     assert (await world.ask("POST", AUTHORIZATIONS, json=ASKED, headers=KEY)).status_code == 201
+
+
+COMMANDS = "/api/v1/operator/stations/CS01/commands"
+
+
+async def test_a_command_to_a_station_is_given_once_under_its_key() -> None:
+    world = World()
+    reset = {"command": "Reset", "kind": "Soft"}
+    first = await world.ask("POST", COMMANDS, json=reset, headers=KEY, token="operator-token")
+    again = await world.ask("POST", COMMANDS, json=reset, headers=KEY, token="operator-token")
+    other = await world.ask("POST", COMMANDS, json={"command": "ClearCache"}, headers=KEY, token="operator-token")
+    assert (first.status_code, other.status_code) == (202, 422)
+    assert await shown(again) == await shown(first)
+    assert again.headers["Idempotency-Replayed"] == "true"
