@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from actors.context import Context
     from actors.insight import Insight
     from actors.journal import Journal
-    from actors.simulated_line import Connect
+    from actors.simulated_line import Dialler
     from protocols.cli.config_sections import Peer
     from protocols.mobieurope.wire import Http
     from protocols.serving import Addresses, Front, Servers
@@ -339,11 +339,11 @@ async def simulate(plans: Sequence[StationPlan], tell: Callable[[Value], None]) 
         nursery.cancel_scope.cancel()
 
 
-def line_of(plan: StationPlan) -> Connect:
+def line_of(plan: StationPlan) -> Dialler:
     """How this station connects; the ids of its calls never repeat, also over connections."""
-    from protocols.ocpp.client import connecting
+    from protocols.ocpp.client import Dialling
 
-    return connecting(plan, lambda: secrets.token_hex(6))
+    return Dialling(plan, lambda: secrets.token_hex(6))
 
 
 def chance_of(plan: StationPlan) -> Callable[[], float]:

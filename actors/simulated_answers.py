@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,12 +16,14 @@ Fields = dict[str, Any]
 class Answers(Protocol):
     """How one version answers.
 
-    `unknown_connector` and `unknown_setting` are its words for what the station does not have. With `idle_first` a
+    `unknown_connector` and `unknown_setting` are its words for what the station does not have, `login_key` is what it
+    calls the key that the station shows. With `idle_first` a
     soft reset waits for transactions to end, and a connector that charges stays locked.
     """
 
     unknown_connector: str
     unknown_setting: str
+    login_key: str
     idle_first: bool
 
     def list_version(self, version: int) -> Fields: ...
@@ -34,6 +37,9 @@ class Answers(Protocol):
 
     def key_of(self, setting: str) -> str | None:
         """What this version calls a configuration key of OCPP 1.6; None where it has no such thing."""
+
+    def password(self, value: str) -> bytes | None:
+        """The bytes that this value of `login_key` stands for; None for one that is no key."""
 
     def set(self, key: str) -> Fields:
         """What an answer to a change of `key` says beside its status."""
@@ -62,6 +68,7 @@ class Answers16:
 
     unknown_connector = "NotSupported"
     unknown_setting = "NotSupported"
+    login_key = "AuthorizationKey"
     idle_first = False
 
     def list_version(self, version: int) -> Fields:
@@ -88,6 +95,10 @@ class Answers16:
 
     def key_of(self, setting: str) -> str | None:
         return setting
+
+    def password(self, value: str) -> bytes | None:
+        """16 to 20 bytes in hex (security whitepaper, AuthorizationKey)."""
+        return bytes.fromhex(value) if re.fullmatch("([0-9A-Fa-f]{2}){16,20}", value) else None
 
     def set(self, key: str) -> Fields:
         return {}
@@ -124,10 +135,14 @@ _SETTINGS = {variable.casefold(): setting for setting, variable in VARIABLES.ite
 
 
 class Answers2:
-    """OCPP 2.0.1 and 2.1."""
+    """OCPP 2.0.1 and 2.1, whose passwords may be of different lengths."""
+
+    def __init__(self, password_characters_max: int) -> None:
+        self.password_characters_max = password_characters_max
 
     unknown_connector = "UnknownConnector"
     unknown_setting = "UnknownVariable"
+    login_key = "SecurityCtrlr.BasicAuthPassword"
     idle_first = True
 
     def list_version(self, version: int) -> Fields:
@@ -155,8 +170,12 @@ class Answers2:
     def key_of(self, setting: str) -> str | None:
         return VARIABLES.get(setting)
 
+    def password(self, value: str) -> bytes | None:
+        """At least 16 characters (OCPP 2.0.1, A01.FR.10)."""
+        return value.encode() if 16 <= len(value) <= self.password_characters_max else None
+
     def set(self, key: str) -> Fields:
         return {"key": key}
 
 
-ANSWERS: Mapping[str, Answers] = {"1.6": Answers16(), "2.0.1": Answers2(), "2.1": Answers2()}
+ANSWERS: Mapping[str, Answers] = {"1.6": Answers16(), "2.0.1": Answers2(40), "2.1": Answers2(64)}

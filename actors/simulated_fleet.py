@@ -8,7 +8,7 @@ from datetime import datetime
 
 import trio
 
-from actors.simulated_line import Connect
+from actors.simulated_line import Dialler
 from actors.simulated_outbox import Charge
 from actors.simulated_station import SimulatedStation
 from actors.simulated_turns import Step
@@ -44,7 +44,7 @@ Tell = Callable[[Step | ChargeSeen], None]
 async def run_fleet(
     plans: Iterable[StationPlan],
     *,
-    connect: Callable[[StationPlan], Connect],
+    connect: Callable[[StationPlan], Dialler],
     clock: Clock,
     random: Callable[[StationPlan], Callable[[], float]],
     tell: Tell,
@@ -67,7 +67,7 @@ async def _swipe(station: SimulatedStation, id_tag: str) -> None:
 
 
 def _made(
-    plan: StationPlan, connect: Connect, clock: Clock, random: Callable[[], float], tell: Tell
+    plan: StationPlan, connect: Dialler, clock: Clock, random: Callable[[], float], tell: Tell
 ) -> SimulatedStation:
     def tell_charge(charge: Charge) -> None:
         tell(_seen(charge, plan.identity, clock.now(), station.meter_wh(charge.connector_id)))
@@ -75,6 +75,7 @@ def _made(
     station = SimulatedStation(
         plan.identity,
         connect=connect,
+        rekey=None if plan.password is None else connect.rekey,
         clock=clock,
         random=random,
         behaviour=plan.behaviour,

@@ -24,6 +24,15 @@ BACK_OFF_MAX_S = 60.0
 Connect = Callable[[], AbstractAsyncContextManager[CentralSystem]]
 
 
+class Dialler(Protocol):
+    """How one station connects."""
+
+    def __call__(self) -> AbstractAsyncContextManager[CentralSystem]: ...
+
+    def rekey(self, password: bytes) -> None:
+        """From the next connection on it shows this password."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to a command: its status word, and its other fields where it has any; or that it is not supported."""

@@ -15,14 +15,18 @@ from statecharts.station_reports import NotifyReport
 from statecharts.station_settings import READ_ONLY, named_by
 
 ENTRIES_PER_PART = 10
+Rekey = Callable[[bytes], None]
 _INVENTORIES = ("ConfigurationInventory", "FullInventory")
 
 
 class Settings:
-    """The part of a station that knows its settings; `configure` changes one by its name in OCPP 1.6."""
+    """The part of a station that knows its settings; `configure` changes one by its name in OCPP 1.6, `rekey` the key.
 
-    def __init__(self, site: Site, configure: Callable[[str, str], str]) -> None:
-        self._site, self._configure = site, configure
+    The key is for writing only, and stands in no report (security whitepaper, AuthorizationKey; OCPP 2.0.1, A01).
+    """
+
+    def __init__(self, site: Site, configure: Callable[[str, str], str], rekey: Rekey | None) -> None:
+        self._site, self._configure, self._rekey = site, configure, rekey
         self.commands: Handlers = {
             ChangeConfiguration: self._change,
             GetConfiguration: self._get,
@@ -31,10 +35,19 @@ class Settings:
 
     def _change(self, command: ChangeConfiguration) -> Reply:
         answers = self._site.answers
+        if self._rekey is not None and command.key.casefold() == answers.login_key.casefold():
+            return Reply(self._take_key(command.value, self._rekey), answers.set(command.key))
         setting = answers.setting(command.key)
         status = "NotSupported" if setting is None else self._configure(setting, command.value)
         word = answers.unknown_setting if status == "NotSupported" else status
         return Reply(word, answers.set(command.key))
+
+    def _take_key(self, value: str, rekey: Rekey) -> str:
+        password = self._site.answers.password(value)
+        if password is None:
+            return "Rejected"
+        rekey(password)
+        return "Accepted"
 
     def _get(self, command: GetConfiguration) -> Reply:
         """As OCPP 1.6 shapes it; the keys are those of the version."""

@@ -23,7 +23,7 @@ from actors.simulated_line import Connect, Line, Reply
 from actors.simulated_outbox import Charge, Saying
 from actors.simulated_profiles import Profiles
 from actors.simulated_service import Service
-from actors.simulated_settings import Settings
+from actors.simulated_settings import Rekey, Settings
 from actors.simulated_smart import SmartCharging
 from actors.simulated_turns import History, Step, Turns
 from statecharts import simulated_events as chart
@@ -63,6 +63,7 @@ class SimulatedStation:
     It speaks `ocpp_version` 1.6, 2.0.1 or 2.1. `behaviour` names one of `BEHAVIOURS`; with `random` (numbers in [0, 1))
     and `clock` it decides all that happens; energy follows trio's clock. `battery_wh`: a car takes that much and
     pauses; without it, it takes energy for ever.
+    `rekey` is told the password that it is to show from now on; without it, it has none that can be changed.
     `on_event` is told of every step, `on_charge` of a charge when it begins, gets its number and ends. Raises
     ValueError for a behaviour that does not exist and for no connectors.
     """
@@ -72,6 +73,7 @@ class SimulatedStation:
         identity: str,
         *,
         connect: Connect,
+        rekey: Rekey | None = None,
         clock: Clock,
         random: Callable[[], float],
         ocpp_version: str = "1.6",
@@ -113,17 +115,17 @@ class SimulatedStation:
         }
         self._told: dict[int, ConnectorStatus] = {}
         self._said: dict[int, ConnectorStatus] = {}
-        self._add_parts()
+        self._add_parts(rekey)
         self._follow_configuration()
 
-    def _add_parts(self) -> None:
+    def _add_parts(self, rekey: Rekey | None) -> None:
         site, access = self._site, self._site.access
         self._control = control = Control(site, self._connectors, partial(self._reboot, reason="RemoteReset"))
         self._service = service = Service(site, self.identity, lambda: control.idle, self._reboot, knows_certificate)
         certificates = Certificates(site, self.identity, service.note)
         self._commands: Handlers = {
             **control.commands,
-            **Settings(site, self._configure).commands,
+            **Settings(site, self._configure, rekey).commands,
             **SmartCharging(site, self._connectors).commands,
             **service.commands,
             **certificates.commands,

@@ -253,13 +253,23 @@ async def open_central_system(
         raise failure
 
 
-def connecting(plan: StationPlan, epochs: Callable[[], str]) -> Callable[[], AbstractAsyncContextManager[StationEnd]]:
+class Dialling:
     """How a simulated station connects, in the version that it speaks; each connection has an epoch of its own."""
-    password = plan.password.encode() if plan.password is not None else None
-    connect = partial(open_central_system, plan.url, plan.identity, password, dialect=spoken(plan.ocpp_version))
-    if plan.odd:
-        connect = partial(connect, carried_by=lambda transport: OddTransport(transport, plan.odd))
-    return lambda: connect(epoch=epochs())
+
+    def __init__(self, plan: StationPlan, epochs: Callable[[], str]) -> None:
+        self._plan, self._epochs = plan, epochs
+        self._password = plan.password.encode() if plan.password is not None else None
+
+    def __call__(self) -> AbstractAsyncContextManager[StationEnd]:
+        plan = self._plan
+        connect = partial(open_central_system, plan.url, plan.identity, self._password, epoch=self._epochs())
+        if plan.odd:
+            connect = partial(connect, carried_by=lambda transport: OddTransport(transport, plan.odd))
+        return connect(dialect=spoken(plan.ocpp_version))
+
+    def rekey(self, password: bytes) -> None:
+        """From the next connection on it shows this password; another process begins with the old one again."""
+        self._password = password
 
 
 def _credentials(identity: str, password: bytes | None) -> list[tuple[bytes, bytes]]:
