@@ -13,7 +13,6 @@ import trio
 
 from actors.actor import RETRY_S
 from actors.fleet_role import FleetRole
-from actors.station import StationActor
 from actors.station_messages import Review, StationLook
 from actors.system import NOT_NOW
 from statecharts import station_key
@@ -152,11 +151,6 @@ class FleetChanges(FleetRole):
             what = "32 to 40 hex digits" if name == KEY_OF_16 else "16 to 40 characters"
             raise refused(409, "key-unfit", f"a station of {connection.protocol} has a key of {what}")
         return name, password
-
-    def _station_actor(self, identity: str) -> StationActor:
-        found = self._context.system.actor(f"station/{identity}")
-        assert isinstance(found, StationActor)
-        return found
 
     async def _tell_key(
         self, identity: str, command: StationCommand, hashed: str, found: list[Event], over: trio.Event

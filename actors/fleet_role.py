@@ -13,6 +13,7 @@ from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
 from actors.fleet import Sight
 from actors.fleet_views import sheet_of, view_of
 from actors.looks import Look
+from actors.station import StationActor
 from actors.station_messages import Review, StationLook
 from actors.station_standing import is_online
 from actors.system import is_broken
@@ -43,6 +44,11 @@ class FleetRole:
     """The part of the operator's door that stations are behind."""
 
     _context: Context
+
+    def _station_actor(self, identity: str) -> StationActor:
+        found = self._context.system.actor(f"station/{identity}")
+        assert isinstance(found, StationActor)
+        return found
 
     # -- what there is -------------------------------------------------------------------------------------------------
 

@@ -18,11 +18,13 @@ from statecharts.doors import StationOperation
 from statecharts.operation import OPEN, Operation, OperationAsked
 from statecharts.outcomes import awaited
 from statecharts.ports import Page
-from statecharts.station_commands import PlainCommand, StationCommand
+from statecharts.station_commands import GetBaseReport, GetLog, PlainCommand, StationCommand, UpdateFirmware
 from statecharts.vocabulary import refused
 
 KEYED = UUID("5f0c5a3e-5d0b-4c38-9d1f-6c0f7f0e8a41")
 """Namespace of the operations asked under an Idempotency-Key: the journal knows such a one by its id, for good."""
+NUMBERED = (GetBaseReport, GetLog, UpdateFirmware)
+"""What OCPP 2.x numbers, and of OCPP 1.6 the signed firmware of the security whitepaper."""
 
 
 class OperationsRole(FleetRole):
@@ -45,8 +47,7 @@ class OperationsRole(FleetRole):
         begun = await self._context.operations.one(operation)
         if begun is None:
             return await self._begin(operation, station, command, by, forced)
-        asked = {"station": station, "command": _name(command), "request": _shown(command)}
-        if asked != {name: getattr(begun, name) for name in asked}:
+        if (station, _name(command), _shown(command)) != (begun.station, begun.command, _unnumbered(begun, command)):
             message = "this Idempotency-Key was used for another command: take a fresh one"
             raise refused(422, "idempotency-key-reused", message)
         return self._in_our_time(begun)
@@ -54,6 +55,7 @@ class OperationsRole(FleetRole):
     async def _begin(
         self, operation: str, station: str, command: StationCommand, by: str, forced: bool
     ) -> StationOperation:
+        command = self._numbered(station, command)
         if len(self._context.watches.at(station)) >= OPERATIONS_AT_STATION.limit:
             raise refused(429, "too-many-operations", f"{OPERATIONS_AT_STATION.limit} operations wait at {station}")
         now = self._context.clock.now()
@@ -69,6 +71,17 @@ class OperationsRole(FleetRole):
         )
         data: Operation = await self._context.system.ask(f"operation/{operation}", Begin(asked, command, forced))
         return self._in_our_time(view_of(data))
+
+    def _numbered(self, station: str, command: StationCommand) -> StationCommand:
+        """The command with a request id of ours, where the station's OCPP demands one and nobody has given any."""
+        if not isinstance(command, NUMBERED) or command.request_id is not None:
+            return command
+        actor = self._station_actor(station)
+        of_2 = actor.connection is not None and actor.connection.protocol != "ocpp1.6"
+        signed = isinstance(command, UpdateFirmware) and command.signature is not None
+        if not (of_2 or signed or isinstance(command, GetBaseReport)):
+            return command
+        return msgspec.structs.replace(command, request_id=actor.calls.new_request_id())
 
     async def operations(
         self,
@@ -113,6 +126,12 @@ class OperationsRole(FleetRole):
             changed_at=shown(operation.changed_at),
             until=operation.until and shown(operation.until),
         )
+
+
+def _unnumbered(begun: StationOperation, command: StationCommand) -> dict[str, object]:
+    """What an operation was asked for, without a number that this command leaves to us."""
+    ours = isinstance(command, NUMBERED) and command.request_id is None
+    return {name: told for name, told in begun.request.items() if not (ours and name == "request_id")}
 
 
 def _name(command: StationCommand) -> str:

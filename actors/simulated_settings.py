@@ -74,6 +74,7 @@ class Settings:
 
     def _report(self, command: GetBaseReport) -> Reply:
         """OCPP 2.0.1 part 2, B07: accepted, and then told in parts."""
+        assert command.request_id is not None, "OCPP 2.x demands it"
         if command.base not in _INVENTORIES:
             return Reply("NotSupported")
         entries = [_variable(name, key) for name, key in self._all()]

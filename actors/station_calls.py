@@ -160,7 +160,7 @@ class Calls:
             cause = "a report of the station's settings is under way already"
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=cause)
         # Its first part may come before the answer does.
-        awaited = self._awaited = _Awaited(self._next_request_id())
+        awaited = self._awaited = _Awaited(self.new_request_id())
         try:
             outcome = await self._sent(connection, GetBaseReport(request_id=awaited.request_id))
             if outcome.verdict is not CallVerdict.ACCEPTED:
@@ -171,8 +171,8 @@ class Calls:
         finally:
             self._awaited = None
 
-    def _next_request_id(self) -> int:
-        """A number that no earlier report had, in another life of the node either: what comes late is not mixed up."""
+    def new_request_id(self) -> int:
+        """A number that no earlier request had, in another life of the node either: what comes late is not mixed up."""
         self._request_id = max(self._request_id + 1, int(self._station.context.clock.wall().timestamp()) % 2**31)
         return self._request_id
 

@@ -165,8 +165,8 @@ def _log(command: GetLog, now: datetime, _: ChargingDeadlines) -> Awaits:
     return Awaits(sign=Sign.LOG, what=what, within_s=LOG_WITHIN_S, since=now, request_id=command.request_id)
 
 
-def _base_report(command: GetBaseReport, now: datetime, _: ChargingDeadlines) -> Awaits:
-    return _parts("NotifyReport", command.request_id, now)
+def _base_report(command: GetBaseReport, now: datetime, _: ChargingDeadlines) -> Awaits | None:
+    return None if command.request_id is None else _parts("NotifyReport", command.request_id, now)
 
 
 def _plain(command: PlainCommand, now: datetime, _: ChargingDeadlines) -> Awaits | None:

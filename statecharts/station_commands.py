@@ -120,7 +120,7 @@ class GetBaseReport(Message, frozen=True, kw_only=True):
     `base` is FullInventory, ConfigurationInventory (what can be changed) or SummaryInventory (what is wrong).
     """
 
-    request_id: int
+    request_id: int | None = None
     base: str = "FullInventory"
 
 
@@ -177,7 +177,7 @@ class UpdateFirmware(Message, frozen=True, kw_only=True):
     """Fetches firmware from `location` (a URI) at `retrieve_at` and installs it, at once or at `install_at`.
 
     OCPP 1.6 section 5.19; with `signature` and `signing_certificate` (PEM) the security whitepaper's
-    SignedUpdateFirmware, which needs a `request_id`, as all of OCPP 2.x does.
+    SignedUpdateFirmware, which needs a `request_id`, as all of OCPP 2.x does: the node chooses one where none is given.
     """
 
     location: str

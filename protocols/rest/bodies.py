@@ -15,6 +15,7 @@ from quart import request
 from quart_trio.wrappers import TrioResponse as Response
 from werkzeug.routing import BaseConverter
 
+from protocols.rest.choices import named
 from protocols.rest.problems import FieldError, Problem
 from protocols.rest.schemas import INSTANT
 from statecharts.ports import Page
@@ -108,11 +109,13 @@ async def body(type_: type[T], media_types: Collection[str] = (JSON,)) -> T:
         raise Problem(415, "unsupported-media-type", f"Send the body as {' or '.join(sorted(media_types))}.")
     content = await text_body()
     try:
-        return msgspec.convert(_DECODER.decode(content), type=type_)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
+        sent = _DECODER.decode(content)
     except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise Problem(400, "malformed-json", f"The body is not JSON that can be read: {error}.") from error
+    try:
+        return msgspec.convert(sent, type=type_)
+    except msgspec.ValidationError as error:
+        raise invalid(error, type_, sent) from error
 
 
 async def text(type_: type[T]) -> T:
@@ -149,7 +152,7 @@ def converted(data: object, type_: type[T]) -> T:
     try:
         return msgspec.convert(data, type=type_, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, type_, data) from error
 
 
 def moment(field: str, written: str | None) -> datetime | None:
@@ -160,10 +163,10 @@ def moment(field: str, written: str | None) -> datetime | None:
         raise unfit(field, "is no time") from error
 
 
-def invalid(error: msgspec.ValidationError) -> Problem:
-    """msgspec's complaint as a problem that names the field and the reason."""
+def invalid(error: msgspec.ValidationError, type_: Any, sent: object) -> Problem:
+    """msgspec's complaint about what was `sent` as a `type_`, as a problem that names the field and the reason."""
     reason, field = _reason_and_field(str(error))
-    return unfit(field, reason)
+    return unfit(field, named(reason, field, type_, sent))
 
 
 def unfit(field: str, reason: str) -> Problem:

@@ -173,7 +173,7 @@ def _card_of(header: tuple[str, ...], values: list[str]) -> Card | tuple[FieldEr
         line = msgspec.convert(told, CardLine)
         return card_told(line.id_tag, line)
     except msgspec.ValidationError as error:
-        return invalid(error).errors
+        return invalid(error, CardLine, told).errors
     except Problem as no:
         return no.errors
 

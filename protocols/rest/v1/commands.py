@@ -122,7 +122,7 @@ class GetConfiguration(Command, frozen=True, tag=True):
 
 
 class GetBaseReport(Command, frozen=True, tag=True):
-    request_id: Number
+    request_id: Number | None = None
     base: Literal["FullInventory", "ConfigurationInventory", "SummaryInventory"] = "FullInventory"
 
 

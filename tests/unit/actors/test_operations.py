@@ -42,6 +42,7 @@ from tests.support.books import CARD, STRANGER
 from tests.support.house import EPOCH, StationLine
 
 START = RemoteStartTransaction(id_tag=CARD, connector_id=1)
+FILES = "ftp://files.example/"
 FIRMWARE = UpdateFirmware(location="ftp://user:pass@files.example/fw.bin", retrieve_at=EPOCH, request_id=3)
 
 
@@ -250,6 +251,30 @@ async def test_a_report_is_over_with_its_last_part(autojump_clock: object, line:
     assert (await seen(line, operation, wait_s=5)).state == "Succeeded"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "command", "is_numbered"),
+    [
+        ("ocpp2.0.1", GetBaseReport(), True),
+        ("ocpp2.0.1", GetLog(location=FILES), True),
+        ("ocpp2.1", UpdateFirmware(location=FILES, retrieve_at=EPOCH), True),
+        ("ocpp1.6", GetLog(location=FILES), False),
+        ("ocpp1.6", UpdateFirmware(location=FILES, retrieve_at=EPOCH), False),
+        ("ocpp1.6", UpdateFirmware(location=FILES, retrieve_at=EPOCH, signature="c2lnbmVk"), True),
+    ],
+)
+async def test_a_request_id_that_is_demanded_is_chosen_by_the_node(
+    autojump_clock: object, line: StationLine, protocol: str, command: StationCommand, is_numbered: bool
+) -> None:
+    line.protocol = protocol
+    await begun(line, command)
+    await begun(line, command)
+    first, second = (sent.request_id for sent in line.commands[-2:])
+    if is_numbered:
+        assert 0 < first < second < 2**31
+    else:
+        assert first is second is None
+
+
 async def test_a_plain_command_waits_for_the_reports_that_it_asks_for(
     autojump_clock: object, line: StationLine
 ) -> None:
@@ -332,7 +357,7 @@ CLEAR = ClearCache()
 ASKED_KEYS = GetConfiguration(keys=("HeartbeatInterval", "ConnectionTimeOut"))
 
 
-@pytest.mark.parametrize("command", [CLEAR, ASKED_KEYS, FIRMWARE])
+@pytest.mark.parametrize("command", [CLEAR, ASKED_KEYS, FIRMWARE, GetBaseReport()])
 async def test_a_command_under_the_same_key_is_one_operation_also_after_a_restart(
     autojump_clock: object, line: StationLine, nursery: trio.Nursery, command: StationCommand
 ) -> None:
