@@ -36,7 +36,7 @@ class StationRole:
         """Counts what is odd; what loses something is kept, and each kind's first message of a station logged."""
         station, now = self._station(identity), self._context.clock.wall()
         boot = station.data.registration.boot
-        model = (boot.vendor, boot.model) if boot else ("", "")
+        model = odd.model or ((boot.vendor, boot.model) if boot else ("", ""))
         is_first = self._context.quirks.noticed(identity, model, odd, now)
         if odd.handling.loses_something or is_first:
             return station.promise(Odd(odd))

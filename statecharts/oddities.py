@@ -20,9 +20,13 @@ class Handling(Word):
 
 
 class OddMessage(Message, frozen=True, kw_only=True):
-    """A message as it came: its OCPP `action`, its payload as text, and in `notes` what is odd about it."""
+    """A message as it came: its OCPP `action`, its payload as text, and in `notes` what is odd about it.
+
+    `model` is the vendor and the model of the station, where the message itself names them.
+    """
 
     action: str
     payload: str
     notes: tuple[str, ...]
     handling: Handling
+    model: tuple[str, str] | None = None

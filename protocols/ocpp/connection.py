@@ -25,6 +25,7 @@ from statecharts.ports import StationDoor
 from statecharts.promises import Promise
 from statecharts.station_commands import CallOutcome, CallVerdict, StationCommand
 from statecharts.station_credentials import Login, StationCertificate
+from statecharts.station_reports import BootNotification, StationReport
 from statecharts.vocabulary import Refused
 
 NOT_IMPLEMENTED = ocpp.NotImplementedError.code
@@ -116,7 +117,7 @@ class LiveConnection:
         except ocpp.OCPPError as refusal:
             return self._refused(action, payload, refusal)
         if notes:
-            self._tolerate(action, payload, notes)
+            self._tolerate(action, payload, notes, report)
         answer = self._door.reported(self.identity, self, report)
         if isinstance(answer, Promise):
             return answer.then(partial(reports.write_answer, action))
@@ -133,12 +134,13 @@ class LiveConnection:
 
         return noted.then(refuse)
 
-    def _tolerate(self, action: str, payload: bytes, notes: list[str]) -> None:
+    def _tolerate(self, action: str, payload: bytes, notes: list[str], report: StationReport) -> None:
         for note in notes:
             self._note_tolerated(action, note)
         is_whole = not any(isinstance(note, LeftOut) for note in notes)
         handling = Handling.TAKEN if is_whole else Handling.TAKEN_IN_PART
-        self._door.odd(self.identity, _odd(action, payload, notes, handling))
+        model = (report.vendor, report.model) if isinstance(report, BootNotification) else None
+        self._door.odd(self.identity, _odd(action, payload, notes, handling, model))
 
     def _count(self, action: str, outcome: str) -> None:
         # What is no action of ours is a station's own word, of which there may be any number.
@@ -175,6 +177,9 @@ _OUTCOMES: dict[type[CallEnd], Callable[[LiveConnection, str, Any], CallOutcome]
 }
 
 
-def _odd(action: str, payload: bytes, notes: list[str], handling: Handling) -> OddMessage:
+def _odd(
+    action: str, payload: bytes, notes: list[str], handling: Handling, model: tuple[str, str] | None = None
+) -> OddMessage:
     text, texts = payload.decode(errors="replace")[: OCPP_MESSAGE_KEPT.limit], tuple(map(str, notes))
-    return OddMessage(action=action[: OCPP_ACTION_KEPT.limit], payload=text, notes=texts, handling=handling)
+    name = action[: OCPP_ACTION_KEPT.limit]
+    return OddMessage(action=name, payload=text, notes=texts, handling=handling, model=model)

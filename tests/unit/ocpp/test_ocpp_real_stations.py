@@ -196,6 +196,15 @@ async def test_what_vendors_add_and_get_wrong_is_taken_and_counted(autojump_cloc
     assert await station.orphans() == []
 
 
+async def test_what_is_odd_about_a_boot_is_counted_for_the_model_that_it_names(
+    autojump_clock: object, station: Firmware
+) -> None:
+    await station.say("BootNotification", chargePointVendor="W", chargePointModel="N", acme=1)
+    asked = {"station": None, "vendor": "W", "model": "N", "cursor": None, "limit": 9}
+    (quirk,) = (await station.house.operator.quirks(**asked)).items
+    assert quirk.action == "BootNotification" and "`acme`" in quirk.what
+
+
 async def test_what_could_not_be_read_wholly_is_kept_beside_what_was_taken(
     autojump_clock: object, station: Firmware
 ) -> None:
