@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from protocols.cli.authority import add_authority_commands
 from protocols.cli.config import Config, ConfigError, load_config
 from protocols.cli.ctl import add_ctl_commands
+from protocols.cli.init import add_init_command
 from protocols.cli.replay import add_replay_command
 from protocols.cli.starter import CannotRun, Starter
 from protocols.cli.station import add_station_command
@@ -66,6 +67,7 @@ def make_cli(starter: Starter) -> typer.Typer:
     )
     for add in (
         _add_version,
+        add_init_command,
         _add_run,
         _add_checks,
         _add_store,

@@ -184,11 +184,16 @@ class Config(BaseModel):
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The configuration in a TOML file (None: no file) with the `ROAMNODE_` variables of `environ` over it.
+    """The configuration in a TOML file (None: no file), as `config_of` reads it."""
+    return config_of(_file_values(path), environ)
+
+
+def config_of(written: dict[str, Any], environ: Mapping[str, str]) -> Config:
+    """The configuration in what a TOML file says, with the `ROAMNODE_` variables of `environ` over it.
 
     Raises `ConfigError` with everything that is wrong at once. Nothing is written and no folder made.
     """
-    values, problems = overlaid(_file_values(path), environ)
+    values, problems = overlaid(written, environ)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

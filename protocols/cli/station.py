@@ -128,7 +128,8 @@ def checked(kind: Any, what: str, text: str) -> str:
     try:
         return str(TypeAdapter(kind).validate_python(text))
     except ValidationError as error:
-        raise WrongUse(f"{what} {text!r} {error.errors()[0]['ctx']['error']}") from None
+        wrong = error.errors()[0]
+        raise WrongUse(f"{what} {text!r} {wrong.get('ctx', {}).get('error') or wrong['msg']}") from None
 
 
 def show_in_words(step: Any) -> None:
