@@ -13,6 +13,7 @@ from actors.ledger import Ledger
 from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.records import Alias, AliasTaken, Append, DeliveryClosed, DeliveryStatus, LogEntry, Orphan, StreamCorrupt
+from statecharts.searches import CdrSearch
 from statecharts.vocabulary import Refused
 from tests.contracts.samples import NOON, after, append, delivery, entry, execute, view
 
@@ -205,12 +206,35 @@ async def test_charge_records_are_listed_the_last_ended_first(journal: Journal, 
         record = entry(f"IE-001/{number}", ended_at=after(number))
         await journal.append(append(f"destination/{number}", ledger=(record,)))
     await journal.append(append("source/9", ledger=(entry("FR-002/9", role="source", ended_at=after(9)),)))
-    first = await ledger.cdrs("destination", limit=2)
+    first = await ledger.cdrs(role="destination", limit=2)
     assert [cdr.cdr_id for cdr in first.items] == ["IE-001/3", "IE-001/2"]
     assert [cdr.cdr_id for cdr in (await ledger.cdrs(limit=9)).items][0:2] == ["FR-002/9", "IE-001/3"]
     await journal.append(append("destination/7", ledger=(entry("IE-001/7", ended_at=after(7)),)))
-    second = await ledger.cdrs("destination", cursor=first.next_cursor, limit=2)
+    second = await ledger.cdrs(role="destination", cursor=first.next_cursor, limit=2)
     assert [cdr.cdr_id for cdr in second.items] == ["IE-001/1"] and second.next_cursor is None
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ({"partner": "NL-MOT"}, ["IE-001/3", "IE-001/1"]),
+        ({"partner": "NL-MOT", "status": "acknowledged"}, ["IE-001/1"]),
+        ({"status": "overdue"}, ["IE-001/3", "IE-001/2"]),
+        ({"status": "overdue", "partner": "DE-777", "role": "destination"}, ["IE-001/2"]),
+        ({"since": after(2)}, ["IE-001/3", "IE-001/2"]),
+        ({"until": after(2), "partner": "NL-MOT"}, ["IE-001/1"]),
+        ({"role": "source"}, []),
+    ],
+)
+async def test_charge_records_are_found_by_each_part_of_a_search(
+    journal: Journal, ledger: Ledger, search: CdrSearch, found: list[str]
+) -> None:
+    held = ((1, "NL-MOT", "acknowledged"), (2, "DE-777", "overdue"), (3, "NL-MOT", "overdue"))
+    for number, peer, status in held:
+        record = entry(f"IE-001/{number}", peer=peer, status=status, ended_at=after(number))
+        await journal.append(append(f"destination/{number}", ledger=(record,)))
+    shown = [cdr.cdr_id for cdr in (await ledger.cdrs(limit=9, **search)).items]
+    assert shown == found
 
 
 async def test_charge_records_of_one_instant_and_one_name_are_paged_without_loss(
@@ -277,7 +301,7 @@ async def test_an_altered_row_is_never_shown(journal: Journal, ledger: Ledger, a
     table = alter.split()[1]
     reading = {
         "transactions": lambda: ledger.transactions(limit=9),
-        "ledger": lambda: ledger.cdrs("source", limit=9),
+        "ledger": lambda: ledger.cdrs(role="source", limit=9),
         "orphans": lambda: Orphans(journal.store).page(limit=9),
         "station_log": lambda: ledger.station_log("CS01", limit=9),
     }[table]

@@ -22,7 +22,7 @@ from tests.world.sweep import (
     undisturbed,
 )
 
-EVERY, EVERY_OTHER_HARM = of_length((9, 15), (1, 1))
+EVERY, EVERY_OTHER_HARM = of_length((6, 15), (1, 1))
 """At one of so many points of a scenario its nodes die, at others in the next one. Of the other harms every 15th is
 done, which is broken writes and full disks in turn; `make prove` does more of both, and `LONG=1` all."""
 
