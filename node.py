@@ -171,6 +171,7 @@ class Node:
                 task_status.started(addresses)
                 await self.draining.wait()
                 context.changes.drain()
+                context.notices.drain()
             log.info("node.drained", finished=await context.system.drain(DRAIN_S))
             journal.store.leave()
             actors.cancel_scope.cancel()

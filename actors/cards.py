@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class Cards:
     """All cards of a node's store, before those of its `identity` service. `load` has to be awaited first.
 
-    `on_change` hears of every change once it is durable.
+    All `on_change` hear of every change once it is durable.
     """
 
     def __init__(self, store: Store, clock: NodeClock, identity: IdentityService, watermarks: Watermarks) -> None:
@@ -51,7 +51,7 @@ class Cards:
         self._order: list[str] = []
         self._changing = trio.Lock()
         self.groups = CardGroups()
-        self.on_change: Callable[[Changed], None] = lambda _: None
+        self.on_change: list[Callable[[Changed], None]] = []
 
     def __repr__(self) -> str:
         return f"<Cards {len(self._known)}>"
@@ -115,7 +115,7 @@ class Cards:
                 insort(self._order, record.key)
             self.groups.note(record.key, known, record)
             self._known[record.key] = record
-            self.on_change([(record.key, record)])
+            self._tell([(record.key, record)])
             return record
 
     async def put_many(self, cards: Sequence[Card], by: str, *, dry_run: bool = False) -> CardsPut:
@@ -156,7 +156,7 @@ class Cards:
             self._known[record.key] = record
         self._order.extend(new)
         self._order.sort()
-        self.on_change([(record.key, record) for record in records])
+        self._tell([(record.key, record) for record in records])
 
     async def _fresh(self, cards: Sequence[Card]) -> list[Card]:
         """Those that do not stand as they are told; others have the loop meanwhile."""
@@ -177,7 +177,11 @@ class Cards:
             await self._store.write(_remove, key)
             self.groups.note(key, self._known.pop(key), None)
             del self._order[bisect_left(self._order, key)]
-            self.on_change([(key, None)])
+            self._tell([(key, None)])
+
+    def _tell(self, changed: Changed) -> None:
+        for hears in self.on_change:
+            hears(changed)
 
     def _check_room(self, more: int) -> None:
         if len(self._known) + more > CARDS.limit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from actors.card_charges import CardCharges
 from actors.cards import Cards
@@ -15,6 +16,7 @@ from actors.ledger import Ledger
 from actors.local_lists import LocalLists
 from actors.names import Names
 from actors.node_clock import NodeClock
+from actors.notices import Notices
 from actors.numbers import Numbers
 from actors.operations import Operations
 from actors.orphans import Orphans
@@ -124,6 +126,7 @@ class Context:
     authority: CertificateAuthority | None = None
     vendors: VendorHandlers = field(default_factory=VendorHandlers)
     changes: Changes = field(default_factory=Changes)
+    notices: Notices = field(init=False)
     watches: Watches = field(default_factory=Watches)
     names: Names = field(init=False)
     outbox: Outbox = field(init=False)
@@ -139,12 +142,16 @@ class Context:
 
     def __post_init__(self) -> None:
         store = self.journal.store
+        self.notices = notices = Notices(self.watermarks)
+        self.journal.appended, self.fleet.changed = notices.appended, partial(notices.note, "stations")
+        self.system.quarantine.changed = partial(notices.note, "quarantine")
         self.names = Names(self.journal, self.watermarks)
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store, self.shown), Numbers(store)
         self.operations = Operations(store)
         self.orphans, self.quirks = Orphans(store), Quirks(self.watermarks)
-        self.trail = Trail(store, self.clock)
+        self.trail = Trail(store, self.clock, partial(notices.note, "audit"))
         self.cards = Cards(store, self.clock, self.identity, self.watermarks)
+        self.cards.on_change.append(lambda _: notices.note("cards"))
         self.card_charges = CardCharges(self.ledger, self.settings.charges_per_card_max)
         self.lists = LocalLists(self)
 

@@ -92,6 +92,8 @@ class Fleet:
         self._newcomers = Newcomers(kept, watermarks)
         self.goes_on: Callable[[str], bool] = lambda identity: False
         """Whether a charge goes on at a station; the node says how that is known."""
+        self.changed: Callable[[str], None] = lambda identity: None
+        """Hears of each station that has changed, once that is durable."""
         for identity in self._listed:
             self._seat(identity, None)
 
@@ -168,6 +170,7 @@ class Fleet:
                     self._check_room(identity)
                 await self._store.write(_put, _row_of(record, self._store.clock.now()))
                 self._seat(identity, record)
+                self.changed(identity)
             member = self._members.get(identity)
             assert member is not None, "a change of nothing changes nothing"
             return member

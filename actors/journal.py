@@ -5,7 +5,7 @@ Append-only, one stream per actor. Appends of all actors wait in one bounded que
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -146,6 +146,8 @@ class Journal:
         self.store, self._meters = store, meters
         self._committer, self._histories = committer, Histories(store)
         store.when_in_doubt = self._refuse_waiting
+        self.appended: Callable[[Append], None] = lambda _: None
+        """Hears of each append once it is durable."""
         self._sender, self._receiver = trio.open_memory_channel[_Waiting](APPENDS_WAITING.limit)
 
     def __repr__(self) -> str:
@@ -250,6 +252,8 @@ class Journal:
         self._meters.journal_batches.saw(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.resolve(outcome)
+            if isinstance(outcome, Appended):
+                self.appended(waiting.append)
 
     def _refuse_waiting(self, cause: str) -> None:
         while others := self._others():

@@ -73,7 +73,7 @@ class LocalLists:
         for station, document in await self._context.journal.store.read(_read):
             self._known[station] = msgspec.json.decode(document, type=LocalList)
             self._kept[station] = document
-        self._context.cards.on_change = self._cards_changed
+        self._context.cards.on_change.append(self._cards_changed)
         self._on = True
         self._context.system.spawn(self._begin)
 

@@ -29,7 +29,7 @@ from actors.system import is_broken
 from actors.trail import Trail
 from actors.transaction_kinds import KINDS
 from statecharts.charging import CloseAsked, Opening, StopAsked
-from statecharts.doors import LogEntryView, QuarantineView
+from statecharts.doors import LogEntryView, Notice, QuarantineView
 from statecharts.events import Event
 from statecharts.operation import CHART as OPERATION
 from statecharts.peer import CHART as PEER
@@ -132,6 +132,9 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges)
 
     def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
         return feed(self._context.changes, self._context.ledger, after, role=role, users=None)
+
+    def notices(self) -> AsyncIterator[tuple[Notice, ...]]:
+        return self._context.notices.feed()
 
     async def cdrs(
         self, *, cursor: str | None = None, limit: int = SHOWN_AT_ONCE, **search: Unpack[CdrSearch]

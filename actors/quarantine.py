@@ -5,6 +5,7 @@ A case stays until the actor has worked again or an operator has released it, ov
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -49,14 +50,18 @@ class Quarantine:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.changed: Callable[[str], None] = lambda actor: None
+        """Hears of each case that is new or gone."""
 
     async def keep(self, case: Case) -> None:
         """Writes a case down, in place of an older one of the same actor."""
         await self._store.write(_keep, case)
+        self.changed(case.actor)
 
     async def drop(self, actor: str) -> None:
         """Forgets the case of this actor, if there is one."""
         await self._store.write(_drop, actor)
+        self.changed(actor)
 
     async def case(self, actor: str) -> Case | None:
         """The case of this actor. Raises StreamCorrupt if it is not as it was written."""

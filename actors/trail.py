@@ -6,6 +6,7 @@ logged without an outcome may have been done: the node ended, or the caller hung
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
@@ -36,10 +37,10 @@ class WallClock(Protocol):
 
 
 class Trail:
-    """See the module's docstring. Raises StreamCorrupt where it would show a row that was altered."""
+    """See the module's docstring; `changed` hears of each row. Raises StreamCorrupt where a row was altered."""
 
-    def __init__(self, store: Store, clock: WallClock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: WallClock, changed: Callable[[], None] = lambda: None) -> None:
+        self._store, self._clock, self._changed = store, clock, changed
 
     async def asked(self, deed: Deed) -> int:
         row = {
@@ -60,6 +61,7 @@ class Trail:
     async def answered(self, number: int, status: int, problem: str | None) -> None:
         outcome = {"status": status, "problem": problem or "", "answered_at": micros(self._clock.wall())}
         await self._store.write(_complete, number, outcome)
+        self._changed()
 
     async def page(self, wanted: AuditFilter, *, cursor: str | None = None, limit: int) -> Page[AuditView]:
         query = _matching(wanted)

@@ -356,6 +356,12 @@ ANSWERS_KEPT = Bound(
     unit="answers",
     reason="about 1 GB of disk; the oldest leave first, and their requests still never do anything twice",
 )
+NOTICES_PENDING = Bound(
+    name="notices_pending",
+    limit=1_000,
+    unit="notices",
+    reason="changes that one watcher has not been told of; beyond them it is told once that everything has changed",
+)
 NAMES = Bound(
     name="names_remembered",
     limit=20_000,

@@ -178,6 +178,16 @@ class QuirkView(Value, frozen=True, kw_only=True):
     example: str
 
 
+class Notice(Value, frozen=True):
+    """Something has changed: read it again. `resource` is as in the API's paths, without an `id` it is of several.
+
+    The id of transactions is "role/transaction"; "everything" stands for more than could be told one by one.
+    """
+
+    resource: str
+    id: str = ""
+
+
 class LogEntryView(Value, frozen=True, kw_only=True):
     """What a station reported beside charging; `kind` is the report's, of a plain one its OCPP action."""
 
@@ -226,6 +236,9 @@ class OperatorDoor(FleetDoor, CardDoor, PeersDoor, Protocol):
 
     def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
         """The same as an app's, of every user and of one role or all."""
+
+    def notices(self) -> AsyncIterator[tuple[Notice, ...]]:
+        """What changes from now on, some at a time; none of them says that all is quiet. Ends when the node drains."""
 
     async def cdrs(self, *, cursor: str | None, limit: int, **search: Unpack[CdrSearch]) -> Page[CdrView]:
         """The charge records that are searched for, the one that ended last first."""

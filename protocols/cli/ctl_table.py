@@ -233,6 +233,8 @@ COMMANDS: tuple[Command, ...] = (
         example="station CS01 message=dismiss"),
     Command(thing="events", verb="follow", path="/events", gives=Gives.STREAM, filters=("role",), columns=EVENTS,
             does="Follow every transaction as it changes, until Ctrl-C.", example="--role local"),
+    Command(thing="changes", verb="follow", path="/changes", gives=Gives.STREAM, columns=_columns("resource", "id"),
+            does="Follow the names of all that changes, until Ctrl-C."),
     _list("audit", "/audit", "List what operators asked for, and what came of it, newest first.", AUDIT,
           filters=("by", "station", "path", "since", "until"), example="--station CS01 --since 2026-05-01T00:00:00Z"),
 )  # fmt: skip

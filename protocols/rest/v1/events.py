@@ -1,4 +1,4 @@
-"""Server-Sent Events (WHATWG HTML section 9.2): transactions, as they are now and after each change.
+"""Server-Sent Events (WHATWG HTML section 9.2): transactions, as they are now and after each change; names of the rest.
 
 `event: state` carries a transaction as JSON; its id is the position in the journal since which it is so, and a client
 that reconnects with it as Last-Event-ID misses nothing that still holds. `event: end` says that nothing more will
@@ -23,7 +23,7 @@ from protocols.rest.bodies import ENCODER, plain
 from protocols.rest.limits import StreamLimiter
 from protocols.rest.problems import Problem
 from statecharts.bounds import Watermarks
-from statecharts.doors import AppDoor
+from statecharts.doors import AppDoor, Notice
 from statecharts.limits import LAST_EVENT_ID
 from statecharts.ports import Change, Principal
 from statecharts.transaction_source import CHART
@@ -66,8 +66,23 @@ class DrainEvent(msgspec.Struct, tag_field="event", tag="drain"):
     data: Literal["{}"]
 
 
+class ChangedEvent(msgspec.Struct, tag_field="event", tag="changed"):
+    """Something is to be read again; what stands in its fields as one sends it."""
+
+    data: Annotated[
+        str,
+        Meta(
+            extra_json_schema={
+                "contentMediaType": "application/json",
+                "contentSchema": msgspec.json.schema(Notice)["$defs"]["Notice"],
+            }
+        ),
+    ]
+
+
 OF_TRANSACTION = StateEvent | EndEvent | DrainEvent
 OF_ALL = StateEvent | ResetEvent | DrainEvent
+OF_NOTICES = ChangedEvent | DrainEvent
 """What each event of a stream is, for its description."""
 
 ChangesIterator = AsyncIterator[Change | None]
@@ -103,7 +118,14 @@ class EventStreams:
         reset = RESET if seen is not None and seen > newest else b""
         return self._stream(b"id: %d\nretry: 2000\n\n%b" % (after, reset), feed(after), last=b"")
 
-    def _stream(self, first: bytes, changes: ChangesIterator, last: bytes) -> Response:
+    def of_notices(self, notices: AsyncIterator[tuple[Notice, ...]]) -> Response:
+        """The stream of what is to be read again. It has no ids: who comes back reads all again.
+
+        Raises `Problem` 429 for too many streams.
+        """
+        return self._stream(b"retry: 2000\n\n", _notices_told(notices), last=b"")
+
+    def _stream(self, first: bytes, changes: AsyncIterator[Change | bytes | None], last: bytes) -> Response:
         name = principal().name
         self._limiter.check(name)
         content: Any = b"" if request.method == "HEAD" else self._events(name, first, changes, last)
@@ -111,14 +133,16 @@ class EventStreams:
         response.timeout = None  # Quart's RESPONSE_TIMEOUT would end the stream
         return response
 
-    async def _events(self, name: str, first: bytes, changes: ChangesIterator, last: bytes) -> AsyncIterator[bytes]:
+    async def _events(
+        self, name: str, first: bytes, changes: AsyncIterator[Change | bytes | None], last: bytes
+    ) -> AsyncIterator[bytes]:
         async with _closed_after(changes):
             with self._limiter.counted(name):
                 if first:
                     yield first
                 try:
                     async for change in changes:
-                        yield KEEP_ALIVE if change is None else _state_event(change)
+                        yield KEEP_ALIVE if change is None else _told(change)
                 except Refused:
                     yield STORE_AWAY
                 else:
@@ -134,7 +158,15 @@ def _last_event_id() -> int | None:
     return int(given)
 
 
-def _state_event(change: Change) -> bytes:
+async def _notices_told(notices: AsyncIterator[tuple[Notice, ...]]) -> AsyncIterator[bytes | None]:
+    async with _closed_after(notices):
+        async for some in notices:
+            yield b"".join(b"event: changed\ndata: %b\n\n" % ENCODER.encode(plain(each)) for each in some) or None
+
+
+def _told(change: Change | bytes) -> bytes:
+    if isinstance(change, bytes):
+        return change
     return b"event: state\nid: %d\ndata: %b\n\n" % (change.position, ENCODER.encode(plain(change.transaction)))
 
 

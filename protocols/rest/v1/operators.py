@@ -18,7 +18,7 @@ from protocols.rest.v1.card_files import add_card_files
 from protocols.rest.v1.card_groups import add_card_groups
 from protocols.rest.v1.cards import add_cards
 from protocols.rest.v1.commands import ConnectorId, IdTag
-from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, EventStreams
+from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, OF_NOTICES, EventStreams
 from protocols.rest.v1.inbox import add_inbox
 from protocols.rest.v1.local_lists import add_local_lists
 from protocols.rest.v1.operations import add_operations
@@ -88,6 +88,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, keys: Idempotenc
     add_card_groups(routes, operators)
     add_local_lists(routes, operators)
     _add_events(routes, operators, streams)
+    _add_notices(routes, operators, streams)
     _add_stations(routes, operators)
     add_operations(routes, operators, PREFIX)
     add_peers(routes, operators)
@@ -124,6 +125,13 @@ def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) 
     async def events(asked: EventsQuery) -> Response:
         """Streams every transaction (of one role) after each change."""
         return await streams.of_all(operators.position, lambda after: operators.feed(asked.role, after))
+
+
+def _add_notices(routes: Routes, operators: OperatorDoor, streams: EventStreams) -> None:
+    @routes.get("/changes", OF_NOTICES, media_type=EVENT_STREAM, refuses=("too-many-streams",))
+    async def changes() -> Response:
+        """Streams the names of all that changes: what shows it is read again."""
+        return streams.of_notices(operators.notices())
 
 
 def _add_stations(routes: Routes, operators: OperatorDoor) -> None:

@@ -20,6 +20,7 @@ from statecharts.doors import (
     FirstAnswer,
     LocalServicesFound,
     LogEntryView,
+    Notice,
     OrphanView,
     QuarantineView,
     QuirkView,
@@ -408,6 +409,10 @@ class FakeOperators:
     async def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
         self.asked.append(("feed", role, after))
         yield _standing(READY)
+
+    async def notices(self) -> AsyncIterator[tuple[Notice, ...]]:
+        yield ()
+        yield (Notice(resource="stations", id="CS01"), Notice(resource="audit"))
 
     async def cdrs(self, *, cursor: str | None, limit: int, **search: Unpack[CdrSearch]) -> Page[CdrView]:
         self.asked.append(({name: value for name, value in search.items() if value is not None}, cursor, limit))

@@ -255,7 +255,8 @@ def assert_allowed(shown: Any, operation: Any, response: Any, content: bytes) ->
 
 
 async def test_every_route_has_an_answer_that_was_compared() -> None:
-    streams = {"GET /api/v1/events", "GET /api/v1/operator/events", "GET /api/v1/transactions/{transaction_id}/events"}
+    streams = {f"GET {path}/events" for path in ("/api/v1", OPERATOR, "/api/v1/transactions/{transaction_id}")}
+    streams.add(f"GET {OPERATOR}/changes")
     compared = {
         name
         for name in operations(await document())

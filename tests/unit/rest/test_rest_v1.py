@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -298,3 +299,15 @@ async def test_what_was_put_aside_is_shown_and_released() -> None:
     assert (await operate(world, "POST", f"{put_aside}/release", {})).status_code == 400
     assert (await operate(world, "GET", "/quarantine/local/7")).status_code == 404
     assert (await operate(world, "GET", "/quarantine/wrong/7")).status_code == 404
+
+
+async def test_the_names_of_what_changes_are_streamed() -> None:
+    response = await operate(World(), "GET", "/changes")
+    assert response.content_type.startswith("text/event-stream")
+    told = (await response.get_data()).decode()
+    events = [block for block in told.split("\n\n") if block.startswith("event: changed")]
+    assert [json.loads(block.partition("data: ")[2]) for block in events] == [
+        {"resource": "stations", "id": "CS01"},
+        {"resource": "audit", "id": ""},
+    ]
+    assert ": keep-alive" in told
