@@ -170,8 +170,7 @@ class Node:
                 insight.listening = True
                 task_status.started(addresses)
                 await self.draining.wait()
-                context.changes.drain()
-                context.notices.drain()
+                context.end_streams()
             log.info("node.drained", finished=await context.system.drain(DRAIN_S))
             journal.store.leave()
             actors.cancel_scope.cancel()

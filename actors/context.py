@@ -165,6 +165,11 @@ class Context:
         """The node's."""
         return self.system.watermarks
 
+    def end_streams(self) -> None:
+        """Ends all that is told as it changes, now and in future: the node drains."""
+        self.changes.drain()
+        self.notices.drain()
+
     def shown(self, view: TransactionView) -> TransactionView:
         """The view for the eyes of people and apps, whose clocks show what the machine's does."""
         return by_wall_clock(view, self.clock.ahead)
