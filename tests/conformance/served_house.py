@@ -17,6 +17,7 @@ from actors.records import Append, Orphan
 from actors.source_role import SourceRole
 from protocols.http import serve_http
 from protocols.rest.app import ApiSettings, make_app
+from statecharts.doors import Notice
 from statecharts.meters import Meters
 from statecharts.ports import Change, Principal
 from statecharts.vocabulary import Declined, PeerOutcome, Refusal, RoamingRequest
@@ -57,8 +58,11 @@ class EndingOperators(OperatorRole):
     def feed(self, role: str | None, after: int) -> AsyncIterator[Change | None]:
         return what_is_there(super().feed(role, after))
 
+    def notices(self) -> AsyncIterator[tuple[Notice, ...]]:
+        return what_is_there(super().notices())
 
-async def what_is_there(changes: Any) -> AsyncIterator[Change | None]:
+
+async def what_is_there(changes: Any) -> AsyncIterator[Any]:
     async with aclosing(changes):
         while True:
             change = None
