@@ -36,6 +36,8 @@ FLIPS, FLIPS_IN_LOG, FLIPS_IN_HEAD = of_length((100, 10, 5), (2_000, 200, 100))
 LOG_STEP, LOOK_STEP, FILE_STEP = of_length((97, 20, 499), (1, 100, 1))
 GARBAGE = of_length(8, 300)
 
+REASON_LENGTH = 600
+
 Part = Callable[[Path, int], Iterator[Figure]]
 
 
@@ -53,8 +55,10 @@ def figures(seed: int = SEED, jobs: int = 1, minutes: float = MINUTES) -> tuple[
             try:
                 found += told.result()
             except Exception as error:
+                problem = f"{name} did not come to its end: {error!r}"
+                print(problem[:REASON_LENGTH], flush=True)  # before the traceback, which holds what every node logged
                 traceback.print_exc()
-                problems.append(f"{name} did not come to its end: {error!r}")
+                problems.append(problem)
     return found, problems
 
 
