@@ -283,11 +283,10 @@ class Node:
         return Servers(
             self.config,
             doors,
-            Directories(self.tokens, context.fleet, self.sources, self.destinations),
+            Directories(self.tokens, context.fleet, self.sources, self.destinations, *self.config.accounts()),
             draining=self.draining,
             version=version(),
-            ids=self.edges.ids,
-            new_epoch=lambda: self.edges.fresh_bytes(6).hex(),
+            world=self.edges,
             meters=self.meters,
             tls=self.tls,
             front=self.edges.front,

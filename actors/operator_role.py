@@ -26,15 +26,19 @@ from actors.records import LogEntry
 from actors.rows import micros
 from actors.station_messages import Hold, StationLook
 from actors.system import is_broken
+from actors.timelines import timeline_of
 from actors.trail import Trail
 from actors.transaction_kinds import KINDS
 from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.doors import LogEntryView, Notice, QuarantineView
 from statecharts.events import Event
 from statecharts.operation import CHART as OPERATION
+from statecharts.page_limits import TIMELINE_ENTRIES
 from statecharts.peer import CHART as PEER
+from statecharts.peers_door import DeliveryView
 from statecharts.ports import CdrView, Change, Page, TransactionView, WaitingView
 from statecharts.searches import CdrSearch, TransactionSearch
+from statecharts.timeline import Timeline
 from statecharts.transaction_local import LocalStartRequested
 from statecharts.vocabulary import Refused, refused
 from statecharts.waiting import awaited
@@ -85,6 +89,17 @@ class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges)
         if view is None:
             raise refused(404, "unknown-transaction", f"there is no {role[:20]} transaction {identifier[:60]}")
         return msgspec.structs.replace(view, waiting=await self._waiting(role, identifier, view.state))
+
+    async def timeline(self, role: str, identifier: str) -> Timeline:
+        await self.transaction(role, identifier)
+        stream, cursor = f"{role}/{identifier}", None
+        sent: list[DeliveryView] = []
+        while len(sent) < TIMELINE_ENTRIES.limit:
+            page = await self.deliveries(transaction=stream, cursor=cursor, limit=SHOWN_AT_ONCE)
+            sent, cursor = [*sent, *page.items], page.next_cursor
+            if cursor is None:
+                break
+        return timeline_of(role, await self._context.journal.load(stream), sent, self._context.clock.shown)
 
     async def _waiting(self, role: str, identifier: str, state: str) -> WaitingView | None:
         """Why a transaction is open, as its actor knows it; one that is over need not be woken for that."""

@@ -17,9 +17,10 @@ from actors.blocked import refuse_blocked
 from actors.changes import KEEP_ALIVE_S, feed
 from actors.context import Context
 from actors.looks import Look
+from actors.timelines import course_of
 from actors.transaction import view_of
 from actors.transaction_kinds import SOURCE
-from statecharts.doors import LocalServicesFound
+from statecharts.doors import CoursePoint, LocalServicesFound
 from statecharts.events import Event
 from statecharts.limits import CAUSE
 from statecharts.places import distance_m
@@ -141,6 +142,10 @@ class SourceRole:
         if view is None or not principal.may_act_for(view.user_identifier):
             raise _unknown()
         return view
+
+    async def course(self, principal: Principal, transaction_id: str) -> tuple[CoursePoint, ...]:
+        await self.transaction(principal, transaction_id)
+        return course_of(await self._context.journal.load(f"source/{transaction_id}"), self._context.clock.shown)
 
     async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
         for view in await self._context.ledger.by_authorization(authorization_identifier):

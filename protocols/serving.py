@@ -6,12 +6,13 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Listener
+from protocols.cli.folders import page_key
 from protocols.cli.listeners import HTTP1, HTTP2, ServerTls, listen
 from protocols.http import HttpLimits, serve_http
 from protocols.mobieurope.counted import CountedDoor
@@ -19,10 +20,14 @@ from protocols.mobieurope.server import Services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
+from protocols.web.house import PageSettings
+from protocols.web.rooms import TOKEN_BYTES, Look
+from statecharts.accounts import NOBODY, Accounts
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import (
+    Clock,
     DestinationDoor,
     Ids,
     PeerDirectory,
@@ -58,13 +63,20 @@ class Doors:
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Who may knock: `sources` at our Destination's service, `destinations` at our Source's."""
+    """Who may knock: `sources` at our Destination's service, `destinations` at our Source's; who signs in to which
+    pages.
+    """
 
     tokens: Tokens
     stations: StationDirectory
     sources: PeerDirectory
     destinations: PeerDirectory
+    drivers: Accounts = NOBODY
+    consoles: Accounts = NOBODY
 
+
+EPOCH_BYTES = 6
+"""Names a run of a station's connection, never the same twice; in hex at most 24 characters."""
 
 Listen = Callable[[str, Listener, int], Awaitable[Sequence[trio.abc.Listener[Any]]]]
 """Opens what the configuration names under this key, at this port."""
@@ -80,11 +92,21 @@ class Front(NamedTuple):
     serve_http: Callable[..., Awaitable[None]] = serve_http
 
 
-class Servers:
-    """The listening side of one node. `draining` ends it: what is under way is served, then `start`'s nursery is free.
+class World(Protocol):
+    """Where times, names and random bytes come from."""
 
-    `new_epoch` gives a text of at most 24 characters, never the same twice.
-    """
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def ids(self) -> Ids: ...
+
+    @property
+    def fresh_bytes(self) -> Callable[[int], bytes]: ...
+
+
+class Servers:
+    """The listening side of a node. `draining` ends it: what is under way is served, then `start`'s nursery is free."""
 
     def __init__(
         self,
@@ -94,16 +116,16 @@ class Servers:
         *,
         draining: trio.Event,
         version: str,
-        ids: Ids,
-        new_epoch: Callable[[], str],
+        world: World,
         meters: Meters,
         tls: ServerTls,
         front: Front | None = None,
     ) -> None:
         self._front = front or Front()
         self._config, self._doors, self._directories = config, doors, directories
-        self._draining, self._version, self._new_epoch = draining, version, new_epoch
-        self._new_id, self._jitter = ids.request_identifier, ids.jitter
+        self._draining, self._version = draining, version
+        self._clock, self._fresh_bytes = world.clock, world.fresh_bytes
+        self._new_id, self._jitter = world.ids.request_identifier, world.ids.jitter
         self._meters, self._tls = meters, tls
         self._web: list[trio.Event] = []
         for bound in (HTTP_CONNECTIONS, HTTP_REQUESTS):
@@ -171,6 +193,27 @@ class Servers:
             ),
             meters=self._meters,
             insight=self._doors.insight,
+            pages=self._pages() if self._config.pages.enabled else None,
+        )
+
+    def _pages(self) -> PageSettings:
+        config = self._config
+        place = (config.pages.latitude, config.pages.longitude)
+        look = Look(
+            operator=config.pages.name or config.pms_identifier,
+            language=config.pages.language,
+            place=None if None in place else (float(place[0] or 0), float(place[1] or 0)),
+            tiles=config.pages.tiles or "",
+            tiles_attribution=config.pages.tiles_attribution or "",
+        )
+        return PageSettings(
+            drivers=self._directories.drivers,
+            consoles=self._directories.consoles,
+            look=look,
+            key=partial(page_key, config.data_dir, self._fresh_bytes),
+            now=self._clock.now,
+            fresh_token=lambda: self._fresh_bytes(TOKEN_BYTES).hex(),
+            secure=config.http.tls_certificate is not None or (config.http.public_url or "").startswith("https:"),
         )
 
     def _with_services(self, app: Any) -> Services:
@@ -210,7 +253,7 @@ class Servers:
             plain=plain,
             directory=self._directories.stations,
             door=door,
-            epochs=self._new_epoch,
+            epochs=lambda: self._fresh_bytes(EPOCH_BYTES).hex(),
             jitter=self._jitter,
             limits=limits,
             meters=self._meters,

@@ -1,7 +1,8 @@
 """How secrets are kept: stations' and peers' passwords as salted HMAC-SHA-256, bearer tokens as plain SHA-256.
 
 Both are fast, so that ten thousand stations may reconnect at once; what makes them safe is that every secret has at
-least `SECRET_BYTES_MIN` bytes of a random generator, not of a person. A person's password would need argon2.
+least `SECRET_BYTES_MIN` bytes of a random generator, not of a person. A person's password, which opens the pages, is
+kept as argon2id.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ SALT_BYTES_MIN = 8
 
 _SCHEME = "hmac-sha256"
 _HASHED = re.compile(rf"{_SCHEME}\$((?:[0-9a-f]{{2}}){{{SALT_BYTES_MIN},64}})\$([0-9a-f]{{64}})")
+_PASSWORD_HASH = re.compile(
+    r"\$argon2id\$v=19\$m=\d{1,7},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}"
+)
 _TOKEN_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,6 +57,11 @@ def token_digest(token: str) -> str:
 def is_token_digest(text: str) -> bool:
     """Whether the text has the form that `token_digest` gives."""
     return _TOKEN_DIGEST.fullmatch(text) is not None
+
+
+def is_password_hash(text: str) -> bool:
+    """Whether the text has the form of a person's password hashed by argon2id (RFC 9106)."""
+    return _PASSWORD_HASH.fullmatch(text) is not None
 
 
 def _digest(secret: bytes, salt: bytes) -> str:

@@ -26,6 +26,7 @@ from statecharts.ports import (
 )
 from statecharts.searches import CdrSearch, TransactionSearch
 from statecharts.station_commands import StationCommand
+from statecharts.timeline import Timeline
 from statecharts.vocabulary import LocalService, Location, ServiceType, Value
 
 # -- apps --------------------------------------------------------------------------------------------------------------
@@ -54,6 +55,13 @@ class LocalServicesFound(Value, frozen=True, kw_only=True):
 
     local_services: tuple[LocalService, ...]
     unanswered: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class CoursePoint(Value, frozen=True, kw_only=True):
+    """What the meter of a charge had shown by then, since its start."""
+
+    at: Moment
+    energy_wh: int
 
 
 class AppDoor(Protocol):
@@ -85,6 +93,9 @@ class AppDoor(Protocol):
 
         Ends when the transaction reaches a final state or the node drains.
         """
+
+    async def course(self, principal: Principal, transaction_id: str) -> tuple[CoursePoint, ...]:
+        """The energy of a charge over time, as far as its Destination has told; at most `COURSE_POINTS`."""
 
     async def position(self) -> int:
         """Where the journal ends now."""
@@ -230,6 +241,9 @@ class OperatorDoor(FleetDoor, CardDoor, PeersDoor, Protocol):
         """Those that are searched for, newest first; times of the search are the machine's."""
 
     async def transaction(self, role: str, identifier: str) -> TransactionView: ...
+
+    async def timeline(self, role: str, identifier: str) -> Timeline:
+        """What happened to a transaction through REST, SOAP and OCPP, and what was sent for it, in order."""
 
     async def position(self) -> int:
         """Where the journal ends now."""

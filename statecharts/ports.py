@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -219,12 +220,21 @@ class IncomingCommand(Protocol):
 # -- apps and operators ------------------------------------------------------------------------------------------------
 
 
+class Rank(StrEnum):
+    """What an operator may do: a viewer looks, an operator commands and decides, an admin may do everything."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
 class Principal(Value, frozen=True, kw_only=True):
-    """Who speaks at our REST APIs. `users` None stands for every user; an operator may do everything."""
+    """Who speaks at our REST APIs or through our pages. `users` None stands for every user, an operator for each."""
 
     name: str
     users: frozenset[str] | None = None
     operator: bool = False
+    rank: Rank = Rank.ADMIN
 
     def may_act_for(self, user_identifier: str) -> bool:
         return self.operator or self.users is None or user_identifier in self.users

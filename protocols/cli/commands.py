@@ -13,6 +13,7 @@ from protocols.cli.authority import add_authority_commands
 from protocols.cli.config import Config, ConfigError, load_config
 from protocols.cli.ctl import add_ctl_commands
 from protocols.cli.init import add_init_command
+from protocols.cli.passwords import add_password_command
 from protocols.cli.replay import add_replay_command
 from protocols.cli.starter import CannotRun, Starter
 from protocols.cli.station import add_station_command
@@ -129,6 +130,7 @@ def _add_checks(cli: typer.Typer, starter: Starter) -> None:
 
 def _add_store(cli: typer.Typer, starter: Starter) -> None:
     add_store_commands(cli, starter, read_config)
+    add_password_command(cli, starter.fresh_bytes)
 
 
 def _add_station(cli: typer.Typer, starter: Starter) -> None:

@@ -26,6 +26,7 @@ from protocols.cli.config_sections import (
     Http,
     Log,
     Operator,
+    Pages,
     Peer,
     Retention,
     Role,
@@ -35,6 +36,7 @@ from protocols.cli.config_sections import (
 )
 from protocols.cli.config_stations import Authority, Ocpp, Parking, QuirkTable, Station, VendorHandlerTable
 from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
+from statecharts.accounts import People
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, PeerEntry, StationEntry, TokenEntry, UserEntry
 from statecharts.model_limits import ModelQuirk
@@ -83,6 +85,7 @@ class Config(BaseModel):
     )
     log: Log = Log()
     http: Http = Http()
+    pages: Pages = Pages()
     ocpp: Ocpp = Ocpp()
     authority: Authority = Authority()
     delivery: Delivery = Delivery()
@@ -172,7 +175,12 @@ class Config(BaseModel):
         return tuple(user.entry() for user in self.users)
 
     def token_entries(self) -> tuple[TokenEntry, ...]:
-        return (*(app.entry() for app in self.apps), *(operator.entry() for operator in self.operators))
+        bearers: tuple[App | Operator, ...] = (*self.apps, *self.operators)
+        return tuple(bearer.entry() for bearer in bearers if bearer.digest)
+
+    def accounts(self) -> tuple[People, People]:
+        """Who may sign in to the driver's page, and to the console."""
+        return People(user.account for user in self.users), People(operator.account for operator in self.operators)
 
     def source_deadline_values(self) -> SourceDeadlines:
         return SourceDeadlines(**self.source_deadlines.model_dump())

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from protocols.cli.config import Config
 
 SAMPLE = "sample-"
+SAMPLE_SALT = "$cHVibGlzaGVkIHNhbXBsZQ$"
+"""The salt of every password of our examples: "published sample" in base64."""
 """How the secrets in our examples begin. They are public, so a node that others can reach refuses them."""
 
 
@@ -99,11 +101,12 @@ def _presented(config: Config, places: Places) -> list[tuple[str, Credential]]:
 
 
 def _credentials(config: Config, places: Places) -> Iterator[Problem]:
-    """Whoever comes to us has one secret, as it is or hashed; but stations whose profile asks for none."""
+    """Whoever comes to us has one secret, as it is or hashed; but stations whose profile asks for none, and people."""
     profiles = {key: station.profile(config.ocpp) for key, station in places.rows(config, "stations")}
+    people = {key for key, operator in places.rows(config, "operators") if operator.password_hash is not None}
     for row, credential in _presented(config, places):
         key = f"{row}.{credential.key}"
-        needed = profiles.get(row) not in (SecurityProfile.NONE, SecurityProfile.TLS_CERTIFICATE)
+        needed = profiles.get(row) not in (SecurityProfile.NONE, SecurityProfile.TLS_CERTIFICATE) and row not in people
         if needed and credential.plain is None and credential.hashed is None:
             yield Problem(key, f"is required, or {credential.hashed_key} instead")
         elif credential.plain is not None and credential.hashed is not None:
@@ -118,6 +121,10 @@ def _samples(config: Config, places: Places) -> Iterator[Problem]:
     for key, secret in [*ours, *theirs]:
         if secret is not None and secret.get_secret_value().startswith(SAMPLE):
             yield Problem(key, "is a secret of the published examples: make one of your own")
+    for table in ("users", "operators"):
+        for key, person in places.rows(config, table):
+            if person.password_hash is not None and SAMPLE_SALT in person.password_hash:
+                yield Problem(f"{key}.password_hash", "is of the published examples: make one of your own")
 
 
 def _exposed_samples(config: Config, places: Places) -> Iterator[Problem]:

@@ -13,23 +13,28 @@ from protocols.cli.config_types import (
     Fingerprint,
     HashedSecret,
     IdTag,
+    Latitude,
+    Longitude,
     Origin,
+    PasswordHash,
     PmsIdentifier,
     Port,
     Seconds,
     Secret,
     Section,
     Text,
+    TileUrl,
     Time,
     Token,
     TokenDigest,
     Url,
     Username,
 )
+from statecharts.accounts import Account
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS
 from statecharts.credentials import hash_secret, token_digest
 from statecharts.directory import PeerEntry, TokenEntry, UserEntry
-from statecharts.ports import Principal
+from statecharts.ports import Principal, Rank
 
 Salts = Callable[[], bytes]
 """Gives a fresh random salt of 8 to 64 bytes."""
@@ -98,6 +103,23 @@ class Http(Listener):
     answers_kept_s: Seconds = Field(
         default=86_400, description="how long the same request under the same Idempotency-Key gets its first answer"
     )
+
+
+class Pages(Section):
+    """The driver's page and the operator's console."""
+
+    enabled: bool = Field(default=True, description="whether the node serves pages")
+    name: Text | None = Field(default=None, description="what the pages call the operator, else its `pms_identifier`")
+    language: Text = Field(default="en", description="language for browsers that want none that is here (`en`, `de`)")
+    latitude: Latitude | None = Field(
+        default=None, description="where the driver's map begins, else where services are"
+    )
+    longitude: Longitude | None = Field(default=None, description="the same")
+    tiles: TileUrl | None = Field(
+        default=None,
+        description="map tiles in place of the base map that the page has with it: `https://tiles.example/{z}/{x}/{y}.png`",
+    )
+    tiles_attribution: Text | None = Field(default=None, description="whom the map has to name for its tiles")
 
 
 class Delivery(Section):
@@ -237,6 +259,18 @@ class User(Section):
         default=None, description="pmsIdentifiers of the partners where the user may charge, else all"
     )
 
+    password_hash: PasswordHash | None = Field(
+        default=None, description="argon2id hash of the password that opens the driver's page (`node.py password`)"
+    )
+
+    @property
+    def account(self) -> Account | None:
+        """The user who signs in to the driver's page, None if he cannot."""
+        if self.password_hash is None:
+            return None
+        principal = Principal(name=f"page of {self.identifier}", users=frozenset((self.identifier,)))
+        return Account(name=self.identifier, password_hash=self.password_hash, principal=principal)
+
     def entry(self) -> UserEntry:
         allowed = None if self.allowed_operators is None else frozenset(self.allowed_operators)
         return UserEntry(
@@ -268,10 +302,29 @@ class Bearer(Section):
 
 
 class Operator(Bearer):
-    """Somebody who may see and do everything at this node."""
+    """Somebody who operates this node, by a token or from the console."""
+
+    password_hash: PasswordHash | None = Field(
+        default=None, description="argon2id hash of the password that opens the console (`node.py password`)"
+    )
+    role: Rank = Field(
+        default=Rank.ADMIN,
+        description="`viewer` looks, `operator` commands stations and decides what is open, `admin` may do everything",
+    )
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(name=self.name, operator=True, rank=self.role)
+
+    @property
+    def account(self) -> Account | None:
+        """The person who signs in to the console, None for one who cannot."""
+        if self.password_hash is None:
+            return None
+        return Account(name=self.name, password_hash=self.password_hash, principal=self.principal)
 
     def entry(self) -> TokenEntry:
-        return TokenEntry(digest=self.digest, principal=Principal(name=self.name, operator=True))
+        return TokenEntry(digest=self.digest, principal=self.principal)
 
 
 class App(Bearer):

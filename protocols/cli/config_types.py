@@ -11,13 +11,14 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from statecharts.credentials import SECRET_BYTES_MIN, is_hashed_secret, is_token_digest
+from statecharts.credentials import SECRET_BYTES_MIN, is_hashed_secret, is_password_hash, is_token_digest
 
 TEN_YEARS_S = 315_360_000
 
 _PMS_IDENTIFIER = re.compile(r"[^\s/:\x00-\x1f\x7f]{1,64}")
 _IDENTITY = re.compile(r"(?!\.+$)[^\s/\\:\x00-\x1f\x7f]{1,48}")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_TILES = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?/(?=\S*\{z\})(?=\S*\{x\})(?=\S*\{y\})[^\s;,\"']+")
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
@@ -75,6 +76,18 @@ def _bearer(token: SecretStr) -> SecretStr:
     if not _BEARER.fullmatch(token.get_secret_value()):
         raise ValueError("must consist of letters, digits and -._~+/ only")
     return token
+
+
+def _tile_url(text: str) -> str:
+    if not _TILES.fullmatch(text):
+        raise ValueError("must be https://host/... with {z}, {x} and {y} in it")
+    return text
+
+
+def _password_hash(text: str) -> str:
+    if not is_password_hash(text):
+        raise ValueError("must be what `node.py password` prints: $argon2id$...")
+    return text
 
 
 def _hashed(text: str) -> str:
@@ -143,6 +156,8 @@ Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Token = Annotated[SecretStr, AfterValidator(_long_enough), AfterValidator(_bearer)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 HashedSecret = Annotated[str, AfterValidator(_hashed)]
+TileUrl = Annotated[str, AfterValidator(_tile_url)]
+PasswordHash = Annotated[str, AfterValidator(_password_hash)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 TokenDigest = Annotated[str, AfterValidator(_digest)]
 Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]

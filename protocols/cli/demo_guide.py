@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocols.cli.demo_operators import CARD, HOME, HOST, LOCAL, ROAMING, STATIONS, USER, Operators
+from protocols.cli.demo_operators import CARD, HOME, HOST, LOCAL, OPERATOR, ROAMING, STATIONS, USER, Operators
 
 _CURL = 'curl -sS -w "\\n" -H "Authorization: Bearer $%s"'
 _JSON = '-H "Content-Type: application/json" -d'
@@ -23,6 +23,11 @@ def guide(operators: Operators) -> str:
         f"  {LOCAL}, Destination  {operators.local_url}  {operators.config_of(LOCAL)}",
         f"  stations             ws://{HOST}:{operators.ports.local_ocpp}/ocpp/<identity>",
         *(f"                       {station}" for station in STATIONS),
+        "",
+        "In a browser, with the password " + operators.secrets.password,
+        f"  the driver {USER}         {operators.home_url}/drive",
+        f"  the operator of {HOME}  {operators.home_url}/console, as {OPERATOR}",
+        f"  the operator of {LOCAL}  {operators.local_url}/console, as {OPERATOR}",
         "",
         "Copy these lines into another terminal, one after the other:",
         "",

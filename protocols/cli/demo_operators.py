@@ -8,11 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocols.web.passwords import SALT_BYTES, hashed
+
 HOST = "127.0.0.1"
 HOME, LOCAL = "NL-MOT", "IE-001"
 USER = "anna"
+OPERATOR = "control-room"
 CARD = "04A1B2C3D4"
 SECRET_BYTES = 24
+PASSWORD_BYTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,10 @@ def _free(port: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Made anew for every demo. `to_local` is what NL-MOT presents at IE-001, `to_home` the other way round."""
+    """Made anew for every demo. `to_local` is what NL-MOT presents at IE-001, `to_home` the other way round.
+
+    One `password` opens the pages of all.
+    """
 
     app_token: str
     home_token: str
@@ -82,10 +89,14 @@ class Secrets:
     to_local: str
     to_home: str
     station: str
+    password: str
+    password_hash: str
 
     @classmethod
     def fresh(cls, fresh_bytes: Callable[[int], bytes]) -> Secrets:
-        return cls(*(base64.urlsafe_b64encode(fresh_bytes(SECRET_BYTES)).decode() for _ in range(6)))
+        made = (base64.urlsafe_b64encode(fresh_bytes(SECRET_BYTES)).decode() for _ in range(6))
+        password = base64.b32encode(fresh_bytes(PASSWORD_BYTES)).decode().lower()
+        return cls(*made, password, hashed(password, fresh_bytes(SALT_BYTES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,7 @@ incoming_password = "{{secrets.to_home}}"
 
 [[users]]
 identifier = "{USER}"
+password_hash = "{{secrets.password_hash}}"
 
 [[apps]]
 name = "charge-app"
@@ -161,8 +173,9 @@ token = "{{secrets.app_token}}"
 users = ["{USER}"]
 
 [[operators]]
-name = "control-room"
+name = "{OPERATOR}"
 token = "{{secrets.home_token}}"
+password_hash = "{{secrets.password_hash}}"
 """
 
 _LOCAL = f"""# Written by `node.py demo`: the local operator. The users of {HOME} charge at its stations.
@@ -195,8 +208,9 @@ identifier = "grainne"
 id_tags = ["{CARD}"]
 
 [[operators]]
-name = "control-room"
+name = "{OPERATOR}"
 token = "{{secrets.local_token}}"
+password_hash = "{{secrets.password_hash}}"
 """
 
 _STATION = """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -33,3 +34,24 @@ def _lock_in(folder: Path) -> TextIO:
         return (folder / LOCK).open("w")
     except OSError as error:
         raise CannotRun(f"{folder} cannot be written: {error.strerror}") from error
+
+
+KEY_FILE, KEY_BYTES = "pages.key", 32
+
+
+def page_key(folder: Path, fresh_bytes: Callable[[int], bytes]) -> bytes:
+    """The secret that visits to the pages are sealed with: made when it is first wanted, the same after a restart.
+
+    Who deletes the file signs everybody out. Raises OSError where the folder cannot be written.
+    """
+    file = folder / KEY_FILE
+    with contextlib.suppress(FileNotFoundError):
+        found = file.read_bytes()
+        if len(found) == KEY_BYTES:
+            return found
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = folder / f"{KEY_FILE}.new"
+    new.touch(mode=0o600)
+    new.write_bytes(fresh_bytes(KEY_BYTES))
+    new.replace(file)
+    return file.read_bytes()

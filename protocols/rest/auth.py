@@ -14,6 +14,7 @@ from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import Problem
 from protocols.rest.recorded import Recorder
 from statecharts.bounds import FAILING_ADDRESSES, Watermarks
+from statecharts.limit import Limit
 from statecharts.limits import WRONG_TOKENS
 from statecharts.ports import Principal, Tokens
 
@@ -28,8 +29,8 @@ WRONG_TOKEN = {"WWW-Authenticate": 'Bearer realm="roamnode", error="invalid_toke
 class FailureLimiter:
     """Counts failures per address in windows of `FAILURE_WINDOW_S`; remembers the latest addresses only."""
 
-    def __init__(self, watermarks: Watermarks) -> None:
-        self._watermarks = watermarks
+    def __init__(self, watermarks: Watermarks, limit: Limit = WRONG_TOKENS) -> None:
+        self._watermarks, self._limit = watermarks, limit.limit
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_s(self, address: str) -> float:
@@ -42,7 +43,7 @@ class FailureLimiter:
         self._watermarks.saw(FAILING_ADDRESSES, len(self._windows))
         if len(self._windows) > FAILING_ADDRESSES.limit:
             self._windows.popitem(last=False)
-        return began + FAILURE_WINDOW_S - now if failures >= WRONG_TOKENS.limit else 0.0
+        return began + FAILURE_WINDOW_S - now if failures >= self._limit else 0.0
 
 
 class BearerAuth:
@@ -78,7 +79,7 @@ class BearerAuth:
         if not g.principal.operator:
             self._spend(g.principal.name)  # an app that knocks without end must not fill the audit log
         if recorder is not None:
-            await recorder.entered(g.principal, _address())
+            await recorder.entered(g.principal, address_of_client())
         if not g.principal.operator:
             raise Problem(403, "operators-only", "This needs an operator's token.")
 
@@ -98,7 +99,7 @@ class BearerAuth:
         return found
 
     def _wrong_token(self) -> Problem:
-        wait_s = self._failures.wait_s(_address())
+        wait_s = self._failures.wait_s(address_of_client())
         if wait_s:
             headers = {"Retry-After": str(int(wait_s) + 1)}
             return Problem(429, "too-many-failures", "Too many wrong tokens from this address.", headers=headers)
@@ -116,7 +117,7 @@ def principal() -> Principal:
     return found
 
 
-def _address() -> str:
+def address_of_client() -> str:
     """The other end of the connection; forwarding headers are not believed."""
     client = request.scope.get("client")
     return client[0] if client else ""

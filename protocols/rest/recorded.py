@@ -16,6 +16,7 @@ from statecharts.audit import AuditTrail, Deed
 from statecharts.ports import Principal
 from statecharts.vocabulary import Refused
 
+FORM = "application/x-www-form-urlencoded"
 CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
 
 log = structlog.get_logger(__name__)
@@ -54,8 +55,10 @@ class Recorder:
 
 
 async def _body() -> bytes | None:
-    """The body, for its handler to read again; what cannot be read its handler will refuse."""
+    """The body, for its handler to read again, a form's as JSON; what cannot be read its handler will refuse."""
     try:
+        if request.mimetype == FORM:
+            return msgspec.json.encode({name: text for name, text in (await request.form).items() if name != "csrf"})
         found: bytes = await request.get_data(True, False, False)
     except HTTPException:
         return None
@@ -64,6 +67,7 @@ async def _body() -> bytes | None:
 
 async def _problem_kind(response: Response) -> str | None:
     if response.content_type != PROBLEM_TYPE:
-        return None
+        kind: str | None = g.get("problem_kind")
+        return kind
     document: dict[str, Any] = msgspec.json.decode(await response.get_data(as_text=False))
     return str(document["kind"])
