@@ -11,6 +11,8 @@ ONCE ?=
 FAST := contracts unit/config unit/http unit/mobieurope unit/ocpp unit/rest live/test_start_live.py
 # A station for the live tests that is not ours, where there is npm
 NPM := $(if $(shell command -v npm),tests/live/npm/node_modules/.ok)
+# What drives a browser through the pages, where there is one
+BROWSER := $(if $(shell command -v chromium),.venv/.browser)
 ONLY ?=
 LONG ?=
 MINUTES ?= 30
@@ -25,13 +27,14 @@ help:  ## say what there is
 demo: .venv/.ok  ## two operators, six stations, roaming in each version of OCPP; ONCE=1 ends after the records
 	@$(BIN)/python node.py demo $(if $(ONCE),--once)
 
-test: .venv/.ok $(OTHERS:%=.venv-%/.ok) $(NPM)  ## every test, on two cores; then the fast ones on each other Python that is here
+test: .venv/.ok $(OTHERS:%=.venv-%/.ok) $(NPM) $(BROWSER)  ## every test, on two cores; then the fast ones on each other Python that is here
 	@$(BIN)/python -m pytest -q -n 3 --dist loadgroup
 	@for version in $(OTHERS); do \
 		echo "Python $$version, the fast tests"; \
 		.venv-$$version/bin/python -m pytest -q -n 3 --dist loadgroup -k "not postgresql" $(FAST:%=tests/%) || exit 1; \
 	done
 	@for version in $(filter-out $(HERE),$(VERSIONS)); do echo "Python $$version is not here: not tried"; done
+	@$(if $(BROWSER),:,echo "no chromium is here: the pages were not tried in a browser")
 
 check: .venv/.ok  ## style, types, the rules of the house, stale pages, sizes of functions, the API by its own document
 	@$(BIN)/ruff check
@@ -53,6 +56,7 @@ charts: .venv/.ok  ## write the pages of docs/ anew that are made of what runs
 
 lock: .venv/.ok  ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-header -o requirements.lock
+	@$(BIN)/uv pip compile -q --group browser -c requirements.lock --universal --generate-hashes --no-header -o requirements-browser.lock
 
 .venv/.ok: pyproject.toml requirements.lock
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -62,6 +66,11 @@ lock: .venv/.ok  ## write requirements.lock anew from pyproject.toml
 	@$(PY) -m venv .venv || { echo "$(PY) cannot make a virtual environment (on Debian: python3-venv)" >&2; exit 1; }
 	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9
 	@.venv/bin/uv pip sync -q --require-hashes --python .venv/bin/python requirements.lock
+	@touch $@
+
+.venv/.browser: requirements-browser.lock .venv/.ok
+	@echo "setting up what drives the browser"
+	@$(BIN)/uv pip install -q --require-hashes --python $(BIN)/python -r requirements-browser.lock
 	@touch $@
 
 tests/live/npm/node_modules/.ok: tests/live/npm/package-lock.json

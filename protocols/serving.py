@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import trio
+from quart import Blueprint
 
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Listener
@@ -20,8 +21,7 @@ from protocols.mobieurope.server import Services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
-from protocols.web.house import PageSettings
-from protocols.web.rooms import TOKEN_BYTES, Look
+from protocols.rest.v1.events import EventStreams
 from statecharts.accounts import NOBODY, Accounts
 from statecharts.bounds import HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_REQUESTS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
@@ -37,6 +37,9 @@ from statecharts.ports import (
     Tokens,
 )
 from statecharts.vocabulary import EnergyUnit
+
+if TYPE_CHECKING:
+    from protocols.web.house import PageSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,27 +196,37 @@ class Servers:
             ),
             meters=self._meters,
             insight=self._doors.insight,
-            pages=self._pages() if self._config.pages.enabled else None,
+            pages=self._pages if self._config.pages.enabled else lambda streams: (),
         )
 
-    def _pages(self) -> PageSettings:
-        config = self._config
-        place = (config.pages.latitude, config.pages.longitude)
+    def _pages(self, streams: EventStreams) -> Iterable[Blueprint]:
+        from protocols.web.house import make_pages
+
+        doors = self._doors
+        return make_pages(
+            self._page_settings(), doors.apps, doors.operators, doors.insight, self._meters.watermarks, streams
+        )
+
+    def _page_settings(self) -> PageSettings:
+        from protocols.web.house import PageSettings
+        from protocols.web.rooms import TOKEN_BYTES, Look
+
+        pages, http = self._config.pages, self._config.http
         look = Look(
-            operator=config.pages.name or config.pms_identifier,
-            language=config.pages.language,
-            place=None if None in place else (float(place[0] or 0), float(place[1] or 0)),
-            tiles=config.pages.tiles or "",
-            tiles_attribution=config.pages.tiles_attribution or "",
+            operator=pages.name or self._config.pms_identifier,
+            language=pages.language,
+            place=pages.place,
+            tiles=pages.tiles or "",
+            tiles_attribution=pages.tiles_attribution or "",
         )
         return PageSettings(
             drivers=self._directories.drivers,
             consoles=self._directories.consoles,
             look=look,
-            key=partial(page_key, config.data_dir, self._fresh_bytes),
+            key=partial(page_key, self._config.data_dir, self._fresh_bytes),
             now=self._clock.now,
             fresh_token=lambda: self._fresh_bytes(TOKEN_BYTES).hex(),
-            secure=config.http.tls_certificate is not None or (config.http.public_url or "").startswith("https:"),
+            secure=http.tls_certificate is not None or (http.public_url or "").startswith("https:"),
         )
 
     def _with_services(self, app: Any) -> Services:

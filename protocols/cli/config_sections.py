@@ -121,6 +121,13 @@ class Pages(Section):
     )
     tiles_attribution: Text | None = Field(default=None, description="whom the map has to name for its tiles")
 
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Where the map begins, in degrees; None where nothing is said of it."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return float(self.latitude), float(self.longitude)
+
 
 class Delivery(Section):
     """How messages owed to peers are sent."""

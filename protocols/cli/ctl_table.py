@@ -138,6 +138,8 @@ COMMANDS: tuple[Command, ...] = (
             columns=_columns("state", "since=waiting.since:time", "owner=waiting.owner", "awaits=waiting.awaits",
                              "until=waiting.until:time", "heard=waiting.heard_at:time", "you may=waiting.may", "cause",
                              "flags"), example="destination 0A1B2C3D4E5F"),
+    Command(thing="transactions", verb="timeline", path=f"{ONE_TRANSACTION}/timeline",
+            does="Show what happened to it through REST, SOAP and OCPP.", example="destination 0A1B2C3D4E5F"),
     _do("transactions", "stop", f"{ONE_TRANSACTION}/stop", "Stop a charge at a station of ours.", example="local 7"),
     _do("transactions", "close", f"{ONE_TRANSACTION}/close", "End a charge that its station will never end.",
         reads=True, example="local 7 reason='the car has been towed away'"),

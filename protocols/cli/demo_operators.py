@@ -96,7 +96,7 @@ class Secrets:
     def fresh(cls, fresh_bytes: Callable[[int], bytes]) -> Secrets:
         made = (base64.urlsafe_b64encode(fresh_bytes(SECRET_BYTES)).decode() for _ in range(6))
         password = base64.b32encode(fresh_bytes(PASSWORD_BYTES)).decode().lower()
-        return cls(*made, password, hashed(password, fresh_bytes(SALT_BYTES)))
+        return cls(*[*made, password, hashed(password, fresh_bytes(SALT_BYTES))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 import trio
+from quart import Blueprint
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException
@@ -27,11 +28,13 @@ from protocols.rest.sv1 import sv1_routes
 from protocols.rest.v1.apps import apps_routes
 from protocols.rest.v1.events import EventStreams
 from protocols.rest.v1.operators import operators_routes
-from protocols.web.house import PageSettings, make_pages
 from statecharts.bounds import EVENT_STREAMS
 from statecharts.doors import AppDoor, FirstAnswers, Insight, OperatorDoor
 from statecharts.meters import Meters
 from statecharts.ports import Tokens
+
+Pages = Callable[[EventStreams], Iterable[Blueprint]]
+"""Makes the pages for people, which stream what changes as the API does."""
 
 
 class Request(TrioRequest):
@@ -79,12 +82,12 @@ def make_app(
     settings: ApiSettings,
     meters: Meters,
     insight: Insight,
-    pages: PageSettings | None = None,
+    pages: Pages = lambda streams: (),
 ) -> QuartTrio:
     """An app with the REST APIs of the operator `pms_identifier`, to be served by `protocols.http.serve_http`.
 
     `apps` is the Source's door: without it sv1 and the routes for user apps are not mounted (404). `dv1` mounts the
-    Destination's Motown API, `pages` those for people. Other services may be registered onto the app: tokens are
+    Destination's Motown API, `pages` gives those for people. Other services may be registered onto the app: tokens are
     checked per blueprint, while correlation ids, problem+json and the limits of bodies hold for all.
     """
     app, watermarks = make_bare_app("roamnode", new_correlation_id, meters), meters.watermarks
@@ -108,9 +111,8 @@ def make_app(
     described = [*rooms()]
     for routes in (*described, description_routes(described, version)):
         app.register_blueprint(routes.blueprint)
-    if pages is not None:
-        for blueprint in make_pages(pages, apps, operators, insight, streams, watermarks):
-            app.register_blueprint(blueprint)
+    for blueprint in pages(streams):
+        app.register_blueprint(blueprint)
     return app
 
 

@@ -12,11 +12,11 @@ from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import Problem
-from protocols.rest.recorded import Recorder
+from protocols.rest.recorded import CHANGES_NOTHING, Recorder
 from statecharts.bounds import FAILING_ADDRESSES, Watermarks
 from statecharts.limit import Limit
 from statecharts.limits import WRONG_TOKENS
-from statecharts.ports import Principal, Tokens
+from statecharts.ports import Principal, Rank, Tokens
 
 FAILURE_WINDOW_S = 60.0
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -82,6 +82,8 @@ class BearerAuth:
             await recorder.entered(g.principal, address_of_client())
         if not g.principal.operator:
             raise Problem(403, "operators-only", "This needs an operator's token.")
+        if g.principal.rank is Rank.VIEWER and request.method not in CHANGES_NOTHING:
+            raise Problem(403, "viewers-only-look", "This token may look, and not change anything.")
 
     def _spend(self, name: str) -> None:
         allowance = self._limiter.take(name)

@@ -208,7 +208,7 @@ def plain(value: Any) -> Any:
 
 def answer(value: Any, status: int = 200, *, media_type: str = JSON, **headers: str) -> Response:
     """`value` as a JSON response: times in RFC 3339 UTC, decimals as numbers with their own digits."""
-    given = {"Cache-Control": "no-store"} | {name.title(): text for name, text in headers.items()}
+    given = {"Cache-Control": "no-store"} | {name.replace("_", "-").title(): text for name, text in headers.items()}
     return Response(ENCODER.encode(plain(value)), status, given, content_type=media_type)
 
 

@@ -20,6 +20,8 @@ KINDS: dict[str, int] = {
     "token-missing": 401,
     "token-unknown": 401,
     "operators-only": 403,
+    "viewers-only-look": 403,
+    "admins-only": 403,
     "user-not-allowed": 403,
     "invalid-user": 403,
     "peer-blocked": 403,
@@ -99,12 +101,26 @@ OURS = ("internal-error", "busy", "draining", "no-answer", "quarantined", "store
 """What may keep this node from answering anything."""
 
 
-def common_kinds(*, app: bool, operator: bool, path: bool, query: bool, body: bool, keyed: bool) -> tuple[str, ...]:
-    """The kinds of all routes behind a token of an app or operator, with a path to fill in, a query, a body, a key."""
+def common_kinds(
+    *,
+    app: bool,
+    operator: bool,
+    path: bool,
+    query: bool,
+    body: bool,
+    keyed: bool,
+    changes: bool = False,
+    admins_only: bool = False,
+) -> tuple[str, ...]:
+    """The kinds of all routes behind a token of an app or operator, with a path to fill in, a query, a body, a key;
+    those that change something, and those for admins only.
+    """
     groups = (
         (app or operator, ("token-missing", "token-unknown", "too-many-failures")),
         (app, ("too-many-requests",)),
         (operator, ("operators-only",)),
+        (operator and changes, ("viewers-only-look",)),
+        (admins_only, ("admins-only",)),
         (path, ("not-found",)),
         (query or body, ("invalid-request",)),
         (body, ("malformed-json", "not-utf-8", "request-timeout", "request-entity-too-large")),

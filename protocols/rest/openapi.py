@@ -16,6 +16,7 @@ from protocols.rest.kinds import KINDS, PEER_KINDS, common_kinds
 from protocols.rest.motown import HTTP_STATUSES, ErrorAnswer
 from protocols.rest.paths import SEGMENT, path_of
 from protocols.rest.problems import PROBLEM_TYPE, ProblemDocument, phrase
+from protocols.rest.recorded import CHANGES_NOTHING
 from protocols.rest.routes import Access, Errors, Route
 from protocols.rest.schemas import Schema, Schemas
 
@@ -164,6 +165,8 @@ def _kinds_by_status(route: Route) -> Mapping[str, tuple[str, ...]]:
         query=route.query is not None,
         body=route.reads is not None,
         keyed=route.keyed,
+        changes=route.method not in CHANGES_NOTHING,
+        admins_only=route.admins_only,
     )
     found: dict[str, list[str]] = {}
     for kind in (*common, *route.refuses):

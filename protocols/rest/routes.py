@@ -16,10 +16,12 @@ import msgspec
 from quart import Blueprint
 from quart_trio.wrappers import TrioResponse as Response
 
-from protocols.rest.auth import BearerAuth
+from protocols.rest.auth import BearerAuth, principal
 from protocols.rest.bodies import CSV, JSON, TEXT, body, csv_text, query, text
 from protocols.rest.idempotency import IdempotencyKeys
+from protocols.rest.problems import Problem
 from protocols.rest.recorded import Recorder
+from statecharts.ports import Rank
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -45,7 +47,8 @@ class Description(TypedDict, total=False):
     `reads` is the type of the body, `query` that of the query string: the handler gets them, the body first.
     `headers` are those of the request that mean something, `answer_headers` those of the answer. `refuses` names the
     kinds of problems of this route's own, `passes_on_refusals` that the other operator's come beside them. `keyed`
-    gives a request under an Idempotency-Key its first answer again. `example` is a body that works on the node of
+    gives a request under an Idempotency-Key its first answer again, `admins_only` keeps out operators of a lesser role.
+    `example` is a body that works on the node of
     examples/both.toml.
     """
 
@@ -56,6 +59,7 @@ class Description(TypedDict, total=False):
     refuses: tuple[str, ...]
     passes_on_refusals: bool
     keyed: bool
+    admins_only: bool
     example: Mapping[str, Any] | str
     accepts: tuple[str, ...]
     media_type: str
@@ -81,6 +85,7 @@ class Route:
     refuses: tuple[str, ...] = ()
     passes_on_refusals: bool = False
     keyed: bool = False
+    admins_only: bool = False
     example: Mapping[str, Any] | str | None = None
 
 
@@ -159,6 +164,8 @@ class Routes:
             return await (text(route.reads) if route.accepts == (TEXT,) else body(route.reads, route.accepts))
 
         async def view(**path: Any) -> Response:
+            if route.admins_only and principal().rank is not Rank.ADMIN:
+                raise Problem(403, "admins-only", "This needs the token of an operator whose role is `admin`.")
             return await handler(*await read(), **path)
 
         async def keyed(**path: Any) -> Response:

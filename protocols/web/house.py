@@ -44,8 +44,8 @@ def make_pages(
     apps: AppDoor | None,
     operators: OperatorDoor,
     insight: Insight,
-    streams: EventStreams,
     watermarks: Watermarks,
+    streams: EventStreams,
 ) -> Iterator[Blueprint]:
     """The blueprints of all pages; without `apps` there is no driver's page."""
     house = House(

@@ -234,6 +234,7 @@ class Room:
             "csrf": visit.token if visit else "",
             "room": self.name,
             "now": self.house.now(),
+            "correlation_id": correlation_id(),
         }
         text = self._templates.get_template(template).render(**known, **values)
         return Response(text, status, content_type="text/html; charset=utf-8")
@@ -250,7 +251,6 @@ class Room:
             "problem_part.html" if part else "problem.html",
             problem.status,
             problem=problem,
-            correlation_id=correlation_id(),
         )
         answer.headers.update(headers)
         return answer
@@ -268,7 +268,7 @@ class Room:
         return response
 
 
-def _as_json(value: Any, indent: int | None = None) -> str:
+def _as_json(value: Any, indent: int | None = None, **_: Any) -> str:
     """What `tojson` writes: times and decimals too."""
     return msgspec.json.format(ENCODER.encode(value), indent=indent or 0).decode()
 

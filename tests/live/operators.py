@@ -49,6 +49,7 @@ LOOK_AGAIN_S = 0.5
 PORTS = range(20_000, 32_000)
 """Below those that Linux takes for connections unless it is told otherwise (net.ipv4.ip_local_port_range)."""
 
+CARDS = ["04A1B2C3D4"]
 Record = dict[str, Any]
 
 
@@ -198,7 +199,8 @@ class Operator:
 
     `stations` are its stations' identities with their numbers of connectors; `settings` go over the configuration,
     table by table, with "" for the keys outside of every table; `partner_keys` stand in each row of a partner, and
-    `station_keys` in each row of a station. `within` is where its processes run (`Process`).
+    `station_keys` in each row of a station. `password_hash` opens
+    the pages to all of its people. `within` is where its processes run (`Process`).
     """
 
     name: str
@@ -210,6 +212,7 @@ class Operator:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     partner_keys: dict[str, Any] = field(default_factory=dict)
     station_keys: dict[str, Any] = field(default_factory=dict)
+    password_hash: str = ""
     within: tuple[str, ...] = ()
     lives: list[Process] = field(default_factory=list)
 
@@ -250,10 +253,14 @@ class Operator:
         }
         for name, values in self.settings.items():
             tables[name] = {**tables.get(name, {}), **values}
+        people = {"password_hash": self.password_hash} if self.password_hash else {}
         rows: list[tuple[str, dict[str, Any]]] = [
-            *(("users", {"identifier": u, "id_tags": ["04A1B2C3D4"] if u == "anna" else []}) for u in self.users),
+            *(
+                ("users", {"identifier": u, "id_tags": ["04A1B2C3D4"] if u == "anna" else [], **people})
+                for u in self.users
+            ),
             ("apps", {"name": "app", "token": self.app_token, "users": ["*"]}),
-            ("operators", {"name": "desk", "token": self.operator_token}),
+            ("operators", {"name": "desk", "token": self.operator_token, **people}),
         ]
         for role, partner, url, ours, theirs in self.partners:
             secrets_of = {"password": ours, "incoming_password": theirs}

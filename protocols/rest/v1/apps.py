@@ -27,7 +27,7 @@ from protocols.rest.idempotency import IdempotencyKeys, idempotency_key
 from protocols.rest.problems import Problem
 from protocols.rest.routes import Access, Routes
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, OF_TRANSACTION, EventStreams
-from statecharts.doors import AppDoor, LocalServicesFound
+from statecharts.doors import AppDoor, CoursePoint, LocalServicesFound
 from statecharts.ports import AuthorizationRequest, CdrView, OperationView, Page, TransactionView
 from statecharts.vocabulary import LocalService, ServiceType
 
@@ -72,6 +72,12 @@ class LocalServicesQuery(msgspec.Struct, forbid_unknown_fields=True):
     radius_m: RadiusM
     service_type: tuple[ServiceType, ...] = ()
     destination: tuple[Identifier, ...] = ()
+
+
+class Course(msgspec.Struct):
+    """The energy of a charge over time."""
+
+    points: tuple[CoursePoint, ...]
 
 
 class OperationAnswer(msgspec.Struct):
@@ -128,6 +134,11 @@ def _add_transactions(routes: Routes, apps: AppDoor) -> None:
     async def transaction(transaction_id: str) -> Response:
         """Shows a transaction as it is now."""
         return answer(await apps.transaction(principal(), transaction_id))
+
+    @routes.get("/transactions/<identifier:transaction_id>/course", Course, refuses=NOT_THERE)
+    async def course(transaction_id: str) -> Response:
+        """Shows the energy of a charge over time, as its Destination has told it."""
+        return answer(Course(points=await apps.course(principal(), transaction_id)))
 
     @routes.get("/transactions/<identifier:transaction_id>/receipt", CdrView, refuses=(*NOT_THERE, "no-receipt-yet"))
     async def receipt(transaction_id: str) -> Response:

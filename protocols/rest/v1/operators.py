@@ -182,6 +182,7 @@ def _add_quarantine(routes: Routes, operators: OperatorDoor) -> None:
         f"/quarantine/{ACTOR}/<identifier:name>/release",
         {204: None},
         reads=Release,
+        admins_only=True,
         refuses=("not-in-quarantine", "failed-again", "not-repeatable"),
         example={"message": "dismiss"},
     )

@@ -72,12 +72,14 @@ def _add_partners(routes: Routes, operators: PeersDoor) -> None:
         """Calls each service of a partner with what has no effect there, and tells what came of it."""
         return answer(await operators.test_peer(peer))
 
-    @routes.post("/peers/<identifier:peer>/block", PeerView, refuses=("unknown-peer", "wrong-state"))
+    @routes.post("/peers/<identifier:peer>/block", PeerView, admins_only=True, refuses=("unknown-peer", "wrong-state"))
     async def block(peer: str) -> Response:
         """Ends new business with a partner; what runs goes on to its charge record."""
         return answer(await operators.block_peer(peer, True))
 
-    @routes.post("/peers/<identifier:peer>/unblock", PeerView, refuses=("unknown-peer", "wrong-state"))
+    @routes.post(
+        "/peers/<identifier:peer>/unblock", PeerView, admins_only=True, refuses=("unknown-peer", "wrong-state")
+    )
     async def unblock(peer: str) -> Response:
         """Allows new business with a partner again."""
         return answer(await operators.block_peer(peer, False))

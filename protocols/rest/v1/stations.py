@@ -230,6 +230,7 @@ def _add_registration(routes: Routes, operators: OperatorDoor) -> None:
     @routes.post(
         "/stations",
         {201: StationShown},
+        admins_only=True,
         reads=Registration,
         refuses=(
             "contradictory-details",
@@ -267,6 +268,7 @@ def _add_decisions(routes: Routes, operators: OperatorDoor) -> None:
     @routes.post(
         f"{STATION}/accept",
         StationSheet,
+        admins_only=True,
         reads=AcceptanceTold,
         refuses=("unknown-station", "fixed-by-file", "station-incomplete"),
         example={},
@@ -281,6 +283,7 @@ def _add_decisions(routes: Routes, operators: OperatorDoor) -> None:
     @routes.post(
         f"{STATION}/reject",
         StationSheet,
+        admins_only=True,
         reads=Rejection,
         refuses=("unknown-station", "wrong-state"),
         example={"reason": "not one of ours"},
@@ -292,6 +295,7 @@ def _add_decisions(routes: Routes, operators: OperatorDoor) -> None:
     @routes.post(
         f"{STATION}/retire",
         StationSheet,
+        admins_only=True,
         reads=Retirement,
         refuses=("unknown-station",),
         example={"reason": "taken down"},
@@ -316,6 +320,7 @@ def _add_changes(routes: Routes, operators: OperatorDoor) -> None:
     @routes.post(
         f"{STATION}/credentials",
         StationShown,
+        admins_only=True,
         reads=CredentialsTold,
         refuses=("unknown-station", "fixed-by-file", "profile-not-had", "station-unavailable", "key-change-under-way",
                  "key-refused", "key-unfit"),

@@ -16,6 +16,7 @@ from protocols.rest.v1.apps import State
 from statecharts.doors import OperatorDoor
 from statecharts.ports import Page, TransactionView
 from statecharts.searches import TransactionSearch
+from statecharts.timeline import Timeline
 
 PREFIX = "/api/v1/operator"
 ROLE = "<any(source, destination, local):role>"
@@ -70,6 +71,11 @@ def add_transactions(routes: Routes, operators: OperatorDoor) -> None:
     async def transaction(role: str, transaction: str) -> Response:
         """Shows a transaction as it is now."""
         return answer(await operators.transaction(role, transaction))
+
+    @routes.get(f"/transactions/{ROLE}/<identifier:transaction>/timeline", Timeline, refuses=("unknown-transaction",))
+    async def timeline(role: str, transaction: str) -> Response:
+        """Shows what happened to a transaction through REST, SOAP and OCPP, in order."""
+        return answer(await operators.timeline(role, transaction))
 
     @routes.post(
         f"/transactions/{ROLE}/<identifier:transaction>/stop",

@@ -59,7 +59,7 @@ function plot() {
       { label: told.dataset.charges, scale: "charges", stroke: "#b45309", width: 2 },
     ],
     axes: [axis, { ...axis, scale: "kWh" }, { ...axis, scale: "charges", side: 1, grid: { show: false } }],
-  }, figure);
+  }, data, figure);
 }
 
 function map() {

@@ -12,11 +12,12 @@ import trio
 from quart_trio import QuartTrio
 
 from protocols.rest import make_app
-from protocols.rest.app import ApiSettings
+from protocols.rest.app import ApiSettings, Pages
 from statecharts.audit import AuditFilter, AuditView, Deed
 from statecharts.cards import Card, CardFilter, CardGroup, CardRecord, CardsPut, GroupChange, LocalListView
 from statecharts.doors import (
     Ailment,
+    CoursePoint,
     FirstAnswer,
     LocalServicesFound,
     LogEntryView,
@@ -58,10 +59,12 @@ from statecharts.ports import (
     OperationView,
     Page,
     Principal,
+    Rank,
     TransactionView,
 )
 from statecharts.searches import CdrSearch, DeliverySearch, TransactionSearch
 from statecharts.station_commands import StationCommand
+from statecharts.timeline import Channel, Timeline, TimelineEntry
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
 
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
@@ -166,6 +169,7 @@ PRINCIPALS = {
     "app-token": Principal(name="app", users=frozenset({"alice", "bob"})),
     "other-token": Principal(name="other", users=frozenset({"carol"})),
     "operator-token": Principal(name="operator", operator=True),
+    **{f"{rank}-token": Principal(name=f"a-{rank}", operator=True, rank=rank) for rank in Rank},
 }
 
 
@@ -255,6 +259,10 @@ class FakeApps:
         if view is None or not principal.may_act_for(view.user_identifier):
             raise refused(404, "unknown-transaction", "there is no such transaction")
         return view
+
+    async def course(self, principal: Principal, transaction_id: str) -> tuple[CoursePoint, ...]:
+        await self.transaction(principal, transaction_id)
+        return CoursePoint(at=NOON, energy_wh=0), CoursePoint(at=NOON + timedelta(minutes=1), energy_wh=180)
 
     async def by_authorization(self, principal: Principal, authorization_identifier: str) -> TransactionView:
         self._note(("by_authorization", authorization_identifier))
@@ -577,6 +585,17 @@ class FakeOperators:
         self.asked.append((identity, connector_id, id_tag))
         return msgspec.structs.replace(READY, transaction_id="local-1", role="local", pms_identifier=None)
 
+    async def timeline(self, role: str, identifier: str) -> Timeline:
+        await self.transaction(role, identifier)
+        asked = {"request_identifier": "<b>r-1</b>", "password": "***"}
+        entry = TimelineEntry(
+            at=NOON, channel=Channel.SOAP, what="StartRequested", from_state="Ready", to_state="StartTxRequested",
+            correlation_id="c-1", content=asked,
+        )  # fmt: skip
+        sent = TimelineEntry(at=NOON, channel=Channel.SOAP, what="NotifyRequestResult", outgoing=True, content={},
+                             outcome="done, attempts: 1")  # fmt: skip
+        return Timeline(entries=(entry, sent), left_out=3)
+
     async def close(self, role: str, identifier: str, reason: str, by: str) -> TransactionView:
         self.asked.append(("close", role, identifier, reason, by))
         return await self.transaction(role, identifier)
@@ -670,7 +689,14 @@ PUT_ASIDE = QuarantineView(
 class World:
     """An app with fakes behind it, and short ways to speak to it."""
 
-    def __init__(self, *transactions: TransactionView, source: bool = True, dv1: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        *transactions: TransactionView,
+        source: bool = True,
+        dv1: bool = True,
+        pages: Pages = lambda streams: (),
+        **settings: Any,
+    ) -> None:
         self.apps = FakeApps(*transactions)
         self.answers = FakeAnswers()
         self.meters = Meters()
@@ -690,6 +716,7 @@ class World:
             settings=ApiSettings(**settings),
             meters=self.meters,
             insight=self.insight,
+            pages=pages,
         )
 
     async def ask(
