@@ -241,7 +241,7 @@ class Driver:
         """Asks once for each form that was shown; a refusal is told beside what is so now."""
         version = (await request.form).get("version", "")[:20]
         try:
-            await ask(principal_here(), transaction_id, f"page-{what}-{version}")
+            await ask(principal_here(), transaction_id, f"page-{what}-{transaction_id}-{version}")
         except Refused as no:
             if no.refusal.code == 404:
                 raise

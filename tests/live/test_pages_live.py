@@ -75,7 +75,13 @@ def station(operators: Pair, request: pytest.FixtureRequest) -> Iterator[Station
 
 def at(visit: Visit, state: str, page: Any = None) -> None:
     """Waits until a page shows this state by itself."""
-    (page or visit.page).wait_for_selector(f"section[data-state={state}]")
+    shown = page or visit.page
+    shown.wait_for_function(
+        "state => document.querySelector('section[data-state]')?.dataset.state === state || "
+        "(document.querySelector('.banner.bad') && state !== 'Refused')",
+        arg=state,
+    )
+    assert shown.locator(f"section[data-state={state}]").count() == 1, shown.inner_text("main")
 
 
 def authorized(driver: Visit) -> None:

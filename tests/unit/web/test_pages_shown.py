@@ -99,7 +99,7 @@ async def test_a_charge_is_authorised_started_and_stopped_by_forms_alone() -> No
     assert request.idempotency_key == f"page-{wish}"
     assert "Start charging" in await who.text("/drive/charges/tx-1")
     assert (await who.send("/drive/charges/tx-1/start", version="2")).status_code == 303
-    assert ("start", "tx-1", "page-start-2") in who.world.apps.asked
+    assert ("start", "tx-1", "page-start-tx-1-2") in who.world.apps.asked  # keys are one for all of an app's charges
     shown = await who.text("/drive/charges/tx-1")
     assert "Plug in the cable" in shown
     assert 'datetime="2026-05-17T12:04:00.000Z" data-when="left"' in shown

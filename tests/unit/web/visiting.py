@@ -20,7 +20,9 @@ from statecharts.ports import Principal, Rank, TransactionView
 from tests.unit.rest.fakes import NOON, READY, World
 
 PASSWORD = "sample-password-of-anna"
-HASH = "$argon2id$v=19$m=65536,t=3,p=4$cHVibGlzaGVkIHNhbXBsZQ$iA15V3bbbeUupDDuyFw6Ms98VM58u9jKePqyg2Q1wpI"
+HASH = "$argon2id$v=19$m=8,t=1,p=1$cHVibGlzaGVkIHNhbXBsZQ$9mTKhHTmBxUtdDz7qKTRDryFhESGMFj3RrCYfPB3k8M"
+"""Of `PASSWORD`, cheaper than one should be."""
+
 ALICE = Account(name="alice", password_hash=HASH, principal=Principal(name="page of alice", users=frozenset({"alice"})))
 
 
