@@ -1,4 +1,4 @@
-"""What operators ask of a node's figures: what stands open and since when, what was said twice, whose clock is wrong."""
+"""What operators ask of a node: what stands open and since when, what was said twice, whose clock is wrong."""
 
 from __future__ import annotations
 
