@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import msgspec
 
-from protocols.rest.docs_shapes import in_full, shape
+from protocols.rest.docs_shapes import in_full, named, shape, told
 from protocols.rest.html import Html, element, joined, paragraphs, prose, table
 
 ROOMS = {
@@ -50,7 +49,7 @@ class _Told:
 def docs_page(document: Document, *, style: str, source: str) -> bytes:
     """The page of a document, in UTF-8. `style` is where its style sheet is, `source` where the document itself is."""
     info, routes = document["info"], [*_told(document)]
-    rooms = [(name, [each for each in routes if each.room == name]) for name in _names(document)]
+    rooms = [(name, _divided([each for each in routes if each.room == name])) for name in _names(document)]
     schemas = document["components"]["schemas"]
     head = element(
         "head",
@@ -91,12 +90,16 @@ def _told(document: Document) -> Iterator[_Told]:
             yield _Told(path, method.upper(), operation)
 
 
+Parts = dict[str, list[_Told]]
+"""A room's routes, by what their paths begin with."""
+
 # -- rooms -------------------------------------------------------------------------------------------------------------
 
 
-def _contents(rooms: Iterable[tuple[str, list[_Told]]]) -> Html:
+def _contents(rooms: Iterable[tuple[str, Parts]]) -> Html:
     entries = [
-        element("details", element("summary", _title(name)), _links(found), open="open") for name, found in rooms
+        element("details", element("summary", _title(name)), map(_links, parts.values()), open="open")
+        for name, parts in rooms
     ]
     to_schemas = element("p", element("a", "Schemas", href="#schemas"))
     return element("nav", element("p", "Contents", class_="title"), entries, to_schemas, aria_label="Contents")
@@ -124,19 +127,21 @@ def _title(room: str) -> str:
     return ROOMS.get(room, room)
 
 
-def _room(name: str, routes: list[_Told], document: Document) -> Html:
-    if len(routes) <= MANY:
-        inside: list[Html] = [_route(each, document) for each in routes]
-    else:
-        at = _where_they_part([each.path for each in routes])
-        inside = []
-        for part, found in groupby(sorted(routes, key=lambda each: _part(each, at)), key=lambda each: _part(each, at)):
-            inside += [element("h3", part, class_="part"), *(_route(each, document) for each in found)]
+def _room(name: str, parts: Parts, document: Document) -> Html:
+    inside: list[Html] = []
+    for part, routes in parts.items():
+        inside += [element("h3", part, class_="part")] if part else []
+        inside += [_route(each, document) for each in routes]
     return element("section", element("h2", _title(name)), inside, id=f"room-{name}")
 
 
-def _part(route: _Told, at: int) -> str:
-    return route.path.split("/")[at].partition(".")[0]
+def _divided(routes: list[_Told]) -> Parts:
+    """A room's routes by what their paths begin with, where there are many; else all of them under ""."""
+    at = _where_they_part([each.path for each in routes]) if len(routes) > MANY else None
+    parts: Parts = {}
+    for each in routes:
+        parts.setdefault("" if at is None else each.path.split("/")[at].partition(".")[0], []).append(each)
+    return parts
 
 
 def _where_they_part(paths: list[str]) -> int:
@@ -174,15 +179,13 @@ def _who(operation: Document, document: Document) -> Html:
 def _parameters(parameters: Iterable[Document]) -> Html:
     rows = [
         (
-            element("code", each["name"]),
+            named(each["name"], required=each["required"]),
             str(each["in"]),
-            shape(each["schema"]),
-            "yes" if each["required"] else "",
-            prose(each.get("description") or each["schema"].get("description", "")),
+            told(each["schema"], each.get("description", "")),
         )
         for each in parameters
     ]
-    return _part_of("Parameters", table(("name", "in", "what it is", "required", ""), rows)) if rows else Html()
+    return _part_of("Parameters", table(("name", "in", "what it is"), rows)) if rows else Html()
 
 
 def _body(body: Document | None) -> Html:

@@ -10,8 +10,6 @@ import msgspec
 from protocols.rest.html import Html, element, joined, paragraphs, prose, table
 from protocols.rest.schemas import REF, Schema
 
-YES, NO = "yes", ""
-
 
 def shape(schema: Schema) -> Html:
     """A schema in a few words."""
@@ -34,11 +32,19 @@ def in_full(name: str, schema: Schema) -> Html:
 def fields(schema: Schema) -> Html:
     """The fields of an object, a row each."""
     required = schema.get("required", ())
-    rows = [
-        (element("code", name), shape(each), YES if name in required else NO, prose(str(each.get("description", ""))))
-        for name, each in schema["properties"].items()
-    ]
-    return table(("field", "what it is", "required", ""), rows)
+    rows = [(named(name, required=name in required), told(each)) for name, each in schema["properties"].items()]
+    return table(("field", "what it is"), rows)
+
+
+def named(name: str, *, required: bool) -> Html:
+    """A name in a table, and whether it has to be there."""
+    return joined(element("code", name), element("small", " required") if required else "")
+
+
+def told(schema: Schema, description: str = "") -> Html:
+    """What a value is and, below, what it means."""
+    says = description or str(schema.get("description", ""))
+    return joined(shape(schema), element("div", prose(says), class_="says") if says else "")
 
 
 def _kind(schema: Schema) -> Html:
