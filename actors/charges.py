@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from actors.cards import told
+from actors.charge_events import started
 from actors.context import Context
 from actors.looks import UNKNOWN, Look, is_known
 from actors.numbers import NUMBER_SCOPE
@@ -22,7 +23,7 @@ from actors.records import Alias, IdleMeter
 from actors.station_messages import CatchUp, Keep
 from actors.system import is_broken
 from statecharts.charge_changes import may_end_nameless, same_stop
-from statecharts.charging import Charging, ConnectorTaken, MeterRead, Opening, TransactionStarted, TransactionStopped
+from statecharts.charging import Charging, ConnectorTaken, MeterRead, Opening, TransactionStopped
 from statecharts.destination_events import S as DestinationState
 from statecharts.events import Event
 from statecharts.metering import newest_register
@@ -93,6 +94,8 @@ class Charges:
         """The number and the verdict for a StartTransaction, the same ones for the same start."""
         clock = self._context.clock
         known = self._station.data.same_start(start, max(clock.now(), clock.wall()))
+        if known is not None:
+            self._context.meters.duplicates.add("station", type(start).__name__)
         charge = known or await self._open(start)
         info = charge.id_tag_info or await self._judge(charge)
         return StartAnswer(transaction_id=charge.number, id_tag_info=info)
@@ -191,7 +194,7 @@ class Charges:
         info, turned = None, None
         transaction, own = charge.transaction, f"local/{charge.number}"
         if transaction.startswith("destination/"):
-            turned = await self._ask(transaction, _started(charge, now, accepted=True))
+            turned = await self._ask(transaction, started(charge, now, accepted=True))
             info = IdTagInfo(status=turned.answer if turned else IdTagStatus.INVALID)
         elif transaction != own:
             info = msgspec.structs.replace(await self._check_card(charge.start.id_tag), status=IdTagStatus.ACCEPTED)
@@ -235,7 +238,7 @@ class Charges:
             if info.status is IdTagStatus.ACCEPTED and not (there_is_room or queued):
                 info = msgspec.structs.replace(info, status=IdTagStatus.CONCURRENT_TX)
             accepted = info.status is IdTagStatus.ACCEPTED
-            return info, await self._ask(transaction, _started(charge, now, accepted=accepted, opening=opening))
+            return info, await self._ask(transaction, started(charge, now, accepted=accepted, opening=opening))
 
     # -- meter and stop ------------------------------------------------------------------------------------------------
 
@@ -290,6 +293,8 @@ class Charges:
     async def stop(self, stop: StopTransaction) -> ReportAnswer:
         """A stop is always taken: by its number, by what else it says, or as an orphan (OCPP 1.6 errata 3.18)."""
         charge = await self._meant(stop)
+        if charge is not None and charge.stop == stop:
+            self._context.meters.duplicates.add("station", type(stop).__name__)
         taken = await (self.end(charge, stop) if charge else self._stopped_without_start(stop))
         if not taken:
             await self._station.inbox.keep(stop)
@@ -380,20 +385,3 @@ def _takes_nothing(no: Exception) -> bool:
 
 def _acknowledged(_: Any) -> Acknowledgement:
     return Acknowledgement()
-
-
-def _started(
-    charge: StationCharge, now: datetime, *, accepted: bool, opening: Opening | None = None
-) -> TransactionStarted:
-    start = charge.start
-    return TransactionStarted(
-        at=now,
-        number=charge.number,
-        connector_id=start.connector_id,
-        id_tag=start.id_tag,
-        timestamp=start.timestamp,
-        meter_start_wh=start.meter_start_wh,
-        id_tag_accepted=accepted,
-        partial=start.partial,
-        opening=opening,
-    )

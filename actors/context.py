@@ -29,6 +29,7 @@ from actors.watches import Watches
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, StationEntry
+from statecharts.meters import Meters
 from statecharts.model_limits import ModelQuirk
 from statecharts.peers_door import LinkView
 from statecharts.ports import (
@@ -164,6 +165,11 @@ class Context:
     def watermarks(self) -> Watermarks:
         """The node's."""
         return self.system.watermarks
+
+    @property
+    def meters(self) -> Meters:
+        """The node's."""
+        return self.journal.meters
 
     def end_streams(self) -> None:
         """Ends all that is told as it changes, now and in future: the node drains."""

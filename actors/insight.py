@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 import trio
-from sqlalchemy import Column, ColumnElement, Connection, TextClause, func, select
+from sqlalchemy import ColumnElement, Connection, TextClause, case, func, literal_column, select
 
 from actors import tables
 from actors.context import Context
 from actors.peer import PeerActor
+from actors.peers_role import clock_ahead_s
 from actors.records import StoreError
+from actors.rows import micros
 from actors.station import StationActor
 from statecharts.doors import Ailment
 from statecharts.meters import Labels, Reading
@@ -30,6 +32,14 @@ log = structlog.get_logger(__name__)
 
 UNSETTLED = ("pending", "overdue", "parked", "conflict")
 """The states of a charge record that somebody still has to do something about."""
+
+AGES = {"under_1h": 3_600, "1h_to_6h": 6 * 3_600, "6h_to_1d": 86_400, "1d_to_3d": 3 * 86_400}
+OLDEST = "over_3d"
+"""Ages of transactions since they began: up to how many seconds, and those beyond."""
+
+CLOCK_BANDS = {"under_10s": 10.0, "10s_to_1m": 60.0, "1m_to_5m": 300.0}
+FAR_OFF = "over_5m"
+"""How far stations' clocks are off; beyond the last a charge is flagged for it where the clock is ahead."""
 
 Counts = dict[Labels, int]
 
@@ -80,7 +90,9 @@ class Insight:
         }
         self._owed = Probe(context, lambda: store.read(_owed), COUNTED_S)
         self._records = Probe(context, lambda: store.read(_records), COUNTED_S)
-        self._under_way = Probe(context, lambda: store.read(_under_way), COUNTED_S)
+        self._orphans = Probe(context, lambda: store.read(_orphans), COUNTED_S)
+        now = context.clock.now
+        self._under_way = Probe(context, lambda: store.read(_under_way, micros(now())), COUNTED_S)
 
     async def ailments(self) -> tuple[Ailment, ...]:
         found = []
@@ -94,7 +106,7 @@ class Insight:
         return tuple(sorted(found, key=lambda ailment: ailment.check))
 
     async def readings(self) -> tuple[Reading, ...]:
-        return (*self._actors(), *self._stations_and_peers(), *await self._of_the_store())
+        return (*self._actors(), *self._stations_and_peers(), *self._clocks(), *await self._of_the_store())
 
     def _actors(self) -> Iterable[Reading]:
         system = self._context.system
@@ -118,17 +130,36 @@ class Insight:
         yield _reading("roamnode_stations_configured", "Stations that are in service", {(): in_service})
         yield _reading("roamnode_peer_state", "1 for the state that each partner is in", states, ("peer", "state"))
 
+    def _clocks(self) -> Iterable[Reading]:
+        """Of stations only how many are how far off: a label that names each would make a series for each."""
+        seen = (actor for actor in self._context.system if isinstance(actor, StationActor) and actor.connection)
+        off = Counter(_off(actor.clock_ahead_s) for actor in seen if actor.clock_ahead_s is not None)
+        yield _reading("roamnode_station_clocks", "Stations by how far their clocks are off", off, ("off", "direction"))
+        roles = (("destination", self._context.destinations), ("source", self._context.sources))
+        links = [((peer, role), client.seen()) for role, clients in roles for peer, client in clients.items()]
+        ahead = {link: clock_ahead_s(seen, self._context.clock) for link, seen in links}
+        known: Counts = {link: seconds for link, seconds in ahead.items() if seconds is not None}
+        yield _reading(
+            "roamnode_peer_clock_ahead_seconds", "How far partners' clocks are ahead", known, ("peer", "role")
+        )
+
     async def _of_the_store(self) -> Iterable[Reading]:
         counted = (
             (self._owed, "roamnode_deliveries", "Messages owed to partners", ("peer", "status")),
             (self._records, "roamnode_charge_records", "Charge records not settled yet", ("peer", "status")),
-            (self._under_way, "roamnode_transactions", "Transactions that are not over", ("role", "state")),
+            (self._orphans, "roamnode_orphans", "What stations reported that belongs to nothing", ("kind",)),
+            (self._under_way, "roamnode_transactions", "Transactions that are not over", ("role", "state", "age")),
         )
         found = []
         for probe, name, meaning, labels in counted:
             if await probe.look() and isinstance(probe.outcome, dict):
                 found.append(_reading(name, meaning, probe.outcome, labels))
         return found
+
+
+def _off(ahead_s: float) -> Labels:
+    band = next((band for band, end_s in CLOCK_BANDS.items() if abs(ahead_s) < end_s), FAR_OFF)
+    return band, "ahead" if ahead_s > 0 else "behind"
 
 
 def _kind(key: str) -> Labels:
@@ -158,12 +189,23 @@ def _records(connection: Connection) -> Counts:
     return _counted(connection, columns.status.in_(UNSETTLED), columns.peer, columns.status)
 
 
-def _under_way(connection: Connection) -> Counts:
+def _orphans(connection: Connection) -> Counts:
+    columns = tables.orphans.c
+    return _counted(connection, columns.outcome == "", columns.kind)
+
+
+def _under_way(connection: Connection, now_us: int) -> Counts:
     columns = tables.transactions.c
-    return _counted(connection, tables.UNDER_WAY, columns.role, columns.state)
+    # Written out, not bound: PostgreSQL takes one expression with two parameters of one value for two.
+    bands = [(columns.created_at > literal_column(str(now_us - 1_000_000 * s)), _word(age)) for age, s in AGES.items()]
+    return _counted(connection, tables.UNDER_WAY, columns.role, columns.state, case(*bands, else_=_word(OLDEST)))
 
 
-def _counted(connection: Connection, which: ColumnElement[bool] | TextClause, *by: Column[str]) -> Counts:
+def _word(text: str) -> ColumnElement[str]:
+    return literal_column(f"'{text}'")
+
+
+def _counted(connection: Connection, which: ColumnElement[bool] | TextClause, *by: ColumnElement[str]) -> Counts:
     """How many rows there are for each combination of these columns' values."""
     query = select(*by, func.count()).where(which).group_by(*by)
     return {tuple(map(str, labels)): int(count) for *labels, count in connection.execute(query)}

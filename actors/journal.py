@@ -143,7 +143,7 @@ class Journal:
     """Appends facts and finds them again. Made by `open_journal`; `store` is shared with the outbox and the ledger."""
 
     def __init__(self, store: Store, committer: Committer, meters: Meters) -> None:
-        self.store, self._meters = store, meters
+        self.store, self.meters = store, meters
         self._committer, self._histories = committer, Histories(store)
         store.when_in_doubt = self._refuse_waiting
         self.appended: Callable[[Append], None] = lambda _: None
@@ -238,7 +238,7 @@ class Journal:
         with self._receiver:
             try:
                 async for first in self._receiver:
-                    self._meters.watermarks.saw(APPENDS_WAITING, 1 + self._receiver.statistics().current_buffer_used)
+                    self.meters.watermarks.saw(APPENDS_WAITING, 1 + self._receiver.statistics().current_buffer_used)
                     await self._commit([first, *self._others()])
             finally:
                 self._refuse_waiting("the journal is closed")
@@ -246,10 +246,10 @@ class Journal:
     async def _commit(self, batch: list[_Waiting]) -> None:
         batch = [waiting for waiting in batch if not waiting.given_up]
         began_at = trio.current_time()
-        self._meters.watermarks.saw(APPENDS_PER_COMMIT, len(batch))
+        self.meters.watermarks.saw(APPENDS_PER_COMMIT, len(batch))
         outcomes = await self.store.in_writer(self._committer.commit, [waiting.append for waiting in batch])
-        self._meters.journal_commits.saw(trio.current_time() - began_at)
-        self._meters.journal_batches.saw(len(batch))
+        self.meters.journal_commits.saw(trio.current_time() - began_at)
+        self.meters.journal_batches.saw(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.resolve(outcome)
             if isinstance(outcome, Appended):

@@ -14,6 +14,7 @@ from actors.context import NOWHERE, Context
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
 from actors.fleet_views import BROKEN
 from actors.looks import Look
+from actors.node_clock import NodeClock
 from actors.outbox import ALTERED
 from actors.peer import Link, LookAtLink, Replay, ReplayParked
 from actors.records import Delivery, DeliveryStatus
@@ -138,19 +139,13 @@ class PeersRole:
             return link
         seen = client.seen()
         return msgspec.structs.replace(
-            link, certificate_until=seen.certificate_until, clock_ahead_s=self._clock_ahead_s(seen)
+            link, certificate_until=seen.certificate_until, clock_ahead_s=clock_ahead_s(seen, self._context.clock)
         )
 
     def _clients(self, peer: str) -> dict[str, PeerClient]:
         """Who speaks to a partner, by the role that it plays towards us."""
         clients = {"destination": self._context.destinations.get(peer), "source": self._context.sources.get(peer)}
         return {role: client for role, client in clients.items() if client is not None}
-
-    def _clock_ahead_s(self, seen: PeerSeen) -> int | None:
-        if seen.date is None:
-            return None
-        then = self._context.clock.wall() - timedelta(seconds=trio.current_time() - seen.dated_s)
-        return round((seen.date - then).total_seconds())
 
     async def test_peer(self, pms_identifier: str) -> PeerTest:
         await self._require_partner(pms_identifier)
@@ -180,7 +175,7 @@ class PeersRole:
             took_s=round(trio.current_time() - began_s, 3),
             reason=reason,
             certificate_until=seen.certificate_until,
-            clock_ahead_s=self._clock_ahead_s(seen),
+            clock_ahead_s=clock_ahead_s(seen, self._context.clock),
         )
 
     def _harmless(self, role: str) -> RoamingRequest:
@@ -283,6 +278,14 @@ class PeersRole:
             acknowledged_at=entry.acknowledged_at and shown(entry.acknowledged_at),
             corrections=entry.corrections,
         )
+
+
+def clock_ahead_s(seen: PeerSeen, clock: NodeClock) -> int | None:
+    """How far a partner's clock is ahead of ours, as its newest answer showed it; None before the first."""
+    if seen.date is None:
+        return None
+    then = clock.wall() - timedelta(seconds=trio.current_time() - seen.dated_s)
+    return round((seen.date - then).total_seconds())
 
 
 def _of_outcome(outcome: PeerOutcome) -> tuple[bool, str, str | None]:

@@ -202,6 +202,8 @@ class SourceRole:
         known = await self._by_key(kind, principal, key)
         if known not in (None, f"source/{transaction_id}"):
             raise _reused()
+        if known is not None:
+            self._context.meters.duplicates.add("app", kind)
         return known is not None
 
     async def _view(self, stream: str) -> TransactionView:

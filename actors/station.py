@@ -74,6 +74,7 @@ from statecharts.station_reports import (
     StatusNotification,
     StopTransaction,
     TransactionEvent,
+    said_at,
 )
 from statecharts.station_session import status_reported
 from statecharts.vocabulary import Acknowledgement, refused
@@ -104,6 +105,7 @@ class StationActor(Actor):
         self._memory = Memory(FORM, context.watermarks)
         self.connection: StationConnection | None = None
         self.last_seen_at: datetime | None = None
+        self.clock_ahead_s: float | None = None
         self.connectors = Connectors(self)
         self.charges = Charges(self, context)
         self.calls = Calls(self)
@@ -225,7 +227,7 @@ class StationActor(Actor):
 
     async def _came(self, connection: StationConnection) -> None:
         older, self.connection = self.connection, connection
-        self.last_seen_at = self.context.clock.wall()
+        self.last_seen_at, self.clock_ahead_s = self.context.clock.wall(), None
         if older is not None and older is not connection:
             older.close(*NEWEST_WINS)
         await self.standing.came(connection.login)
@@ -279,12 +281,20 @@ class StationActor(Actor):
             self.last_seen_at = self.context.clock.wall()
             return HeartbeatAnswer(current_time=self.last_seen_at)
         if isinstance(report, MeterValues) and self.in_hand is None and not self.waiting:
-            self.last_seen_at = self.context.clock.wall()
+            self._saw(report)
             return self.charges.hand_on(report)
         if isinstance(report, TransactionEvent) and self.in_hand is None and not self.waiting:
-            self.last_seen_at = self.context.clock.wall()
+            self._saw(report)
             return self.events.hand_on(report)
         return None
+
+    def _saw(self, report: StationReport) -> datetime:
+        """When that was; what it says of its own time shows how far the station's clock is off."""
+        now = self.last_seen_at = self.context.clock.wall()
+        said = said_at(report)
+        if said is not None:
+            self.clock_ahead_s = (said - now).total_seconds()
+        return now
 
     def _look(self) -> StationLook:
         online, may_charge = self.connection is not None, self.standing.may_charge
@@ -294,10 +304,10 @@ class StationActor(Actor):
     # -- reports -------------------------------------------------------------------------------------------------------
 
     async def _reported(self, report: StationReport) -> ReportAnswer:
-        now, self.last_seen_at = self.clock.now(), self.context.clock.wall()
+        now, seen_at = self.clock.now(), self._saw(report)
         match report:
             case Heartbeat():
-                return HeartbeatAnswer(current_time=self.last_seen_at)
+                return HeartbeatAnswer(current_time=seen_at)
             case BootNotification():
                 return await self._booted(report, now)
             case StatusNotification():
@@ -313,11 +323,11 @@ class StationActor(Actor):
             case TransactionEvent():
                 return await self.events.heard(report)
             case ReservationStatus(reservation_id=number, status=reason):
-                await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
+                await self.record(log=(log_entry(self.identity, report, seen_at),))
                 await self.connectors.take(ReservationEnded(at=now, number=number, reason=reason))
                 return Acknowledgement()
             case _:
-                await self.record(log=(log_entry(self.identity, report, self.last_seen_at),))
+                await self.record(log=(log_entry(self.identity, report, seen_at),))
                 self.calls.heard(report)
                 return self.certificates.answer(report) if isinstance(report, SignCertificate) else Acknowledgement()
 

@@ -147,7 +147,9 @@ class StationEvents:
         stop = stop_of(event, charge.number)
         known = charge.stop
         repeated = known and (known.timestamp, known.meter_stop_wh) == (stop.timestamp, stop.meter_stop_wh)
-        if not repeated and not await self._charges.end(charge, stop):
+        if repeated:
+            self._station.context.meters.duplicates.add("station", type(event).__name__)
+        elif not await self._charges.end(charge, stop):
             await self._station.inbox.keep(stop)
 
     async def _verdict(self, event: TransactionEvent, charge: StationCharge | None) -> IdTagInfo | None:

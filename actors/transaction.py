@@ -36,6 +36,7 @@ from actors.transaction_kinds import Kind, Remembered
 from statecharts.charging import MeterRead
 from statecharts.chart import D, Decision, Outcome
 from statecharts.delivery import Parcel
+from statecharts.destination_events import StartRequested, StopRequested
 from statecharts.events import (
     AskPeer,
     BindAlias,
@@ -53,10 +54,18 @@ from statecharts.events import (
 from statecharts.limits import GRANT_NAME
 from statecharts.ports import Change, TransactionView
 from statecharts.promises import Promise
-from statecharts.source_events import AuthorizationGranted, AuthorizationRefused
+from statecharts.source_events import AuthorizationGranted, AuthorizationRefused, ResultNotified, TransactionEnded
 from statecharts.vocabulary import Answered, AuthorizeAnswer, Declined, PeerOutcome, Refusal, Refused, refused
 
 log = structlog.get_logger(__name__)
+
+OF_PARTNERS: dict[type[Event], str] = {
+    StartRequested: "requestStartTransaction",
+    StopRequested: "requestStopTransaction",
+    ResultNotified: "notifyRequestResult",
+    TransactionEnded: "endTransaction",
+}
+"""What partners say again where they did not hear our answer, by what it says to a transaction."""
 
 
 class Turned(msgspec.Struct, Generic[D], frozen=True):
@@ -136,6 +145,8 @@ class TransactionActor(Actor, Generic[D]):
         decision = await self._step(event, closed)
         if decision.refusal is not None:
             raise Refused(decision.refusal)
+        if decision.outcome is Outcome.REPEATED and type(event) in OF_PARTNERS:
+            self.context.meters.duplicates.add("partner", OF_PARTNERS[type(event)])
         return self._turned(decision)
 
     def _turned(self, decision: Decision[D]) -> Turned[D]:

@@ -20,6 +20,7 @@ from protocols.mobieurope.counted import CountedDoor
 from protocols.mobieurope.server import Services
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.server import StationServer, serve_stations
+from protocols.pulse import measure_lag
 from protocols.rest.app import ApiSettings, make_app, make_bare_app
 from protocols.rest.v1.events import EventStreams
 from statecharts.accounts import NOBODY, Accounts
@@ -88,11 +89,12 @@ Listen = Callable[[str, Listener, int], Awaitable[Sequence[trio.abc.Listener[Any
 class Front(NamedTuple):
     """What a node listens with: sockets, and HTTP as the machine speaks it; or a network in memory.
 
-    `serve_http` is called as `protocols.http.serve_http` is.
+    `serve_http` is called as `protocols.http.serve_http` is. Where time is not the machine's, no loop is late.
     """
 
     listen: Listen = listen
     serve_http: Callable[..., Awaitable[None]] = serve_http
+    machine_time: bool = True
 
 
 class World(Protocol):
@@ -151,6 +153,8 @@ class Servers:
         tls = self._tls.context(config, protocols=HTTP2 if config.http2 else HTTP1)
         http = await self._serve(nursery, app, listeners, tls)
         ocpp = await self._serve_stations(nursery, self._doors.stations) if self._doors.stations else []
+        if self._front.machine_time:
+            nursery.start_soon(measure_lag, self._meters.loop_lag, self._draining)
         return Addresses(http=http, peers=peers or http, ocpp=ocpp)
 
     async def _serve(

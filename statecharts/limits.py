@@ -340,6 +340,12 @@ CHANGES_READ = Limit(
     unit="changes",
     reason="what an event stream that fell behind reads of the store at a time",
 )
+CDRS_READ = Limit(
+    name="cdrs_read",
+    limit=200,
+    unit="records",
+    reason="charge records of an export that are in memory at a time, some 200 kB, and read of the store in one go",
+)
 MINTING_ATTEMPTS = Limit(
     name="minting_attempts",
     limit=5,

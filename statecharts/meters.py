@@ -102,6 +102,24 @@ class Meters:
         self.ocpp_sent = Tally(
             "roamnode_ocpp_sent_total", "Commands to stations, by what became of them", ("action", "outcome")
         )
+        self.ocpp_received_seconds = Spread(
+            "roamnode_ocpp_received_seconds",
+            "Calls of stations: seconds from their arrival until they were answered",
+            ("action",),
+        )
+        self.ocpp_sent_seconds = Spread(
+            "roamnode_ocpp_sent_seconds",
+            "Commands to stations that were answered: seconds from the sending until the answer",
+            ("action",),
+        )
+        self.duplicates = Tally(
+            "roamnode_duplicates_total",
+            "Messages that had been taken before, and were answered as the first time",
+            ("sender", "message"),
+        )
+        self.loop_lag = Spread(
+            "roamnode_event_loop_lag_seconds", "How much later than it should a task woke that wakes twice a second"
+        )
         self.journal_commits = Spread(
             "roamnode_journal_commit_seconds", "Commits of the journal: seconds until everything in it was durable"
         )

@@ -298,6 +298,18 @@ StationReport = (
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
+def said_at(report: StationReport) -> datetime | None:
+    """When this was by the station's clock; None where it does not say so, or says that it was long before."""
+    match report:
+        case TransactionEvent(offline=True):
+            return None
+        case StatusNotification() | StartTransaction() | StopTransaction() | TransactionEvent():
+            return report.timestamp
+        case MeterValues(samples=samples) if samples:
+            return samples[-1].timestamp
+    return None
+
+
 class RegistrationStatus(Word):
     ACCEPTED = "Accepted"
     PENDING = "Pending"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,7 +141,8 @@ def _parameters(command: Command) -> list[inspect.Parameter]:
         count = Annotated[int, typer.Option(min=0, help="End after so many; 0: never.")]
         found.append(_parameter("count", count, 0))
     if command.gives is Gives.FILE:
-        return found
+        to = Annotated[Path | None, typer.Option("--to", help="A file to write, instead of stdout.")]
+        return [*found, _parameter("to", to, None)]
     as_json = Annotated[bool, typer.Option("--json", help="For scripts: the answer as JSON.")]
     return [*found, _parameter("as_json", as_json, False)]
 
@@ -159,10 +160,26 @@ def _run(command: Command, node: Node, given: Given, starter: Starter) -> None:
         case Gives.STREAM:
             _follow(command, node, path, query, given, starter)
         case Gives.FILE:
-            for piece in node.file(path, query):
-                typer.echo(piece, nl=False)
+            _save(node.file(path, query), given["to"])
         case _:
             _do(command, node, path, query, given, starter)
+
+
+def _save(pieces: Iterator[bytes], to: Path | None) -> None:
+    """On stdout, or under its name once all of it is there: one that was cut short is never taken for a whole one."""
+    if to is None:
+        for piece in pieces:
+            typer.echo(piece, nl=False)
+        return
+    part = to.with_name(f"{to.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(pieces)
+        part.replace(to)
+    except OSError as error:
+        raise WrongUse(f"{to} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _list(command: Command, node: Node, path: str, query: dict[str, str], given: Given, starter: Starter) -> None:

@@ -198,6 +198,10 @@ COMMANDS: tuple[Command, ...] = (
                    "station=local_service_identifier", "energy=energy_wh:energy", "began=start_timestamp:time",
                    "ended=end_timestamp:time", "status", "flags"),
           filters=("role", "partner", "status", "since", "until"), example="--role destination --status overdue"),
+    Command(thing="cdrs", verb="export", path="/cdrs/export", gives=Gives.FILE,
+            does="Give all charge records of a search as a CSV, or as JSON.",
+            filters=("format", "role", "partner", "status", "since", "until"),
+            example="--since 2026-05-01T00:00:00Z --until 2026-06-01T00:00:00Z --to may.csv"),
     _list("orphans", "/orphans", "List what stations reported that belongs to no transaction.", ORPHANS,
           filters=("station", "kind", "state"), example="--station CS01"),
     Command(thing="orphans", verb="show", path=ORPHAN, does="Show an orphan, and what was decided on it.", example="3"),
@@ -263,7 +267,8 @@ def _section(thing: str, commands: tuple[Command, ...]) -> str:
 def _usage(command: Command) -> str:
     named = [command.named.upper()] if command.named else []
     words = ["FIELD=VALUE..."] if command.reads else ["FILE"] if command.uploads else []
-    filters = [f"[--{each.replace('_', '-')} ...]" for each in command.filters]
+    options = [*command.filters, *(["to"] if command.gives is Gives.FILE else [])]
+    filters = [f"[--{each.replace('_', '-')} ...]" for each in options]
     arguments = [each.upper() for each in command.arguments]
     return " ".join([command.thing, command.verb, *arguments, *named, *words, *filters])
 
@@ -285,7 +290,8 @@ one a line).
 
 A body is told in words: `reason='towed away'`, `location.latitude=52.37` for a field within a field, `keys[]=A` for
 each of a list, JSON for anything longer (`entries='[{"id_tag":"A1"}]'`). What a field is, text or number, the node's
-own OpenAPI document says. A `FILE` is sent as it is; `-` is stdin. What is given as a file goes to stdout.
+own OpenAPI document says. A `FILE` is sent as it is; `-` is stdin. What is given as a file goes to stdout, or with
+`--to` to a file of that name, which is there once all of it is.
 
 Exit status: 0 done, 1 refused by node or station (the reason on stderr), 2 wrong use, 3 the node does not answer.
 """

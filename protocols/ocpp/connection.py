@@ -16,7 +16,7 @@ from protocols.ocpp.dialect import Dialect
 from protocols.ocpp.frames import CallError, CallResult
 from protocols.ocpp.limits import Limits
 from protocols.ocpp.mending import LeftOut
-from protocols.ocpp.rpc import CallEnd, NoAnswer, NotSent, RpcPeer
+from protocols.ocpp.rpc import REPEATED, CallEnd, NoAnswer, NotSent, RpcPeer
 from protocols.ocpp.websocket import ServerWebSocket
 from statecharts.limits import OCPP_ACTION_KEPT, OCPP_MESSAGE_KEPT
 from statecharts.meters import Meters
@@ -79,7 +79,7 @@ class LiveConnection:
             payload = self._dialect.commands.write_request(command)
         except msgspec.ValidationError as error:
             return CallOutcome(verdict=CallVerdict.NEVER_SENT, cause=f"{self.protocol} cannot say this: {error}")
-        end = await self._rpc.call(action, payload)
+        end = await self._rpc.call(action, payload, lambda took_s: self._meters.ocpp_sent_seconds.saw(took_s, action))
         outcome = _OUTCOMES[type(end)](self, action, end)
         self._meters.ocpp_sent.add(action, outcome.verdict)
         return outcome
@@ -142,9 +142,14 @@ class LiveConnection:
         model = (report.vendor, report.model) if isinstance(report, BootNotification) else None
         self._door.odd(self.identity, _odd(action, payload, notes, handling, model))
 
-    def _count(self, action: str, outcome: str) -> None:
+    def _count(self, action: str, outcome: str, took_s: float) -> None:
+        if outcome == REPEATED:
+            self._meters.duplicates.add("station", action)
+            return
         # What is no action of ours is a station's own word, of which there may be any number.
-        self._meters.ocpp_received.add("other" if outcome == NOT_IMPLEMENTED else action, outcome)
+        name = "other" if outcome == NOT_IMPLEMENTED else action
+        self._meters.ocpp_received.add(name, outcome)
+        self._meters.ocpp_received_seconds.saw(took_s, name)
 
     def _note_tolerated(self, action: str, what: str) -> None:
         self._tolerated[action] += 1

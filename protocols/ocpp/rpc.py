@@ -38,6 +38,7 @@ from protocols.ocpp.frames import (
     encode_send,
 )
 from protocols.ocpp.limits import Limits
+from protocols.ocpp.repetition import Seen, Work
 from protocols.ocpp.transport import NothingSent, Transport
 from statecharts.bounds import OCPP_INCOMING_CALLS, OCPP_REMEMBERED_ANSWERS, OCPP_WAITING_CALLS
 from statecharts.promises import Promise
@@ -59,6 +60,7 @@ class NoAnswer(msgspec.Struct, frozen=True):
 
 _INTERNAL_ERROR = 1011
 GENERIC_ERROR = ocpp.GenericError.code
+REPEATED = "repeated"
 
 CallEnd = CallResult | CallError | NotSent | NoAnswer
 Handler = Callable[[str, bytes], bytes | Promise[bytes]]
@@ -83,32 +85,13 @@ class _Outstanding:
         return self.end
 
 
-class _Seen(msgspec.Struct, gc=False):
-    """A CALL of the other side: what it said, and the CALLRESULT it got. An error leaves a retry its chance.
-
-    An answer is not `wanted` where it was a SEND.
-    """
-
-    digest: bytes
-    wanted: bool = True
-    under_way: bool = True
-    answer: bytes | None = None
-
-
-class _Work(msgspec.Struct, eq=False):
-    """The CALL that is being handled, since `began_at`."""
-
-    call: Call
-    seen: _Seen
-    began_at: float
-
-
 class RpcPeer:
     """One end of a connection.
 
     `epoch` makes our message ids unique beyond this connection: `<epoch>-<n>`. `framing` is that of the version spoken.
     `log` is a structlog logger that knows whose connection it is. `ended` is called when no more calls can be made, at
-    once; `handled` after each of their calls, with its action and "answered" or the code of its CALLERROR.
+    once; `handled` after each of their calls, with its action, "answered", REPEATED (as it was before) or the code of
+    its CALLERROR, and how many seconds that took.
     """
 
     def __init__(
@@ -121,7 +104,7 @@ class RpcPeer:
         framing: Framing = FRAMING_16,
         log: Any = None,
         ended: Callable[[], None] = lambda: None,
-        handled: Callable[[str, str], None] = lambda action, outcome: None,
+        handled: Callable[[str, str, float], None] = lambda action, outcome, took_s: None,
     ) -> None:
         self._transport, self._epoch, self._handler, self._limits = transport, epoch, handler, limits
         self._framing, self._log = framing, log or structlog.get_logger()
@@ -130,9 +113,9 @@ class RpcPeer:
         self._outstanding: _Outstanding | None = None
         self._calls_made = 0
         self._closed_because = ""
-        self._seen: dict[str, _Seen] = {}
-        self._work: _Work | None = None
-        self._queue: list[tuple[Call, _Seen]] = []  # short, and most are empty: a deque takes 700 bytes for that
+        self._seen: dict[str, Seen] = {}
+        self._work: Work | None = None
+        self._queue: list[tuple[Call, Seen, float]] = []  # short, and most are empty: a deque takes 700 bytes for that
         self._done: trio.Event | None = None
         self._opening: Promise[None] | None = None
 
@@ -146,8 +129,11 @@ class RpcPeer:
 
     # -- our calls -----------------------------------------------------------------------------------------------------
 
-    async def call(self, action: str, payload: bytes) -> CallEnd:
-        """Sends a CALL when its turn has come, and waits `call_timeout_s` for what the other side says to it."""
+    async def call(self, action: str, payload: bytes, took: Callable[[float], None] = lambda seconds: None) -> CallEnd:
+        """Sends a CALL when its turn has come, and waits `call_timeout_s` for what the other side says to it.
+
+        `took` hears how many seconds an answer took, the wait for the turn apart.
+        """
         if self._closed_because:
             return NotSent(self._closed_because)
         if self.waiting_calls >= self._limits.waiting_calls_max:
@@ -161,7 +147,11 @@ class RpcPeer:
             self._calls_made += 1
             outstanding = self._outstanding = _Outstanding(f"{self._epoch}-{self._calls_made}")
             try:
-                return await self._exchange(outstanding, action, payload)
+                sent_at = trio.current_time()
+                end = await self._exchange(outstanding, action, payload)
+                if isinstance(end, CallResult | CallError):
+                    took(trio.current_time() - sent_at)
+                return end
             finally:
                 # From here on an answer to this id finds nobody: a late one is never taken for the next call's.
                 self._outstanding = None
@@ -263,31 +253,33 @@ class RpcPeer:
         digest = hashlib.blake2b(data, digest_size=16).digest()
         seen = self._seen.get(call.message_id)
         if seen is None:
-            self._accept(call, _Seen(digest))
+            self._accept(call, Seen(digest))
         elif seen.digest != digest:
             self._refuse(call.message_id, GENERIC_ERROR, "this message id was used for another message")
         elif seen.answer is not None:
             self._post(seen.answer)
+            self._handled(call.action, REPEATED, 0.0)
         elif not seen.under_way:
-            self._accept(call, _Seen(digest))
+            self._accept(call, Seen(digest))
 
     def _on_send(self, send: Send, data: bytes) -> None:
         if send.message_id not in self._seen:
-            self._accept(Call(send.message_id, send.action, send.payload), _Seen(b"", wanted=False))
+            self._accept(Call(send.message_id, send.action, send.payload), Seen(b"", wanted=False))
 
-    def _accept(self, call: Call, seen: _Seen) -> None:
+    def _accept(self, call: Call, seen: Seen) -> None:
+        now = trio.current_time()
         if self._work is None and self._opening is None:
             self._remember(call.message_id, seen)
-            self._handle(call, seen)
+            self._handle(call, seen, now)
         elif len(self._queue) < self._limits.incoming_calls_max:
             self._remember(call.message_id, seen)
-            self._queue.append((call, seen))
+            self._queue.append((call, seen, now))
             self._limits.watermarks.saw(OCPP_INCOMING_CALLS, len(self._queue))
         else:
             why = f"{self._limits.incoming_calls_max} calls are waiting already"
             self._refuse(call.message_id, GENERIC_ERROR, why, wanted=seen.wanted)
 
-    def _remember(self, message_id: str, seen: _Seen) -> None:
+    def _remember(self, message_id: str, seen: Seen) -> None:
         self._seen.pop(message_id, None)  # so that the oldest come first
         self._seen[message_id] = seen
         if len(self._seen) > self._limits.remembered_answers_max:
@@ -317,8 +309,8 @@ class RpcPeer:
 
     # -- one of them after the other -----------------------------------------------------------------------------------
 
-    def _handle(self, call: Call, seen: _Seen) -> None:
-        work = self._work = _Work(call, seen, trio.current_time())
+    def _handle(self, call: Call, seen: Seen, came_at: float) -> None:
+        work = self._work = Work(call, seen, came_at, trio.current_time())
         try:
             answer = self._handler(call.action, bytes(call.payload))
         except Exception as error:
@@ -329,7 +321,7 @@ class RpcPeer:
             else:
                 self._answer(work, answer)
 
-    def _kept(self, work: _Work, promise: Promise[bytes]) -> None:
+    def _kept(self, work: Work, promise: Promise[bytes]) -> None:
         if self._work is not work:
             return  # it came too late
         try:
@@ -339,19 +331,19 @@ class RpcPeer:
         else:
             self._answer(work, payload)
 
-    def _answer(self, work: _Work, payload: bytes) -> None:
+    def _answer(self, work: Work, payload: bytes) -> None:
         work.seen.under_way, work.seen.answer = False, encode_result(work.call.message_id, payload)
         if work.seen.wanted:
             self._post(work.seen.answer)
-        self._handled(work.call.action, "answered")
+        self._handled(work.call.action, "answered", trio.current_time() - work.came_at)
         self._next()
 
-    def _fail(self, work: _Work, error: Exception) -> None:
+    def _fail(self, work: Work, error: Exception) -> None:
         work.seen.under_way = False
         refusal = self._as_ocpp_error(work.call, error)
         code = self._framing.error_code(refusal.code)
         self._refuse(work.call.message_id, code, refusal.description, wanted=work.seen.wanted)
-        self._handled(work.call.action, code)
+        self._handled(work.call.action, code, trio.current_time() - work.came_at)
         self._next()
 
     def _next(self) -> None:

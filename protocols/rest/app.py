@@ -95,7 +95,7 @@ def make_app(
     auth = BearerAuth(tokens, RateLimiter(settings.requests_per_s, settings.burst, watermarks), watermarks)
     streams = EventStreams(draining, settings.event_streams_max, watermarks)
 
-    keys = IdempotencyKeys(answers)
+    keys = IdempotencyKeys(answers, meters.duplicates)
 
     def rooms() -> Iterator[Routes]:
         if apps is not None:

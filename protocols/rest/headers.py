@@ -25,6 +25,7 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
     "X-Correlation-ID": {"description": "The name of the request in our log.", "schema": {"type": "string"}},
     "Location": {"description": "Where the transaction is found.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, `rel="next"`; absent on the last.', "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "The file's name (RFC 6266).", "schema": {"type": "string"}},
     "ETag": {"description": "Changes with the document.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "Present on a first answer given again.", "schema": {"const": "true"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
@@ -33,7 +34,7 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit": {"description": "`r` requests left, `t` seconds until all are back.", "schema": {"type": "string"}},
 }
 
-ALWAYS = ("X-Correlation-ID", "Location", "WWW-Authenticate", "ETag")
+ALWAYS = ("X-Correlation-ID", "Location", "WWW-Authenticate", "ETag", "Content-Disposition")
 """Those that are on every answer that the document names them for."""
 
 

@@ -18,6 +18,7 @@ from quart_trio.wrappers import TrioResponse as Response
 from protocols.rest.auth import principal
 from protocols.rest.problems import CORRELATION_HEADER, Problem, correlation_id, problem_response, report
 from statecharts.doors import FirstAnswer, FirstAnswers
+from statecharts.meters import Tally
 from statecharts.vocabulary import Refused
 
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -32,8 +33,8 @@ NOT_FIRST_ANSWERS = ("idempotency-key-reused", "request-under-way")
 class IdempotencyKeys:
     """The keys of all apps. A key belongs to one app and one kind of request."""
 
-    def __init__(self, answers: FirstAnswers) -> None:
-        self._answers = answers
+    def __init__(self, answers: FirstAnswers, duplicates: Tally) -> None:
+        self._answers, self._duplicates = answers, duplicates
         self._under_way: set[tuple[str, str]] = set()
 
     async def answer(self, kind: str, read: tuple[Any, ...], produce: Callable[[], Awaitable[Response]]) -> Response:
@@ -51,9 +52,12 @@ class IdempotencyKeys:
             raise Problem(409, "request-under-way", message, headers={"Retry-After": "1"})
         self._under_way.add(owner)
         try:
-            return await self._answer_once(*owner, _digest(read), produce)
+            answer = await self._answer_once(*owner, _digest(read), produce)
         finally:
             self._under_way.discard(owner)
+        if REPLAYED in answer.headers:
+            self._duplicates.add("app", kind)
+        return answer
 
     async def _answer_once(
         self, app: str, key: str, digest: bytes, produce: Callable[[], Awaitable[Response]]

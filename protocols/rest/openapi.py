@@ -101,7 +101,8 @@ class _Parts:
             headers = response_headers(_own_headers(route, status))
             made: dict[str, Any] = {"description": phrase(status), "headers": headers}
             if type_ is not None:
-                made["content"] = {route.media_type: {"schema": self.schemas.written(type_)}}
+                media = {route.media_type: type_, **(route.or_gives if status == 200 else {})}
+                made["content"] = {name: {"schema": self.schemas.written(each)} for name, each in media.items()}
             yield str(status), made
 
     def _refusals(self, route: Route) -> Iterator[tuple[str, dict[str, Any]]]:

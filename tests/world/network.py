@@ -92,7 +92,7 @@ class Network:
     def front(self, life: Life) -> Front:
         """What this life of a node listens with."""
         doorway = Doorway(self, life)
-        return Front(doorway.listen, doorway.serve_http)
+        return Front(doorway.listen, doorway.serve_http, machine_time=False)
 
     def put_up(self, authority: str, listening: Service | StationListener) -> None:
         """This listens at "host:port" from now on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Annotated, Any
 
@@ -18,14 +17,13 @@ from protocols.rest.auth import principal
 from protocols.rest.bodies import CARD_PATH, CSV, answer, invalid
 from protocols.rest.problems import FieldError, Problem
 from protocols.rest.routes import Routes
+from protocols.rest.spreadsheets import guarded, rows, unguarded
 from protocols.rest.v1.cards import CardTold, Group, card_told
 from statecharts.card_limits import CARDS_READ, WRONG_LINES_SHOWN
 from statecharts.cards import Card, CardDoor, CardFilter, CardRecord, CardsPut, card_key
 
 COLUMNS = ("id_tag", "group", "blocked", "valid_from", "valid_until", "label")
 TRUTH = {"true": True, "false": False}
-FORMULA = re.compile(r"'*[=+\-@]")
-"""How a field begins that a spreadsheet would compute (OWASP, CSV injection), or one that was guarded against it."""
 
 EXAMPLE = "id_tag,group,blocked,valid_until,label\r\n04A1B2C3D4,FLEET-7,,2030-01-01T00:00:00Z,van 12\r\n"
 
@@ -166,7 +164,7 @@ def _of_header(reason: str) -> FieldError:
 def _card_of(header: tuple[str, ...], values: list[str]) -> Card | tuple[FieldError, ...]:
     if len(values) != len(header):
         return (FieldError(field="", reason=f"has {len(values)} fields, the header {len(header)}"),)
-    told: dict[str, Any] = {name: _plain(value) for name, value in zip(header, values, strict=True) if value}
+    told: dict[str, Any] = {name: unguarded(value) for name, value in zip(header, values, strict=True) if value}
     if "blocked" in told:
         told["blocked"] = TRUTH.get(told["blocked"].lower(), told["blocked"])
     try:
@@ -182,19 +180,15 @@ def _in_line(error: FieldError, line: int) -> FieldError:
     return FieldError(field=error.field, reason=error.reason, line=line)
 
 
-def _plain(value: str) -> str:
-    return value[1:] if value[0] == "'" and FORMULA.match(value) else value
-
-
 # -- what is given back ------------------------------------------------------------------------------------------------
 
 
 async def _written(operators: CardDoor, wanted: CardFilter) -> AsyncIterator[bytes]:
-    yield _rows([COLUMNS])
+    yield rows([COLUMNS])
     cursor: str | None = None
     while True:
         page = await operators.cards(wanted, cursor=cursor, limit=CARDS_READ.limit)
-        yield _rows(map(_values, page.items))
+        yield rows(map(_values, page.items))
         await trio.lowlevel.checkpoint()
         cursor = page.next_cursor
         if cursor is None:
@@ -204,15 +198,4 @@ async def _written(operators: CardDoor, wanted: CardFilter) -> AsyncIterator[byt
 def _values(card: CardRecord) -> tuple[str, ...]:
     told = msgspec.to_builtins(card)
     told["blocked"] = "true" if card.blocked else "false"
-    return tuple(_guarded(told.get(name) or "") for name in COLUMNS)
-
-
-def _guarded(value: str) -> str:
-    """A text to a spreadsheet too; `_plain` is the way back."""
-    return f"'{value}" if FORMULA.match(value) else value
-
-
-def _rows(rows: Iterable[Iterable[str]]) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
+    return tuple(guarded(told.get(name) or "") for name in COLUMNS)

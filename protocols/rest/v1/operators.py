@@ -9,7 +9,7 @@ from msgspec import Meta
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.auth import BearerAuth
-from protocols.rest.bodies import Cursor, Identifier, Instant, Limit, answer, moment, page_answer
+from protocols.rest.bodies import Cursor, Limit, answer, page_answer
 from protocols.rest.idempotency import IdempotencyKeys
 from protocols.rest.recorded import Recorder
 from protocols.rest.routes import Access, Routes
@@ -17,6 +17,7 @@ from protocols.rest.v1.audit import add_audit
 from protocols.rest.v1.card_files import add_card_files
 from protocols.rest.v1.card_groups import add_card_groups
 from protocols.rest.v1.cards import add_cards
+from protocols.rest.v1.cdrs import add_cdrs
 from protocols.rest.v1.commands import ConnectorId, IdTag
 from protocols.rest.v1.events import EVENT_STREAM, OF_ALL, OF_NOTICES, EventStreams
 from protocols.rest.v1.inbox import add_inbox
@@ -30,21 +31,9 @@ from statecharts.doors import (
     OperatorDoor,
     QuarantineView,
 )
-from statecharts.ports import CdrView, Page, TransactionView
+from statecharts.ports import Page, TransactionView
 
 ACTOR = "<any(source, destination, local, station, peer, operation):kind>"
-
-
-class CdrsQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Of a role, with a partner, of one status, of charges that ended since and before a time."""
-
-    cursor: Cursor | None = None
-    limit: Limit = 50
-    role: Literal["source", "destination"] | None = None
-    partner: Identifier | None = None
-    status: Literal["pending", "overdue", "parked", "acknowledged", "received", "conflict"] | None = None
-    since: Instant | None = None
-    until: Instant | None = None
 
 
 class PageQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,7 +69,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, keys: Idempotenc
     recorder = Recorder(operators.trail)
     routes = Routes(name="operators", prefix=PREFIX, auth=auth, access=Access.OPERATOR, keys=keys, recorder=recorder)
     add_transactions(routes, operators)
-    _add_cdrs(routes, operators)
+    add_cdrs(routes, operators)
     add_inbox(routes, operators)
     add_stations(routes, operators)
     add_cards(routes, operators)
@@ -95,22 +84,6 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, keys: Idempotenc
     _add_quarantine(routes, operators)
     add_audit(routes, operators.trail)
     return routes
-
-
-def _add_cdrs(routes: Routes, operators: OperatorDoor) -> None:
-    @routes.get("/cdrs", Page[CdrView], query=CdrsQuery, answer_headers=("Link",), refuses=("cursor-unknown",))
-    async def cdrs(asked: CdrsQuery) -> Response:
-        """Lists charge records, the one that ended last first."""
-        found = await operators.cdrs(
-            cursor=asked.cursor,
-            limit=asked.limit,
-            role=asked.role,
-            partner=asked.partner,
-            status=asked.status,
-            since=moment("since", asked.since),
-            until=moment("until", asked.until),
-        )
-        return page_answer(found)
 
 
 def _add_events(routes: Routes, operators: OperatorDoor, streams: EventStreams) -> None:

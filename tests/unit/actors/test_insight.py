@@ -95,8 +95,8 @@ async def test_a_charge_under_way_is_seen_from_both_sides(roaming: Roaming) -> N
     await roaming.running()
     seen = [await _insight(house).readings() for house in (roaming.home, roaming.local)]
     at_home, at_local = ({reading.name: dict(reading.samples) for reading in readings} for readings in seen)
-    assert at_home["roamnode_transactions"] == {("source", "TxRunning"): 1}
-    assert at_local["roamnode_transactions"] == {("destination", "TxRunning"): 1}
+    assert at_home["roamnode_transactions"] == {("source", "TxRunning", "under_1h"): 1}
+    assert at_local["roamnode_transactions"] == {("destination", "TxRunning", "under_1h"): 1}
     assert at_local["roamnode_stations_online"] == {(): 1}
     assert at_local["roamnode_actors"]["station",] == 1
     assert at_home["roamnode_peer_state"] == {("IE-001", "Up"): 1}

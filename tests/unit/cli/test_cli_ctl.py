@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,9 +13,10 @@ import trio
 
 from protocols.cli.config_environment import TOKEN, URL, overlaid
 from protocols.cli.ctl_body import Shapes
+from protocols.cli.ctl_client import Node
 from protocols.cli.ctl_shown import Showing, relative
 from protocols.cli.ctl_table import COMMANDS, PAGING, PREFIX, Column, Command, Gives, Shown, page
-from protocols.cli.starter import WrongUse
+from protocols.cli.starter import Unreachable, WrongUse
 from tests.contracts.samples import NOON
 from tests.unit.rest.fakes import World
 
@@ -182,6 +185,45 @@ def test_without_a_token_or_with_a_url_that_is_none_nobody_is_asked(cli: Any, tm
     assert cli.call("ctl", "--url", "localhost", "peers", "list") == 2
     assert cli.call("ctl", "--url", "http://127.0.0.1:1", "peers", "list") == 3
     assert len(cli.err) == 1 and "does not answer" in cli.err[0]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def pieces(*content: bytes, cut: bool = False) -> Any:
+    def file(_self: Node, path: str, query: dict[str, str]) -> Iterator[bytes]:
+        assert (path, query) == (f"{PREFIX}/cdrs/export", {"format": "json"})
+        yield from content
+        if cut:
+            raise Unreachable("it does not answer any more")
+
+    return file
+
+
+EXPORT = ("ctl", "cdrs", "export", "--format", "json")
+
+
+def test_a_file_goes_to_stdout_or_where_it_is_wanted(cli: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv(TOKEN, "t" * 20)
+    monkeypatch.setattr(Node, "file", pieces(b"[1,\n", b"2]\n"))
+    assert cli.call(*EXPORT) == 0
+    assert cli.out == ["[1,", "2]"]
+    kept = tmp_path / "may.json"
+    assert cli.call(*EXPORT, "--to", kept) == 0
+    assert (cli.out, kept.read_bytes(), [*tmp_path.iterdir()]) == ([], b"[1,\n2]\n", [kept])
+    assert cli.call(*EXPORT, "--to", tmp_path / "none" / "may.json") == 2
+    assert cli.err == [f"node.py: {tmp_path}/none/may.json cannot be written: No such file or directory"]
+
+
+def test_a_file_that_was_cut_short_is_not_there_and_the_one_before_it_still_is(
+    cli: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv(TOKEN, "t" * 20)
+    monkeypatch.setattr(Node, "file", pieces(b"[1,", cut=True))
+    kept = tmp_path / "may.json"
+    kept.write_text("before")
+    assert cli.call(*EXPORT, "--to", kept) == 3
+    assert (kept.read_text(), [*tmp_path.iterdir()]) == ("before", [kept])
 
 
 def test_what_ctl_reads_of_the_environment_is_no_key_of_a_configuration() -> None:

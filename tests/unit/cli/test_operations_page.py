@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.insight import AGES, CLOCK_BANDS, FAR_OFF, OLDEST
 from protocols.cli.ctl_table import COMMANDS
 from tests.support.sizes import ROOT
 
@@ -33,6 +34,12 @@ def test_every_metric_of_the_alert_rules_is_one_of_ours() -> None:
     ours = set(re.findall(r"^\| `(roamnode_[a-z0-9_]+)`", text_of("docs/metrics.md"), re.MULTILINE))
     named = {name.removesuffix("_bucket") for name in re.findall(r"\broamnode_[a-z0-9_]+", text_of(PAGES[1]))}
     assert len(named) >= 8 and named <= ours
+
+
+def test_alert_rules_ask_for_label_values_that_there_are() -> None:
+    rules = text_of(PAGES[1])
+    assert set(re.findall(r'age="(\w+)"', rules)) <= {*AGES, OLDEST}
+    assert set(re.findall(r'off="(\w+)"', rules)) <= {*CLOCK_BANDS, FAR_OFF}
 
 
 def test_an_alert_rule_has_a_name_an_expression_and_a_summary() -> None:

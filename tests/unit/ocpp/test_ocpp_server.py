@@ -137,6 +137,25 @@ async def test_outcomes_of_commands_a_station_does_not_answer_well() -> None:
         assert (await connection.call(ClearCache())).verdict is CallVerdict.NEVER_SENT
 
 
+async def test_calls_of_both_sides_are_timed_and_one_that_is_repeated_is_counted_apart() -> None:
+    async with central_system() as world:
+        station = await raw_station(world)
+        await station.open()
+        for action in ("Heartbeat", "Heartbeat", "NoneOfOurs"):
+            await station.say(f'[2,"{action}","{action}",{{}}]')
+            await station.hear()
+        connection = await world.online()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.call, ClearCache())
+            await station.say(f'[3,"{(await station.hear())[1]}",{{"status":"Accepted"}}]')
+        answered = {labels: sum(counts) for labels, counts, _ in world.meters.ocpp_received_seconds}
+        assert answered == {("Heartbeat",): 1, ("other",): 1}
+        assert dict(world.meters.ocpp_received) == {("Heartbeat", "answered"): 1, ("other", "NotImplemented"): 1}
+        assert dict(world.meters.duplicates) == {("station", "Heartbeat"): 1}
+        ((action, counts, took_s),) = world.meters.ocpp_sent_seconds
+        assert (action, sum(counts)) == (("ClearCache",), 1) and 0 < took_s < 10
+
+
 async def test_message_ids_differ_between_connections() -> None:
     async with central_system() as world:
         seen = []

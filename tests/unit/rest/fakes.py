@@ -396,6 +396,7 @@ class FakeOperators:
         self.trail = FakeTrail()
         self.last: TransactionView | None = None
         self.asked: list[Any] = []
+        self.records: Sequence[CdrView] = (CDR,)
 
     async def last_open_session(self) -> TransactionView | None:
         return self.last
@@ -424,7 +425,9 @@ class FakeOperators:
 
     async def cdrs(self, *, cursor: str | None, limit: int, **search: Unpack[CdrSearch]) -> Page[CdrView]:
         self.asked.append(({name: value for name, value in search.items() if value is not None}, cursor, limit))
-        return Page(items=(CDR,))
+        begin = int(cursor or 0)
+        more = str(begin + limit) if begin + limit < len(self.records) else None
+        return Page(items=tuple(self.records[begin : begin + limit]), next_cursor=more)
 
     async def orphans(
         self, *, station: str | None, kind: str | None, state: str, cursor: str | None, limit: int

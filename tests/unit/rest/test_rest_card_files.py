@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.http import BODY_BYTES_MAX
-from protocols.rest.v1.card_files import COLUMNS, EXAMPLE, _rows, _values, cards_in
+from protocols.rest.spreadsheets import rows
+from protocols.rest.v1.card_files import COLUMNS, EXAMPLE, _values, cards_in
 from statecharts.card_limits import CARDS_FILE, WRONG_LINES_SHOWN
 from statecharts.cards import Card, CardRecord, card_key
 from tests.unit.rest.fakes import CARD, NOON, World
@@ -59,7 +60,7 @@ async def test_semicolons_are_read_where_the_header_has_them_alone() -> None:
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@A", "'=1", "''-"])
 async def test_no_spreadsheet_computes_what_a_card_says(value: str) -> None:
     card = CardRecord(id_tag=value, group=value, label=value, changed_at=NOON, changed_by="olga")
-    content = _rows([COLUMNS, _values(card)])
+    content = rows([COLUMNS, _values(card)])
     assert content.decode().split("\r\n")[1] == f"'{value},'{value},false,,,'{value}"
     (found,) = await told(World(), content)
     assert card.says(found)
@@ -164,6 +165,6 @@ CARDS = st.builds(
 
 @given(st.lists(CARDS, unique_by=lambda card: card_key(card.id_tag)))
 def test_what_is_given_can_be_told_again(cards: list[CardRecord]) -> None:
-    content = _rows([COLUMNS, *map(_values, cards)]).decode()
+    content = rows([COLUMNS, *map(_values, cards)]).decode()
     found = list(cards_in(content))
     assert all(isinstance(card, Card) and record.says(card) for record, card in zip(cards, found, strict=True))

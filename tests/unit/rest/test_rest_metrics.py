@@ -106,6 +106,14 @@ async def test_the_page_of_metrics_names_every_one_of_ours() -> None:
     assert own <= named
 
 
+async def test_a_request_that_is_answered_as_the_first_time_counts_as_a_duplicate_of_the_app() -> None:
+    world = World()
+    asked = {"user_identifier": "alice", "destination": "IE-001", "local_service_identifier": "DEMO_001"}
+    for _ in range(3):
+        await world.ask("POST", "/api/v1/authorizations", json=asked, headers={"Idempotency-Key": "k"})
+    assert (await _metrics(world))["roamnode_duplicates_total"] == {("authorize", "app"): 2}
+
+
 def test_a_reading_without_samples_is_still_announced() -> None:
     empty = Reading(name="roamnode_deliveries", meaning="Owed", labels=("peer",), samples=())
     assert b"# TYPE roamnode_deliveries gauge" in exposition(Meters(), (empty,), "1")

@@ -20,7 +20,7 @@ from protocols.rest.sv1_messages import (
     SourceLocalServiceStatus,
     SourceRequest,
 )
-from protocols.rest.v1 import apps, operators, peers, stations, transactions
+from protocols.rest.v1 import apps, cdrs, operators, peers, stations, transactions
 from protocols.rest.v1.commands import ANY_COMMAND
 from statecharts import station_details
 from statecharts.audit import AuditView
@@ -99,7 +99,7 @@ def test_a_route_that_nobody_wrote_down_is_found() -> None:
 
 STRUCTS = [
     *(apps.NewAuthorization, apps.TransactionsQuery, apps.LocalServicesQuery),
-    *(transactions.OperatorTransactionsQuery, operators.CdrsQuery, operators.NewLocalTransaction),
+    *(transactions.OperatorTransactionsQuery, cdrs.CdrsQuery, cdrs.CdrsExport, operators.NewLocalTransaction),
     *(peers.DeliveriesQuery, peers.ParkedReplay),
     *(stations.StationsQuery, stations.Registration, stations.AcceptanceTold, stations.DetailsTold),
     *(stations.StationPatch, stations.CredentialsTold),
