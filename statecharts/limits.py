@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statecharts import card_limits
+from statecharts import card_limits, webhook_limits
 from statecharts.limit import Limit
 
 OCPP_FRAME = Limit(
@@ -386,6 +386,9 @@ WRONG_GUESSES = Limit(
 )
 
 LIMITS: tuple[Limit, ...] = tuple(
-    value for page in (globals(), vars(card_limits)) for value in list(page.values()) if type(value) is Limit
+    value
+    for page in (globals(), vars(card_limits), vars(webhook_limits))
+    for value in list(page.values())
+    if type(value) is Limit
 )
-"""All of them, in the order of this page; those of cards last."""
+"""All of them, in the order of this page; those of cards and webhooks last."""
