@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 
 import structlog
 import trio
@@ -11,9 +12,13 @@ from sqlalchemy import Column, ColumnElement, Connection, TextClause, func, sele
 
 from actors import tables
 from actors.context import Context
+from actors.node_clock import NodeClock
 from actors.peer import PeerActor
 from actors.records import StoreError
 from actors.station import StationActor
+from actors.webhook import WebhookActor
+from actors.webhook_messages import HookLook
+from actors.webhook_rows import behind
 from statecharts.doors import Ailment
 from statecharts.meters import Labels, Reading
 
@@ -81,6 +86,7 @@ class Insight:
         self._owed = Probe(context, lambda: store.read(_owed), COUNTED_S)
         self._records = Probe(context, lambda: store.read(_records), COUNTED_S)
         self._under_way = Probe(context, lambda: store.read(_under_way), COUNTED_S)
+        self._lags = Probe(context, lambda: store.read(_lags, self._hooks(), context.clock), COUNTED_S)
 
     async def ailments(self) -> tuple[Ailment, ...]:
         found = []
@@ -94,7 +100,7 @@ class Insight:
         return tuple(sorted(found, key=lambda ailment: ailment.check))
 
     async def readings(self) -> tuple[Reading, ...]:
-        return (*self._actors(), *self._stations_and_peers(), *await self._of_the_store())
+        return (*self._actors(), *self._stations_and_peers(), *self._webhooks(), *await self._of_the_store())
 
     def _actors(self) -> Iterable[Reading]:
         system = self._context.system
@@ -118,11 +124,24 @@ class Insight:
         yield _reading("roamnode_stations_configured", "Stations that are in service", {(): in_service})
         yield _reading("roamnode_peer_state", "1 for the state that each partner is in", states, ("peer", "state"))
 
+    def _hooks(self) -> tuple[HookLook, ...]:
+        looks = (actor.look() for actor in self._context.system if isinstance(actor, WebhookActor))
+        return tuple(look for look in looks if look is not None)
+
+    def _webhooks(self) -> Iterable[Reading]:
+        states: Counts = {(look.record.id, look.record.data.state): 1 for look in self._hooks()}
+        given_up: Counts = {(look.record.id,): look.record.data.given_up for look in self._hooks()}
+        yield _reading(
+            "roamnode_webhook_state", "1 for the state that each webhook is in", states, ("webhook", "state")
+        )
+        yield _reading("roamnode_webhook_given_up", "Events that a receiver would not take", given_up, ("webhook",))
+
     async def _of_the_store(self) -> Iterable[Reading]:
         counted = (
             (self._owed, "roamnode_deliveries", "Messages owed to partners", ("peer", "status")),
             (self._records, "roamnode_charge_records", "Charge records not settled yet", ("peer", "status")),
             (self._under_way, "roamnode_transactions", "Transactions that are not over", ("role", "state")),
+            (self._lags, "roamnode_webhook_lag_seconds", "Age of the oldest event owed to a webhook", ("webhook",)),
         )
         found = []
         for probe, name, meaning, labels in counted:
@@ -161,6 +180,18 @@ def _records(connection: Connection) -> Counts:
 def _under_way(connection: Connection) -> Counts:
     columns = tables.transactions.c
     return _counted(connection, tables.UNDER_WAY, columns.role, columns.state)
+
+
+def _lags(connection: Connection, hooks: tuple[HookLook, ...], clock: NodeClock) -> Counts:
+    """How old the oldest event is, in seconds, that each hook is owed; 0 where it is owed none."""
+    return {(look.record.id,): max(0, int(_age(connection, look, clock).total_seconds())) for look in hooks}
+
+
+def _age(connection: Connection, look: HookLook, clock: NodeClock) -> timedelta:
+    if look.pending:
+        return clock.wall() - look.pending[0].at
+    _, since = behind(connection, look.position)
+    return timedelta() if since is None else clock.wall() - clock.shown(since)
 
 
 def _counted(connection: Connection, which: ColumnElement[bool] | TextClause, *by: Column[str]) -> Counts:

@@ -10,11 +10,14 @@ import msgspec
 
 from actors.context import Context
 from actors.cursors import SHOWN_AT_ONCE, cursor_of, page_of, place_of
+from actors.fleet_views import BROKEN
 from actors.looks import Look
+from actors.records import StreamCorrupt
+from actors.system import is_broken
 from actors.webhook_messages import HookLook, RemoveHook, ReplayTo
 from actors.webhook_rows import HookDelivery, HookStatus, WebhookRows, with_status
 from statecharts.ports import Page
-from statecharts.vocabulary import refused
+from statecharts.vocabulary import Refused, refused
 from statecharts.webhook import PauseWebhook, ResumeWebhook, S
 from statecharts.webhooks_door import HookDeliveryView, NewWebhook, WebhookMade, WebhookView
 
@@ -30,10 +33,15 @@ class WebhooksRole:
             after = place_of(cursor, "webhooks", str)[0]
             keys = keys[keys.index(str(after)) + 1 :] if after in keys else []
         page = page_of(keys, limit, lambda last: cursor_of("webhooks", last), lambda key: key)
-        return Page(items=tuple([await self.webhook(key) for key in page.items]), next_cursor=page.next_cursor)
+        looks = [await self._hook_seen(key) for key in page.items]
+        shown = tuple([await self._hook_view(look) for look in looks if look is not None])
+        return Page(items=shown, next_cursor=page.next_cursor)
 
     async def webhook(self, hook: str) -> WebhookView:
-        return await self._hook_view(await self._hook_asked(hook, Look()))
+        look = await self._hook_seen(hook)
+        if look is None:
+            raise refused(409, "unreadable", f"the row of webhook {hook} was altered on the disk: make a new one")
+        return await self._hook_view(look)
 
     async def make_webhook(self, new: NewWebhook, by: str) -> WebhookMade:
         look = await self._context.webhooks.make(new, by)
@@ -47,7 +55,13 @@ class WebhooksRole:
         return await self._hook_view(await self._hook_asked(hook, ResumeWebhook(at=self._context.clock.now())))
 
     async def remove_webhook(self, hook: str) -> None:
-        await self._context.webhooks.ask(hook, RemoveHook())
+        try:
+            await self._context.webhooks.ask(hook, RemoveHook())
+        except Refused as no:
+            if not is_broken(no):
+                raise
+            await self._hooks_told.remove(hook)
+            self._context.webhooks.forgotten(hook)
 
     async def hook_deliveries(
         self, hook: str, *, status: str | None = None, cursor: str | None = None, limit: int = SHOWN_AT_ONCE
@@ -73,6 +87,22 @@ class WebhooksRole:
     @property
     def _hooks_told(self) -> WebhookRows:
         return WebhookRows(self._context.journal.store)
+
+    async def _hook_seen(self, hook: str) -> HookLook | None:
+        """The hook, also one whose actor was put aside; None where its row cannot be believed."""
+        try:
+            return await self._hook_asked(hook, Look())
+        except Refused as no:
+            if not is_broken(no):
+                raise
+        try:
+            record = await self._hooks_told.one(hook)
+        except StreamCorrupt:
+            return None
+        if record is None:
+            return None
+        record = msgspec.structs.replace(record, data=msgspec.structs.replace(record.data, state=BROKEN))
+        return HookLook(record=record, pending=await self._hooks_told.pending(hook), position=record.position)
 
     async def _hook_asked(self, hook: str, message: Any) -> HookLook:
         look: HookLook = await self._context.webhooks.ask(hook, message)

@@ -67,7 +67,7 @@ def _add_looks(routes: Routes, operators: WebhooksDoor) -> None:
         """Lists webhooks, the oldest first."""
         return page_answer(await operators.webhooks(cursor=asked.cursor, limit=asked.limit))
 
-    @routes.get(HOOK, WebhookView, refuses=("unknown-webhook",))
+    @routes.get(HOOK, WebhookView, refuses=("unknown-webhook", "unreadable"))
     async def webhook(webhook: str) -> Response:
         """Shows a webhook: its state, and what it is owed."""
         return answer(await operators.webhook(webhook))
