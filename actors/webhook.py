@@ -94,10 +94,11 @@ class WebhookActor(Actor):
                 self._position, self._look_at = record.position, self.clock.now()
             case Changed():
                 self._look_at = self._look_at or self.clock.now()
+                return None
             case AttemptOver(delivery=number, answer=answer):
-                await self._conclude(number, answer)
+                return await self._conclude(number, answer)
             case RemoveHook():
-                await self._forget()
+                return await self._forget()
             case ReplayTo(delivery=number):
                 return await self._replay(number)
             case PauseWebhook() | ResumeWebhook():
