@@ -33,15 +33,15 @@ class Webhooks:
         self._ids: dict[str, None] = {}
         self._changed = trio.Event()
         self._making = trio.Lock()
+        self._is_waking = False
 
     def __repr__(self) -> str:
         return f"<Webhooks {len(self._ids)}>"
 
     async def start(self) -> None:
         """Begins to tell them what happens, and what they have missed. Raises `Refused` (503)."""
-        self._ids = dict.fromkeys(await self._rows.ids())
-        self._context.watermarks.saw(WEBHOOKS, len(self._ids))
-        self._context.system.spawn(self._wake_all)
+        for hook in await self._rows.ids():
+            self.made(hook)
 
     def appended(self, append: Append) -> None:
         """Hears of an append that is durable."""
@@ -97,6 +97,9 @@ class Webhooks:
 
     def made(self, hook: str) -> None:
         """There is one more, durably; whoever wanted it may be gone."""
+        if not self._is_waking:
+            self._is_waking = True
+            self._context.system.spawn(self._wake_all)
         self._ids[hook] = None
         self._context.watermarks.saw(WEBHOOKS, len(self._ids))
 

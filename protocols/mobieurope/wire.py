@@ -96,8 +96,8 @@ class HttpConnections:
     """Connections to a partner, as many at once as `bounds.PEER_CONNECTIONS`; further requests wait. An `Http`.
 
     `tls` is whose certificates are believed and which is shown; None stands for the public authorities. `connect` is
-    for who wants a say in what is connected to. Deadlines are the caller's. Redirects are not followed and proxies of the
-    environment not used.
+    for who wants a say in what is connected to. Deadlines are the caller's. Redirects are not followed and proxies of
+    the environment not used.
     """
 
     def __init__(
