@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,42 +14,14 @@ from sqlalchemy import Connection, text
 from actors.insight import Insight
 from actors.policies import POLICIES
 from actors.webhook import WebhookActor
-from protocols.webhooks.message import written
 from statecharts.vocabulary import Refused
 from statecharts.webhook_limits import WEBHOOK_DELIVERIES, WEBHOOK_GIVEN_UP, WEBHOOK_REFUSALS, WEBHOOKS
-from statecharts.webhooks_door import HookAnswer, HookEvent, HookMessage, Letter, NewWebhook, WebhookMade, WebhookView
+from statecharts.webhooks_door import HookAnswer, HookEvent, Letter, NewWebhook, WebhookMade, WebhookView
 from tests.support.house import House, StationLine, open_house
+from tests.support.receivers import TAKEN, Receivers
 
 CDR, TRANSACTION = HookEvent.CDR, HookEvent.TRANSACTION
 DAY_S = 86_400
-TAKEN = HookAnswer(status=200)
-
-
-class Receivers:
-    """A `WebhookClient`: `answer` says what comes of each letter, after `takes_s` seconds."""
-
-    def __init__(self) -> None:
-        self.letters: list[Letter] = []
-        self.sent_at: list[float] = []
-        self.answer: Callable[[Letter], HookAnswer] = lambda _: TAKEN
-        self.takes_s = 0.0
-
-    def refusal(self, url: str) -> str | None:
-        return None if url.startswith("https://") else "it is no https:// URL"
-
-    def written(self, message: HookMessage) -> bytes:
-        return written(message)
-
-    async def send(self, letter: Letter, timeout_s: float) -> HookAnswer:
-        self.letters.append(letter)
-        self.sent_at.append(trio.current_time())
-        await trio.sleep(self.takes_s)
-        return self.answer(letter)
-
-    def told(self, url: str = "https://erp/") -> list[Any]:
-        """What this address was told, each event once, in the order of its first attempt."""
-        once = {letter.message_id: letter.body for letter in self.letters if letter.url == url}
-        return [msgspec.json.decode(body) for body in once.values()]
 
 
 @asynccontextmanager

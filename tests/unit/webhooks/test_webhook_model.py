@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statecharts.webhooks_door import HookAnswer, HookEvent, Letter, NewWebhook
+from tests.support.receivers import Receivers
 from tests.support.roaming import two_operators
-from tests.unit.webhooks.test_webhook_actor import Receivers, until
+from tests.unit.webhooks.test_webhook_actor import until
 
 ANSWERS = st.sampled_from([None, 200, 204, 302, 404, 422, 500, 503])
 STEPS = st.lists(st.sampled_from(["charge", "restart", "pause", "resume", "wait"]), min_size=1, max_size=7)
