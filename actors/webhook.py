@@ -21,7 +21,7 @@ from actors.webhook_rows import HookDelivery, HookRecord, HookStatus, NewHookDel
 from statecharts.delivery import backoff_s
 from statecharts.events import DeadlineReached, Event, NodeRestarted
 from statecharts.limits import CHANGES_READ
-from statecharts.ports import Change
+from statecharts.ports import TransactionView
 from statecharts.vocabulary import Refused, refused
 from statecharts.webhook import (
     CHART,
@@ -184,11 +184,12 @@ class WebhookActor(Actor):
 
     async def _read(self, record: HookRecord) -> bool:
         """Reads on in the journal, and writes down what is to be told of it; whether there may be more to read now."""
-        found = await self.context.ledger.changes_since(self._position, limit=CHANGES_READ.limit)
+        found = await self._rows.changes(self._position, CHANGES_READ.limit)
         if not found:
             return False
-        events = [event for change in found for event in self._events(record, change)]
-        position = found[-1].position
+        events = [event for _, view in found if view is not None for event in self._events(record, view)]
+        position, _ = found[-1]
+        # Without events it is written down now and then, so that a restart does not look through all of it again.
         if events or position - record.position >= WEBHOOK_LAG.limit:
             moved = msgspec.structs.replace(record, position=position, data=self.data)
             self._hold(list(await self._rows.take(moved, events)))
@@ -196,8 +197,8 @@ class WebhookActor(Actor):
         self._position = position
         return len(found) == CHANGES_READ.limit and not self._pending
 
-    def _events(self, record: HookRecord, change: Change) -> Iterator[NewHookDelivery]:
-        view = change.transaction
+    def _events(self, record: HookRecord, kept: TransactionView) -> Iterator[NewHookDelivery]:
+        view = self.context.shown(kept)
         stream = f"{view.role}/{view.transaction_id}"
         if HookEvent.TRANSACTION in record.events and (not record.roles or view.role in record.roles):
             name = _message_id(self.id, "transaction", stream, str(view.version))

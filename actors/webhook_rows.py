@@ -16,7 +16,7 @@ from actors.bulk import put_rows
 from actors.cursors import cursor_of, page_of, place_of
 from actors.rows import AnyRow, Row, checked, instant, intact, micros, raw, sealed
 from actors.store import Store
-from statecharts.ports import Page
+from statecharts.ports import Page, TransactionView
 from statecharts.vocabulary import Value, refused
 from statecharts.webhook import Webhook
 from statecharts.webhook_limits import WEBHOOK_DELIVERIES, WEBHOOK_EVENTS, WEBHOOK_LAG
@@ -133,6 +133,13 @@ class WebhookRows:
             query = query.where(_TOLD.id < place_of(cursor, "webhook-deliveries", int)[0])
         found = await self._store.read(_deliveries, query.order_by(_TOLD.id.desc()).limit(limit + 1))
         return page_of(found, limit, lambda last: cursor_of("webhook-deliveries", last.id), lambda each: each)
+
+    async def changes(self, position: int, limit: int) -> tuple[tuple[int, TransactionView | None], ...]:
+        """The transactions that changed after this position, as `Ledger.changes_since` has them, in node time.
+
+        None stands for one that was altered on the disk: the others are told all the same.
+        """
+        return await self._store.read(_changes, position, limit)
 
     async def behind(self, position: int) -> tuple[int, datetime | None]:
         """How many transactions changed after this position, up to `WEBHOOK_LAG`, and when the first of them did."""
@@ -253,6 +260,19 @@ def _delivery_of(row: AnyRow) -> HookDelivery:
         answered=row["answered"],
         error=row["error"],
     )
+
+
+def _changes(connection: Connection, position: int, limit: int) -> tuple[tuple[int, TransactionView | None], ...]:
+    query = select(*raw(tables.transactions)).where(_CHANGED.position > position)
+    rows = connection.execute(query.order_by(_CHANGED.position, _CHANGED.stream).limit(limit)).mappings()
+    return tuple((row["position"], _view_of(row)) for row in rows)
+
+
+def _view_of(row: AnyRow) -> TransactionView | None:
+    if not intact(tables.transactions, row):
+        log.error("webhook.change_damaged", transaction=row["stream"])
+        return None
+    return msgspec.json.decode(row["document"], type=TransactionView)
 
 
 def behind(connection: Connection, position: int) -> tuple[int, datetime | None]:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from actors.journal import Journal
+from actors.ledger import Ledger
 from actors.webhook_rows import (
     HookDelivery,
     HookRecord,
@@ -141,6 +142,20 @@ async def test_how_far_a_hook_is_behind_is_counted_in_changed_transactions(rows:
     await journal.append(append("source/1", 1, view=view(1, changed_at=after(60))))
     assert await rows.behind(first.position) == (2, after(2))
     assert WEBHOOK_LAG.limit > 2
+
+
+async def test_changes_are_read_on_by_position_and_an_altered_one_hides_no_other(
+    rows: WebhookRows, journal: Journal, ledger: Ledger
+) -> None:
+    for number in range(1, 5):
+        await journal.append(append(f"source/{number}", view=view(number)))
+    await journal.append(append("source/1", 1, view=view(1, changed_at=after(60))))
+    found = await rows.changes(0, 9)
+    assert found == tuple((each.position, each.transaction) for each in await ledger.changes_since(0, limit=9))
+    assert await rows.changes(found[0][0], 2) == found[1:3]
+    await journal.store.write(_alter, "UPDATE transactions SET changed_at = changed_at + 1 WHERE stream = 'source/3'")
+    names = [each and each.transaction_id for _, each in await rows.changes(0, 9)]
+    assert names == ["2", None, "4", "1"]
 
 
 async def test_what_was_altered_is_not_sent_and_is_found(rows: WebhookRows, journal: Journal) -> None:

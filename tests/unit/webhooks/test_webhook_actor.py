@@ -318,6 +318,20 @@ def _altered(connection: Connection, hook: str) -> None:
     connection.execute(text("UPDATE webhooks SET created_at = created_at + 1 WHERE id = :hook"), {"hook": hook})
 
 
+async def test_a_transaction_that_was_altered_on_the_disk_is_not_told_and_keeps_no_other_back(
+    autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    async with hooked_house(nursery) as (house, line, receivers):
+        made = await make(house)
+        await house.operator.pause_webhook(made.id, "olga")
+        await charge(line)
+        await house.journal.store.write(lambda found: found.execute(text("UPDATE transactions SET user = 'eve'")))
+        await charge(line)
+        await house.operator.resume_webhook(made.id)
+        await until(house, made.id, "Idle")
+        assert [each["transaction"]["user_identifier"] for each in receivers.told()] == ["CARD0001"]
+
+
 async def test_one_that_was_put_aside_for_a_defect_is_shown_so(
     autojump_clock: object, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
