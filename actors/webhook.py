@@ -201,18 +201,19 @@ class WebhookActor(Actor):
         view = self.context.shown(kept)
         stream = f"{view.role}/{view.transaction_id}"
         if HookEvent.TRANSACTION in record.events and (not record.roles or view.role in record.roles):
-            name = _message_id(self.id, "transaction", stream, str(view.version))
+            name = "msg_" + _digest(self.id, "transaction", stream, str(view.version))
             told = HookMessage(id=name, event=HookEvent.TRANSACTION, at=view.changed_at, transaction=view)
             yield self._written(told, stream)
         if HookEvent.CDR in record.events and view.cdr is not None:
             # Named by what it says: a transaction that changes in something else tells no charge record anew.
-            name = _message_id(self.id, "cdr", stream, msgspec.json.encode(view.cdr).decode())
+            news = "msg_" + _digest(self.id, "cdr", stream, msgspec.json.encode(view.cdr).decode())[:20]
+            name = news + _digest(str(view.version))[:20]
             told = HookMessage(id=name, event=HookEvent.CDR, at=view.changed_at, cdr=view.cdr)
-            yield self._written(told, view.cdr.cdr_id)
+            yield self._written(told, view.cdr.cdr_id, news)
 
-    def _written(self, told: HookMessage, subject: str) -> NewHookDelivery:
+    def _written(self, told: HookMessage, subject: str, news: str = "") -> NewHookDelivery:
         body = self.context.webhook_client.written(told)
-        return NewHookDelivery(message_id=told.id, event=told.event, subject=subject, at=told.at, body=body)
+        return NewHookDelivery(message_id=told.id, event=told.event, subject=subject, at=told.at, body=body, news=news)
 
     # -- attempts ------------------------------------------------------------------------------------------------------
 
@@ -280,6 +281,6 @@ def _status_after(said: EventDelivered | AttemptFailed) -> HookStatus:
     return HookStatus.GIVEN_UP if gives_up(said) else HookStatus.PENDING
 
 
-def _message_id(hook: str, *parts: str) -> str:
-    """The same for the same event of a hook, whenever it is derived."""
-    return "msg_" + sha256("\0".join((hook, *parts)).encode()).hexdigest()[:40]
+def _digest(*parts: str) -> str:
+    """What ids of events are made of: the same for the same event of a hook, whenever it is derived."""
+    return sha256("\0".join(parts).encode()).hexdigest()[:40]

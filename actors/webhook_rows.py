@@ -53,13 +53,17 @@ class HookRecord(Value, frozen=True, kw_only=True):
 
 
 class NewHookDelivery(Value, frozen=True, kw_only=True):
-    """An event that a hook is owed. `message_id` is unique within the hook."""
+    """An event that a hook is owed. `message_id` is unique within the hook.
+
+    Those of one subject whose ids begin with `news`, if there is any, say the same: two in a row are one too many.
+    """
 
     message_id: str
     event: HookEvent
     subject: str
     at: datetime
     body: bytes
+    news: str = ""
 
 
 class HookDelivery(NewHookDelivery, frozen=True, kw_only=True):
@@ -105,7 +109,8 @@ class WebhookRows:
     async def take(self, record: HookRecord, events: Sequence[NewHookDelivery]) -> tuple[HookDelivery, ...]:
         """Lets the hook be where the record says, with these events owed to it: durable at once, or not at all.
 
-        An event that is in its list already is not owed again. What is pending then, in its order.
+        An event that is in its list already, or says what the last one of its subject said, is not owed (again). What
+        is pending then, in its order.
         """
         await self._store.write(_take, record, events)
         return await self.pending(record.id)
@@ -192,10 +197,19 @@ def _take(connection: Connection, record: HookRecord, events: Sequence[NewHookDe
         _TOLD.hook == record.id, _TOLD.message_id.in_([event.message_id for event in events])
     )
     told = set(connection.scalars(named))
-    rows = [_row_of(record.id, event) for event in events if event.message_id not in told]
+    fresh = [event for event in events if event.message_id not in told]
+    rows = [_row_of(record.id, event) for event in fresh if not _is_no_news(connection, record.id, event)]
     if rows:
         connection.execute(insert(tables.webhook_deliveries), rows)
     _forget_old(connection, record.id)
+
+
+def _is_no_news(connection: Connection, hook: str, event: NewHookDelivery) -> bool:
+    if not event.news:
+        return False
+    of_subject = _TOLD.hook == hook, _TOLD.event == event.event.value, _TOLD.subject == event.subject
+    last = connection.scalar(select(_TOLD.message_id).where(*of_subject).order_by(_TOLD.id.desc()).limit(1))
+    return last is not None and last.startswith(event.news)
 
 
 def _forget_old(connection: Connection, hook: str) -> None:

@@ -85,6 +85,23 @@ async def test_an_event_that_is_in_the_list_is_not_owed_again_and_that_of_anothe
     assert [each.message_id for each in await rows.take(record("hook-2"), events("m1"))] == ["m1"]
 
 
+async def test_what_says_the_same_as_the_last_one_of_its_subject_is_not_owed_and_what_was_so_before_that_is(
+    rows: WebhookRows,
+) -> None:
+    def said(*names: str) -> list[NewHookDelivery]:
+        return [msgspec.structs.replace(event(name), news=name[0]) for name in names]
+
+    async def taken(*names: str) -> list[str]:
+        return [each.message_id for each in await rows.take(record(), said(*names))]
+
+    assert await taken("a1") == ["a1"]
+    assert await taken("a2") == ["a1"]
+    assert await taken("b3") == ["a1", "b3"]
+    assert await taken("a4") == ["a1", "b3", "a4"]
+    other = msgspec.structs.replace(said("a5")[0], subject="IE-001/0B")
+    assert len(await rows.take(record(), [other])) == 4
+
+
 async def test_what_came_of_an_attempt_and_how_the_hook_stands_are_written_together(rows: WebhookRows) -> None:
     (taken,) = await rows.take(record(), events("m1"))
     failing = done(taken, HookStatus.PENDING, answered=None, error="no connection could be made")

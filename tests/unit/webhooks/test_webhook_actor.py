@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -14,11 +15,13 @@ from sqlalchemy import Connection, text
 from actors.insight import Insight
 from actors.policies import POLICIES
 from actors.webhook import WebhookActor
-from statecharts.vocabulary import Refused
+from statecharts.vocabulary import Declined, Refusal, Refused
 from statecharts.webhook_limits import WEBHOOK_DELIVERIES, WEBHOOK_GIVEN_UP, WEBHOOK_REFUSALS, WEBHOOKS
 from statecharts.webhooks_door import HookAnswer, HookEvent, Letter, NewWebhook, WebhookMade, WebhookView
 from tests.support.house import House, StationLine, open_house
 from tests.support.receivers import TAKEN, Receivers
+from tests.support.roaming import Roaming
+from tests.unit.actors.conftest import roaming as roaming
 
 CDR, TRANSACTION = HookEvent.CDR, HookEvent.TRANSACTION
 DAY_S = 86_400
@@ -350,3 +353,30 @@ async def test_one_that_was_put_aside_for_a_defect_is_shown_so(
         await house.operator.release(f"webhook/{made.id}", hand_over=False)
         await until(house, made.id, "Idle")
         assert receivers.told()[-1]["transaction"]["state"] == "Settled"
+
+
+async def test_a_charge_record_is_told_whenever_what_it_says_has_changed_and_else_not(
+    autojump_clock: object, roaming: Roaming
+) -> None:
+    house = roaming.local
+    receivers = house.webhook_client = house.context.webhook_client = Receivers()
+    await house.context.webhooks.start()
+    made = await make(house, CDR)
+    later = Declined(refusal=Refusal(code=404, kind="peer-refused", message="not now"))
+    roaming.back.script = [None, later, later]
+    charge = await roaming.running()
+    await roaming.station.stop(charge.number, 5_000)
+    for _ in range(2):
+        await trio.sleep(5)
+        parked = await house.operator.deliveries(status="parked")
+        assert await house.operator.replay(parked.items[0].id)
+    await roaming.settled(charge)
+    await until(house, made.id, "Idle")
+    told = [each["cdr"]["status"] for each in receivers.told()]
+    assert [status for status in told if status != "pending"] == ["parked", "acknowledged"]
+    assert all(one != other for one, other in pairwise(each["cdr"] for each in receivers.told()))
+    before = len(receivers.letters)
+    await roaming.station.stop(charge.number, 6_000)
+    await trio.sleep(5)
+    assert (await house.operator.webhook(made.id)).changes_behind == 0
+    assert len(receivers.letters) - before <= 1
