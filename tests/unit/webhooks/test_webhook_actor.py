@@ -380,3 +380,23 @@ async def test_a_charge_record_is_told_whenever_what_it_says_has_changed_and_els
     await trio.sleep(5)
     assert (await house.operator.webhook(made.id)).changes_behind == 0
     assert len(receivers.letters) - before <= 1
+
+
+async def test_one_that_was_paused_during_an_attempt_that_nobody_hears_of_goes_on_when_it_is_resumed(
+    autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    async with hooked_house(nursery) as (house, line, receivers):
+
+        def broken(_: Letter) -> HookAnswer:
+            receivers.answer = lambda _: TAKEN
+            raise RuntimeError("a defect of ours")
+
+        receivers.answer, receivers.takes_s = broken, 5
+        made = await make(house)
+        await charge(line)
+        await until(house, made.id, "Delivering")
+        await house.operator.pause_webhook(made.id, "olga")
+        await trio.sleep(60)
+        await house.operator.resume_webhook(made.id)
+        await until(house, made.id, "Idle", 120)
+        assert receivers.letters[0].message_id == receivers.letters[1].message_id
