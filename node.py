@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from actors.insight import Insight
     from actors.journal import Journal
     from actors.simulated_line import Dialler
-    from protocols.cli.config_sections import Peer
+    from protocols.cli.config_sections import Peer, Webhooks
     from protocols.mobieurope.wire import Http
     from protocols.serving import Addresses, Front, Servers
     from statecharts.bounds import Watermarks
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from statecharts.ports import Clock, Ids, PeerClient
     from statecharts.simulated_equipment import StationPlan
     from statecharts.vocabulary import Value
+    from statecharts.webhooks_door import WebhookClient
 
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
 """How seldom Python looks for garbage in cycles. By its own (700, 10, 10) it would go again and again through all that
@@ -101,6 +102,7 @@ class Edges:
     fresh_bytes: Callable[[int], bytes]
     open_journal: Callable[..., AbstractAsyncContextManager[Journal]]
     http: Callable[[Peer, Watermarks], Http]
+    webhooks: Callable[[Webhooks, Watermarks], WebhookClient]
     front: Front
 
 
@@ -109,6 +111,7 @@ def this_machine(config: Config) -> Edges:
     from actors.journal import open_journal
     from protocols.mobieurope.wire import HttpConnections
     from protocols.serving import Front
+    from protocols.webhooks.client import sender_of
 
     return Edges(
         clock=WallClock(),
@@ -116,6 +119,7 @@ def this_machine(config: Config) -> Edges:
         fresh_bytes=secrets.token_bytes,
         open_journal=partial(open_journal, config.store_url, head=config.head_file),
         http=lambda peer, watermarks: HttpConnections(watermarks, trust_in(peer)),
+        webhooks=sender_of,
         front=Front(),
     )
 
@@ -218,13 +222,14 @@ class Node:
             sources=sources,
             links=self.config.partner_links(),
             vendors=VendorHandlers(handlers_of(self.config)),
+            webhook_client=self.edges.webhooks(self.config.webhooks, self.watermarks),
             authority=authority_of(self.config, self.edges.clock, self.edges.fresh_bytes),
         )
         populate(context)
         return context
 
     def _settings(self, config: Config) -> Any:
-        from actors.context import DeliverySettings, NodeSettings
+        from actors.context import DeliverySettings, NodeSettings, WebhookSettings
 
         return NodeSettings(
             pms_identifier=config.pms_identifier,
@@ -240,13 +245,13 @@ class Node:
             delivery_overdue_s=config.destination_deadlines.cdr_overdue_s,
             quirks=config.model_quirks(),
             delivery=DeliverySettings(**config.delivery.model_dump()),
+            webhooks=WebhookSettings(**config.webhook_values()),
         )
 
     def _fleet(self, journal: Journal) -> Any:
         from actors.context import parking_at, place_at
         from actors.fleet import Fleet, FleetSettings
 
-        ocpp = self.config.ocpp
         return Fleet(
             journal.store,
             self.stations,
@@ -254,12 +259,7 @@ class Node:
             fresh_bytes=self.edges.fresh_bytes,
             watermarks=self.watermarks,
             besides=map(parking_at, self.config.parking_entries()),
-            settings=FleetSettings(
-                security_profile=ocpp.profile_of_all,
-                profiles_had=self.config.profiles_had,
-                certificate_organization=ocpp.certificate_organization,
-                keeps_unknown=ocpp.unknown_stations == "pending",
-            ),
+            settings=FleetSettings(**self.config.fleet_values()),
         )
 
     def _servers(self, context: Context, answers: FirstAnswers, insight: Insight) -> Servers:

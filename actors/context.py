@@ -22,10 +22,12 @@ from actors.operations import Operations
 from actors.orphans import Orphans
 from actors.outbox import Outbox
 from actors.quirks import Quirks
+from actors.records import Append
 from actors.system import System
 from actors.trail import Trail
 from actors.vendor_handlers import VendorHandlers
 from actors.watches import Watches
+from actors.webhooks import NoReceivers, Webhooks
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS, Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import ParkingEntry, StationEntry
@@ -42,6 +44,7 @@ from statecharts.ports import (
 from statecharts.source_events import SourceDeadlines
 from statecharts.views import by_wall_clock
 from statecharts.vocabulary import Location, ServiceStatus, ServiceType, Value
+from statecharts.webhooks_door import WebhookClient
 
 NOWHERE = Location(latitude=Decimal(0), longitude=Decimal(0))
 """Where a station is of which nobody has said so: no partner ever finds it."""
@@ -55,6 +58,15 @@ class DeliverySettings(Value, frozen=True, kw_only=True):
     retry_cap_s: float = 900
     parked_after_days: int = 30
     in_flight_max: int = IN_FLIGHT.limit
+
+
+class WebhookSettings(Value, frozen=True, kw_only=True):
+    """How webhooks are told, and told again."""
+
+    attempt_timeout_s: float = 10
+    retry_base_s: float = 5
+    retry_cap_s: float = 3_600
+    paused_after_days: int = 3
 
 
 class Place(Value, frozen=True, kw_only=True):
@@ -102,6 +114,7 @@ class NodeSettings(Value, frozen=True, kw_only=True):
     delivery_overdue_s: float = 3_600
     quirks: tuple[ModelQuirk, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 @dataclass(slots=True)
@@ -110,7 +123,7 @@ class Context:
     `links` are what is configured of them.
 
     `authority` signs the certificates of stations; `charging` are those where a charge went on when the node started.
-    `vendors` answers what is none of OCPP's own messages.
+    `vendors` answers what is none of OCPP's own messages, `webhook_client` reaches the servers of operators.
     """
 
     settings: NodeSettings
@@ -126,6 +139,7 @@ class Context:
     charging: frozenset[str] = frozenset()
     authority: CertificateAuthority | None = None
     vendors: VendorHandlers = field(default_factory=VendorHandlers)
+    webhook_client: WebhookClient = field(default_factory=NoReceivers)
     changes: Changes = field(default_factory=Changes)
     notices: Notices = field(init=False)
     watches: Watches = field(default_factory=Watches)
@@ -140,11 +154,12 @@ class Context:
     cards: Cards = field(init=False)
     card_charges: CardCharges = field(init=False)
     lists: LocalLists = field(init=False)
+    webhooks: Webhooks = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.journal.store
         self.notices = notices = Notices(self.watermarks)
-        self.journal.appended, self.fleet.changed = notices.appended, partial(notices.note, "stations")
+        self.journal.appended, self.fleet.changed = self._appended, partial(notices.note, "stations")
         self.system.quarantine.changed = partial(notices.note, "quarantine")
         self.names = Names(self.journal, self.watermarks)
         self.outbox, self.ledger, self.numbers = Outbox(store), Ledger(store, self.shown), Numbers(store)
@@ -155,6 +170,11 @@ class Context:
         self.cards.on_change.append(lambda _: notices.note("cards"))
         self.card_charges = CardCharges(self.ledger, self.settings.charges_per_card_max)
         self.lists = LocalLists(self)
+        self.webhooks = Webhooks(self)
+
+    def _appended(self, append: Append) -> None:
+        self.notices.appended(append)
+        self.webhooks.appended(append)
 
     @property
     def places(self) -> Mapping[str, Place]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 
 import structlog
 import trio
@@ -11,11 +12,15 @@ from sqlalchemy import ColumnElement, Connection, TextClause, case, func, litera
 
 from actors import tables
 from actors.context import Context
+from actors.node_clock import NodeClock
 from actors.peer import PeerActor
 from actors.peers_role import clock_ahead_s
 from actors.records import StoreError
 from actors.rows import micros
 from actors.station import StationActor
+from actors.webhook import WebhookActor
+from actors.webhook_messages import HookLook
+from actors.webhook_rows import behind
 from statecharts.doors import Ailment
 from statecharts.meters import Labels, Reading
 
@@ -93,6 +98,7 @@ class Insight:
         self._orphans = Probe(context, lambda: store.read(_orphans), COUNTED_S)
         now = context.clock.now
         self._under_way = Probe(context, lambda: store.read(_under_way, micros(now())), COUNTED_S)
+        self._lags = Probe(context, lambda: store.read(_lags, self._hooks(), context.clock), COUNTED_S)
 
     async def ailments(self) -> tuple[Ailment, ...]:
         found = []
@@ -106,7 +112,8 @@ class Insight:
         return tuple(sorted(found, key=lambda ailment: ailment.check))
 
     async def readings(self) -> tuple[Reading, ...]:
-        return (*self._actors(), *self._stations_and_peers(), *self._clocks(), *await self._of_the_store())
+        found = (*self._actors(), *self._stations_and_peers(), *self._clocks(), *self._webhooks())
+        return (*found, *await self._of_the_store())
 
     def _actors(self) -> Iterable[Reading]:
         system = self._context.system
@@ -143,12 +150,25 @@ class Insight:
             "roamnode_peer_clock_ahead_seconds", "How far partners' clocks are ahead", known, ("peer", "role")
         )
 
+    def _hooks(self) -> tuple[HookLook, ...]:
+        looks = (actor.look() for actor in self._context.system if isinstance(actor, WebhookActor))
+        return tuple(look for look in looks if look is not None)
+
+    def _webhooks(self) -> Iterable[Reading]:
+        states: Counts = {(look.record.id, look.record.data.state): 1 for look in self._hooks()}
+        given_up: Counts = {(look.record.id,): look.record.data.given_up for look in self._hooks()}
+        yield _reading(
+            "roamnode_webhook_state", "1 for the state that each webhook is in", states, ("webhook", "state")
+        )
+        yield _reading("roamnode_webhook_given_up", "Events that a receiver would not take", given_up, ("webhook",))
+
     async def _of_the_store(self) -> Iterable[Reading]:
         counted = (
             (self._owed, "roamnode_deliveries", "Messages owed to partners", ("peer", "status")),
             (self._records, "roamnode_charge_records", "Charge records not settled yet", ("peer", "status")),
             (self._orphans, "roamnode_orphans", "What stations reported that belongs to nothing", ("kind",)),
             (self._under_way, "roamnode_transactions", "Transactions that are not over", ("role", "state", "age")),
+            (self._lags, "roamnode_webhook_lag_seconds", "Age of the oldest event owed to a webhook", ("webhook",)),
         )
         found = []
         for probe, name, meaning, labels in counted:
@@ -203,6 +223,18 @@ def _under_way(connection: Connection, now_us: int) -> Counts:
 
 def _word(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'")
+
+
+def _lags(connection: Connection, hooks: tuple[HookLook, ...], clock: NodeClock) -> Counts:
+    """How old the oldest event is, in seconds, that each hook is owed; 0 where it is owed none."""
+    return {(look.record.id,): max(0, int(_age(connection, look, clock).total_seconds())) for look in hooks}
+
+
+def _age(connection: Connection, look: HookLook, clock: NodeClock) -> timedelta:
+    if look.pending:
+        return clock.wall() - look.pending[0].at
+    _, since = behind(connection, look.position)
+    return timedelta() if since is None else clock.wall() - clock.shown(since)
 
 
 def _counted(connection: Connection, which: ColumnElement[bool] | TextClause, *by: ColumnElement[str]) -> Counts:

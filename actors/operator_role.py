@@ -29,6 +29,7 @@ from actors.system import is_broken
 from actors.timelines import timeline_of
 from actors.trail import Trail
 from actors.transaction_kinds import KINDS
+from actors.webhooks_role import WebhooksRole
 from statecharts.charging import CloseAsked, Opening, StopAsked
 from statecharts.doors import LogEntryView, Notice, QuarantineView
 from statecharts.events import Event
@@ -58,7 +59,7 @@ REPEATABLE: dict[str, Mapping[str, type[Event]]] = {
 log = structlog.get_logger(__name__)
 
 
-class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, FleetChanges):
+class OperatorRole(InboxRole, OperationsRole, CardRole, PeersRole, WebhooksRole, FleetChanges):
     """See the module's docstring; callers have checked that an operator asks."""
 
     @property

@@ -52,6 +52,11 @@ PEER = Policy(
     rest_after_s=math.inf,
     reason="every delivery to the partner depends on it, so twice the lives; partners are few and stay in memory",
 )
+WEBHOOK = Policy(
+    rest_after_s=60,
+    reason="what is owed stands in the journal and waits, so the usual lives will do; one that is forgotten leaves "
+    "memory",
+)
 POLICIES: Mapping[str, Policy] = {
     "source": TRANSACTION,
     "destination": TRANSACTION,
@@ -59,5 +64,6 @@ POLICIES: Mapping[str, Policy] = {
     "station": STATION,
     "peer": PEER,
     "operation": OPERATION,
+    "webhook": WEBHOOK,
 }
 """The policy of each kind of actor, by the part of its key before the slash."""

@@ -15,6 +15,7 @@ from actors.station import StationActor
 from actors.station_standing import charge_goes_on
 from actors.transaction import TransactionActor
 from actors.transaction_kinds import KINDS
+from actors.webhook import WebhookActor
 from statecharts.bounds import IN_FLIGHT, OPEN_AUTHORIZATIONS
 from statecharts.destination_events import S as DestinationState
 
@@ -32,6 +33,7 @@ def populate(context: Context) -> None:
         factories[role] = partial(TransactionActor, kind=kind, context=context)
     factories["operation"] = partial(OperationActor, context=context)
     factories["peer"] = partial(PeerActor, context=context)
+    factories["webhook"] = partial(WebhookActor, context=context)
     factories["station"] = partial(StationActor, context=context)
     context.fleet.goes_on = partial(charge_goes_on, context)
 
@@ -59,6 +61,7 @@ async def revive(context: Context) -> None:
         context.clock.resume(*times_of(newest))
     context.charging = await context.ledger.charging()
     await context.system.recall()
+    await context.webhooks.start()
     await context.system.wake(await context.journal.streams_in(HOLDING))
     context.system.spawn(_revive_the_rest, context)
     if context.authority is not None:

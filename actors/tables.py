@@ -305,6 +305,38 @@ local_lists = Table(
     PrimaryKeyConstraint("station", name="local_lists_key"),
 )
 
+# Where each operator's hook is, what it is told, and how far: its secret is in the document.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    _checksum(),
+    PrimaryKeyConstraint("id", name="webhooks_key"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True, info=OPEN),
+    Column("hook", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False, info=OPEN),
+    Column("attempts", Integer, nullable=False, info=OPEN),
+    Column("tried_at", BigInteger, info=OPEN),
+    Column("answered", Integer, info=OPEN),
+    Column("error", Text, info=OPEN),
+    _checksum(),
+    UniqueConstraint("hook", "message_id", name="webhook_deliveries_message"),
+    Index("webhook_deliveries_status", "hook", "status", "id"),
+    sqlite_autoincrement=True,
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

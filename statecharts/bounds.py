@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from statecharts import card_limits
+from statecharts import card_limits, webhook_limits
 from statecharts.limit import Bound
 
 # -- actors ------------------------------------------------------------------------------------------------------------
@@ -370,9 +370,12 @@ NAMES = Bound(
 )
 
 BOUNDS: tuple[Bound, ...] = tuple(
-    value for page in (globals(), vars(card_limits)) for value in list(page.values()) if isinstance(value, Bound)
+    value
+    for page in (globals(), vars(card_limits), vars(webhook_limits))
+    for value in list(page.values())
+    if isinstance(value, Bound)
 )
-"""All of them, in the order of this page; those of cards last."""
+"""All of them, in the order of this page; those of cards and webhooks last."""
 
 
 class Watermarks:

@@ -28,6 +28,7 @@ from statecharts.searches import CdrSearch, TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.timeline import Timeline
 from statecharts.vocabulary import LocalService, Location, ServiceType, Value
+from statecharts.webhooks_door import WebhooksDoor
 
 # -- apps --------------------------------------------------------------------------------------------------------------
 
@@ -223,7 +224,7 @@ class QuarantineView(Value, frozen=True, kw_only=True):
     message: Any = None
 
 
-class OperatorDoor(FleetDoor, CardDoor, PeersDoor, Protocol):
+class OperatorDoor(FleetDoor, CardDoor, PeersDoor, WebhooksDoor, Protocol):
     """What an operator may see and do. Every method raises `Refused`; callers have checked that it is an operator.
 
     In `trail` they write down who comes through this door to change something, before they let him.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statecharts import card_limits, page_limits
+from statecharts import card_limits, page_limits, webhook_limits
 from statecharts.limit import Limit
 
 OCPP_FRAME = Limit(
@@ -393,8 +393,8 @@ WRONG_GUESSES = Limit(
 
 LIMITS: tuple[Limit, ...] = tuple(
     value
-    for page in (globals(), vars(card_limits), vars(page_limits))
+    for page in (globals(), vars(card_limits), vars(page_limits), vars(webhook_limits))
     for value in list(page.values())
     if type(value) is Limit
 )
-"""All of them, in the order of this page; those of cards and of the pages last."""
+"""All of them, in the order of this page; those of cards, of the pages and of webhooks last."""

@@ -33,6 +33,7 @@ from protocols.cli.config_sections import (
     Salts,
     SourceDeadlineTable,
     User,
+    Webhooks,
 )
 from protocols.cli.config_stations import Authority, Ocpp, Parking, QuirkTable, Station, VendorHandlerTable
 from protocols.cli.config_types import Count, DatabaseUrl, PmsIdentifier, Seconds
@@ -89,6 +90,7 @@ class Config(BaseModel):
     ocpp: Ocpp = Ocpp()
     authority: Authority = Authority()
     delivery: Delivery = Delivery()
+    webhooks: Webhooks = Webhooks()
     retention: Retention = Retention()
     source_deadlines: SourceDeadlineTable = SourceDeadlineTable()
     destination_deadlines: DestinationDeadlineTable = DestinationDeadlineTable()
@@ -140,6 +142,19 @@ class Config(BaseModel):
         return cross_warnings(self)
 
     # -- as plain data, for the actors ---------------------------------------------------------------------------------
+
+    def fleet_values(self) -> dict[str, Any]:
+        """What holds of all stations."""
+        return {
+            "security_profile": self.ocpp.profile_of_all,
+            "profiles_had": self.profiles_had,
+            "certificate_organization": self.ocpp.certificate_organization,
+            "keeps_unknown": self.ocpp.unknown_stations == "pending",
+        }
+
+    def webhook_values(self) -> dict[str, Any]:
+        """How patient the node is with receivers."""
+        return self.webhooks.model_dump(exclude={"allowed_networks", "tls_authorities"})
 
     def station_entries(self, salts: Salts) -> tuple[StationEntry, ...]:
         return tuple(station.entry(salts, self.ocpp) for station in self.stations)

@@ -72,8 +72,9 @@ def _dates(config: Config, places: Places) -> Iterator[Problem]:
 
 
 def _pauses(config: Config, places: Places) -> Iterator[Problem]:
-    if config.delivery.retry_cap_s < config.delivery.retry_base_s:
-        yield Problem("delivery.retry_cap_s", f"must be retry_base_s ({config.delivery.retry_base_s:g}) or more")
+    for name, table in (("delivery", config.delivery), ("webhooks", config.webhooks)):
+        if table.retry_cap_s < table.retry_base_s:
+            yield Problem(f"{name}.retry_cap_s", f"must be retry_base_s ({table.retry_base_s:g}) or more")
 
 
 def _every_user_alone(config: Config, places: Places) -> Iterator[Problem]:

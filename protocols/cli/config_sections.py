@@ -13,6 +13,7 @@ from protocols.cli.config_types import (
     Fingerprint,
     HashedSecret,
     IdTag,
+    IpNetwork,
     Latitude,
     Longitude,
     Origin,
@@ -139,6 +140,25 @@ class Delivery(Section):
         default=30, ge=1, le=3_650, description="age at which an undelivered message is parked"
     )
     in_flight_max: Count = Field(default=8, description="messages under way to one peer at a time")
+
+
+class Webhooks(Section):
+    """How webhooks of operators are told of what happens."""
+
+    allowed_networks: tuple[IpNetwork, ...] = Field(
+        default=(),
+        description="networks that are not public where receivers may be all the same, also without TLS: "
+        '`["10.1.0.0/16"]`',
+    )
+    tls_authorities: FilePath | None = Field(
+        default=None, description="PEM file of the authorities that vouch for receivers, else the public ones"
+    )
+    attempt_timeout_s: Seconds = Field(default=10, description="how long one attempt to tell an event may take")
+    retry_base_s: Seconds = Field(default=5, description="pause before the first retry; it doubles with each")
+    retry_cap_s: Seconds = Field(default=3_600, description="longest pause between two attempts")
+    paused_after_days: int = Field(
+        default=3, ge=1, le=365, description="a webhook that has taken nothing for so long is paused"
+    )
 
 
 class Retention(Section):

@@ -30,6 +30,7 @@ def tls_problems(config: Config, places: Places) -> list[Problem]:
         *_client_authorities(config),
         *_station_profiles(config, places),
         *_authority(config.authority),
+        *authority_problems("webhooks.tls_authorities", config.webhooks.tls_authorities),
         *(problem for key, peer in peers for problem in _peer(key, peer, config)),
     ]
 

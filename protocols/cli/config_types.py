@@ -128,6 +128,13 @@ def _exact(value: Any) -> Any:
     return value
 
 
+def _ip_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError('must be a network or an address: "10.1.0.0/16", "fd00::/8", "192.168.7.7"') from None
+
+
 def _utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
@@ -152,6 +159,7 @@ Origin = Annotated[
     str,
     _matching(re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"), "must be as browsers send it: https://app.example"),
 ]
+IpNetwork = Annotated[str, AfterValidator(_ip_network)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Token = Annotated[SecretStr, AfterValidator(_long_enough), AfterValidator(_bearer)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -105,6 +105,14 @@ PEERS = _columns(
 )  # fmt: skip
 QUARANTINE = _columns("actor", "at=at:time", "error", "at work=at_work", "message=message_type")
 AUDIT = _columns("at=at:time", "by", "method", "path", "status=status:number", "problem", "from=address")
+HOOKS = _columns(
+    "webhook=id", "url", "events", "roles", "state", "pending=pending:number", "behind=changes_behind:number",
+    "given up=given_up:number", "delivered=delivered_at:time", "failing since=failing_since:time", "cause",
+)  # fmt: skip
+HOOK_DELIVERIES = _columns(
+    "id=id:number", "event", "subject", "at=at:time", "status", "attempts=attempts:number", "next=next_at:time",
+    "answered=answered:number", "error",
+)  # fmt: skip
 EVENTS = _columns("changed=changed_at:time", *["role", "transaction=transaction_id", "state", "user=user_identifier"])
 
 
@@ -123,6 +131,7 @@ STATION = "/stations/{identity}"
 PEER = "/peers/{peer}"
 DELIVERY = "/deliveries/{delivery}"
 ORPHAN = "/orphans/{orphan}"
+HOOK = "/webhooks/{webhook}"
 CARD = "/cards/{card}"
 GROUP = "/groups/{group}"
 CASE = "/quarantine/{kind}/{name}"
@@ -232,6 +241,22 @@ COMMANDS: tuple[Command, ...] = (
     _do("deliveries", "replay", f"{DELIVERY}/replay", "Send a parked message again.", example="7"),
     _do("deliveries", "replay-parked", "/deliveries/replay", "Send the dead letters of a partner again.", reads=True,
         example="peer=IE-001 operation=EndTransaction"),
+    _list("webhooks", "/webhooks", "List the servers that are told what happens.", HOOKS),
+    Command(thing="webhooks", verb="show", path=HOOK, does="Show a webhook, and what it is owed.", example="WEBHOOK"),
+    _do("webhooks", "register", "/webhooks", "Have a server told what happens; shows its secret this once.", reads=True,
+        example="url=https://erp.example/roaming events[]=cdr"),
+    _do("webhooks", "pause", f"{HOOK}/pause", "Tell a webhook nothing for a while; it misses nothing.",
+        example="WEBHOOK"),
+    _do("webhooks", "resume", f"{HOOK}/resume", "Tell a webhook that is paused all that it has missed.",
+        example="WEBHOOK"),
+    _do("webhooks", "remove", HOOK, "Forget a webhook, and all that it is owed.", method="DELETE", gives=Gives.NOTHING,
+        example="WEBHOOK"),
+    _list("webhooks", f"{HOOK}/deliveries", "List what a webhook is told next and was told last, newest first.",
+          HOOK_DELIVERIES, verb="deliveries", filters=("status",), example="WEBHOOK --status given-up"),
+    Command(thing="webhooks", verb="delivery", path=f"{HOOK}/deliveries/{{delivery}}", example="WEBHOOK 7",
+            does="Show an event of that list with its body."),
+    _do("webhooks", "replay", f"{HOOK}/deliveries/{{delivery}}/replay", "Send an event to a webhook again.",
+        example="WEBHOOK 7"),
     _list("quarantine", "/quarantine", "List what was put aside because it failed again and again.", QUARANTINE),
     Command(thing="quarantine", verb="show", path=CASE, does="Show what was put aside, and what broke it.",
             example="station CS01"),

@@ -24,6 +24,7 @@ from statecharts import (
     transaction_destination,
     transaction_local,
     transaction_source,
+    webhook,
 )
 from statecharts.bounds import BOUNDS
 from statecharts.drawing import page
@@ -36,6 +37,7 @@ CHARTS = (
     transaction_local.CHART,
     peer.CHART,
     operation.CHART,
+    webhook.CHART,
     station.REGISTRATION,
     station.CONNECTION,
     standing.CHART,
@@ -62,7 +64,7 @@ tables: `users[].identifier` is `identifier` in a `[[users]]`. `node.py check-co
 _BOUNDS = """# Bounds
 
 Everything that may grow, and how far, made by `make charts` of `statecharts/bounds.py`,
-`statecharts/limits.py` and `statecharts/card_limits.py`; do not edit. A limit that the
+`statecharts/limits.py`, `statecharts/card_limits.py` and `statecharts/webhook_limits.py`; do not edit. A limit that the
 configuration can change names its key.
 
 """

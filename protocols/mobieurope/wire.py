@@ -10,7 +10,7 @@ import math
 import socket
 import ssl
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -88,15 +88,22 @@ class _Address(NamedTuple):
     target: str
 
 
+Connect = Callable[[str, int], Awaitable[trio.SocketStream]]
+"""Connects to a port of a host. Raises OSError, or `Unreachable` with its reason."""
+
+
 class HttpConnections:
     """Connections to a partner, as many at once as `bounds.PEER_CONNECTIONS`; further requests wait. An `Http`.
 
-    `tls` is whose certificates are believed and which is shown; None stands for the public authorities. Deadlines are
-    the caller's. Redirects are not followed and proxies of the environment not used.
+    `tls` is whose certificates are believed and which is shown; None stands for the public authorities. `connect` is
+    for who wants a say in what is connected to. Deadlines are the caller's. Redirects are not followed and proxies of
+    the environment not used.
     """
 
-    def __init__(self, watermarks: Watermarks, tls: ssl.SSLContext | None = None) -> None:
-        self._watermarks, self._tls = watermarks, tls
+    def __init__(
+        self, watermarks: Watermarks, tls: ssl.SSLContext | None = None, connect: Connect | None = None
+    ) -> None:
+        self._watermarks, self._tls, self._connect = watermarks, tls, connect
         self.certificate_until: datetime | None = None
         self._free = trio.Semaphore(PEER_CONNECTIONS.limit)
         self._kept: defaultdict[_Place, list[_Connection]] = defaultdict(list)
@@ -141,7 +148,7 @@ class HttpConnections:
 
     async def _open(self, place: _Place) -> _Connection:
         try:
-            stream = await trio.open_tcp_stream(place.host, place.port)
+            stream = await (self._connect or trio.open_tcp_stream)(place.host, place.port)
             secured = await self._secured(stream, place.host) if place.secure else stream
         except (OSError, ValueError, trio.BrokenResourceError) as error:  # ValueError: no name that DNS could know
             raise _unreachable(error) from error

@@ -14,7 +14,6 @@ from protocols.rest.limits import RateLimiter
 from protocols.rest.problems import Problem
 from protocols.rest.recorded import CHANGES_NOTHING, Recorder
 from statecharts.bounds import FAILING_ADDRESSES, Watermarks
-from statecharts.limit import Limit
 from statecharts.limits import WRONG_TOKENS
 from statecharts.ports import Principal, Rank, Tokens
 
@@ -29,8 +28,8 @@ WRONG_TOKEN = {"WWW-Authenticate": 'Bearer realm="roamnode", error="invalid_toke
 class FailureLimiter:
     """Counts failures per address in windows of `FAILURE_WINDOW_S`; remembers the latest addresses only."""
 
-    def __init__(self, watermarks: Watermarks, limit: Limit = WRONG_TOKENS) -> None:
-        self._watermarks, self._limit = watermarks, limit.limit
+    def __init__(self, watermarks: Watermarks, limit: int = WRONG_TOKENS.limit) -> None:
+        self._watermarks, self._limit = watermarks, limit
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_s(self, address: str) -> float:

@@ -39,6 +39,7 @@ KINDS: dict[str, int] = {
     "unknown-operation": 404,
     "unknown-card": 404,
     "unknown-group": 404,
+    "unknown-webhook": 404,
     "not-in-quarantine": 404,
     "unknown-pms": 400,
     "unknown-connector": 400,
@@ -46,6 +47,9 @@ KINDS: dict[str, int] = {
     "contradictory-details": 400,
     "too-many-stations": 429,
     "too-many-cards": 429,
+    "too-many-webhooks": 429,
+    "too-many-pending": 429,
+    "unfit-url": 400,
     "unreadable-file": 400,
     # what cannot be done now, or ever
     "request-under-way": 409,

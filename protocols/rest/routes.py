@@ -48,8 +48,8 @@ class Description(TypedDict, total=False):
     `headers` are those of the request that mean something, `answer_headers` those of the answer. `refuses` names the
     kinds of problems of this route's own, `passes_on_refusals` that the other operator's come beside them. `keyed`
     gives a request under an Idempotency-Key its first answer again, `admins_only` keeps out operators of a lesser role.
-    `example` is a body that works on the node of examples/both.toml. `or_gives`: what a 200 carries in other media types
-    than its own, where the client has a choice.
+    `example` is a body that works on the node of examples/both.toml. `or_gives`: what a 200 carries in other media
+    types than its own, where the client has a choice.
     """
 
     reads: Any

@@ -53,7 +53,7 @@ def make_pages(
         key=settings.key,
         now=settings.now,
         fresh_token=settings.fresh_token,
-        failures=FailureLimiter(watermarks, WRONG_PASSWORDS),
+        failures=FailureLimiter(watermarks, WRONG_PASSWORDS.limit),
         secure=settings.secure,
     )
     yield _front(drive.NAME if apps is not None else CONSOLE)

@@ -24,6 +24,7 @@ from statecharts import (
     transaction_destination,
     transaction_local,
     transaction_source,
+    webhook,
 )
 from statecharts.chart import Chart
 from statecharts.destination_events import DestinationTransaction
@@ -256,6 +257,26 @@ SENT = st.tuples(
     ),
     LISTS,
 ).map(stamped)
+HOOK_FAILED = st.builds(
+    webhook.AttemptFailed,
+    at=AT,
+    cause=st.just("HTTP"),
+    attempts=st.sampled_from((1, 8)),
+    wait_s=st.just(5.0),
+    patience_s=st.sampled_from((60.0, 1e6)),
+    status=st.sampled_from((None, 400, 404, 410, 503)),
+)
+HOOK_EVENTS = st.one_of(
+    HOOK_FAILED,
+    st.builds(webhook.AttemptBegun, at=AT, timeout_s=st.just(10.0)),
+    st.builds(webhook.EventReplayed, at=AT, given_up=st.booleans()),
+    st.builds(webhook.PauseWebhook, at=AT, by=st.just("olga")),
+    *(st.builds(kind, at=AT) for kind in (webhook.EventDelivered, webhook.ResumeWebhook)),
+    *(st.builds(kind, at=AT) for kind in (NodeRestarted, DeadlineReached)),
+)
+HOOK_OUTAGES = st.lists(HOOK_FAILED, min_size=1, max_size=4).map(
+    lambda failures: stamped([webhook.AttemptBegun(at=BEGIN, timeout_s=10), *failures])
+)
 LENIENT = Rules(stop_on_invalid_id=False)
 FRESH = st.integers(0, 10**6).map(str)
 SOURCE_EVENTS = st.one_of(
@@ -276,6 +297,7 @@ CASES: dict[str, Case] = {
         Case(standing.CHART, standing.Standing(), DECIDED),
         Case(station_key.CHART, station_key.StationKey(), KEY_EVENTS),
         Case(reservation.CHART, reservation.Reservation(), RESERVATIONS),
+        Case(webhook.CHART, webhook.Webhook(), HOOK_EVENTS, HOOK_OUTAGES),
         Case(local_list.CHART, local_list.LocalList(), LISTS, st.one_of(FRUITLESS, SENT)),
         Case(station.CONNECTION, station.Connection(), LINKED),
         Case(simulated_station.CHART, Connector(connector_id=1, rules=LENIENT), _connector_events(), _charges()),

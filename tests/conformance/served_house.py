@@ -21,7 +21,9 @@ from statecharts.doors import Notice
 from statecharts.meters import Meters
 from statecharts.ports import Change, Principal
 from statecharts.vocabulary import Declined, PeerOutcome, Refusal, RoamingRequest
+from statecharts.webhooks_door import HookEvent, NewWebhook
 from tests.support.house import APP, House, LinkedClient, StationLine, link, open_house, place
+from tests.support.receivers import Receivers
 
 NAME, STATION = "NL-MOT", "NL-MOT-CS01"
 LOOK_S = 0.02
@@ -108,7 +110,8 @@ async def served_house() -> AsyncIterator[str]:
 
 
 async def furnish(house: House) -> None:
-    """A charge that is over, one that runs, one that may start; a record nobody took; a report that nobody knows.
+    """A charge that is over, one that runs, one that may start; a record nobody took; a report that nobody knows; a
+    webhook that was told of all this.
 
     Their names, which schemathesis.toml knows, follow from the count.
     """
@@ -118,6 +121,10 @@ async def furnish(house: House) -> None:
         clients[NAME] = OverTheWire(linked.own, linked.destination, linked.source)
     station = StationLine(house, STATION)
     await station.come_online()
+    house.context.webhook_client = Receivers()
+    house.ids.count = 9_000
+    new = NewWebhook(url="https://erp.example/", events=(HookEvent.CDR, HookEvent.TRANSACTION))
+    await house.operator.make_webhook(new, "operator")
     house.ids.count = 0
     await charge(house, station, 1)
     house.ids.count = 1_000

@@ -32,6 +32,7 @@ from actors.station import StationActor
 from actors.station_role import StationRole
 from actors.store import run_inline
 from actors.system import System
+from actors.webhooks import NoReceivers
 from statecharts.bounds import Watermarks
 from statecharts.charging import ChargingDeadlines
 from statecharts.directory import StationEntry, UserEntry
@@ -64,6 +65,7 @@ from statecharts.vocabulary import (
     Unanswered,
     refused,
 )
+from statecharts.webhooks_door import WebhookClient
 from tests.support.promises import kept
 
 EPOCH = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -276,6 +278,7 @@ class House:
     operator: OperatorRole = field(init=False)
     stations: StationRole = field(init=False)
     fleet_settings: FleetSettings | None = None
+    webhook_client: WebhookClient = field(default_factory=NoReceivers)
     _nursery: trio.Nursery | None = None
     _scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -298,6 +301,7 @@ class House:
             fleet=self._fleet(system.watermarks),
             destinations=self.destinations,
             sources=self.sources,
+            webhook_client=self.webhook_client,
         )
         populate(context)
         self.source, self.destination = SourceRole(context), DestinationRole(context)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from statecharts import bounds, card_limits, limits, page_limits
+from statecharts import bounds, card_limits, limits, page_limits, webhook_limits
 from statecharts.bounds import BOUNDS
 from statecharts.limit import Limit
 from statecharts.limits import LIMITS
@@ -128,10 +128,11 @@ ENDINGS = ("_MAX", "_KEPT", "_ATTEMPTS", "_REMEMBERED")
 IN_PLACE = re.compile(
     r"(maxsize|maxlen)=\d|(lru_cache|CapacityLimiter|Semaphore)\(\d|open_memory_channel(\[[^(]*\])?\([1-9]"
 )
-PAGES = {ROOT / "statecharts" / name for name in ("bounds.py", "limits.py", "card_limits.py", "page_limits.py")}
+OF_LIMITS = ("bounds.py", "limits.py", "card_limits.py", "page_limits.py", "webhook_limits.py")
+PAGES = {ROOT / "statecharts" / name for name in OF_LIMITS}
 NAMES = {
     id(value): name
-    for page in (bounds, limits, card_limits, page_limits)
+    for page in (bounds, limits, card_limits, page_limits, webhook_limits)
     for name, value in vars(page).items()
     if isinstance(value, Limit)
 }

@@ -12,6 +12,7 @@ import trio
 from pydantic import SecretStr
 
 from actors.records import StoreUnavailable
+from actors.webhooks import NoReceivers
 from node import Edges, Node
 from protocols.cli.config import Config
 from protocols.cli.config_sections import Peer
@@ -265,6 +266,7 @@ class Operator:
             fresh_bytes=ids.fresh_bytes,
             open_journal=partial(self.disk.open, life),
             http=lambda _peer, _watermarks: MemoryHttp(self._network, life),
+            webhooks=lambda _config, _watermarks: NoReceivers(),
             front=self._network.front(life),
         )
 

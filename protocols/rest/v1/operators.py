@@ -26,6 +26,7 @@ from protocols.rest.v1.operations import add_operations
 from protocols.rest.v1.peers import add_peers
 from protocols.rest.v1.stations import add_stations
 from protocols.rest.v1.transactions import PREFIX, Role, add_transactions, under_way
+from protocols.rest.v1.webhooks import add_webhooks
 from statecharts.doors import (
     LogEntryView,
     OperatorDoor,
@@ -33,7 +34,7 @@ from statecharts.doors import (
 )
 from statecharts.ports import Page, TransactionView
 
-ACTOR = "<any(source, destination, local, station, peer, operation):kind>"
+ACTOR = "<any(source, destination, local, station, peer, operation, webhook):kind>"
 
 
 class PageQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,6 +82,7 @@ def operators_routes(operators: OperatorDoor, auth: BearerAuth, keys: Idempotenc
     _add_stations(routes, operators)
     add_operations(routes, operators, PREFIX)
     add_peers(routes, operators)
+    add_webhooks(routes, operators)
     _add_quarantine(routes, operators)
     add_audit(routes, operators.trail)
     return routes

@@ -53,7 +53,7 @@ async def _figures(desk: Desk) -> dict[str, Any]:
         "online": online,
         "configured": configured,
         "offline": max(0, configured - online),
-        "running": int(sum(count for (_, state), count in transactions.items() if state in RUNNING)),
+        "running": int(sum(count for (_, state, _), count in transactions.items() if state in RUNNING)),
         "open": int(sum(transactions.values())),
         "undelivered": int(sum(count for (_, status), count in records.items() if status in ("pending", "overdue"))),
         "overdue": int(sum(count for (_, status), count in records.items() if status == "overdue")),

@@ -9,7 +9,7 @@ import msgspec
 from quart_trio.wrappers import TrioResponse as Response
 
 from protocols.rest.bodies import answer, moment
-from protocols.rest.v1.operators import CdrsQuery
+from protocols.rest.v1.cdrs import CdrsQuery
 from protocols.rest.v1.stations import Reason
 from protocols.rest.v1.transactions import OperatorTransactionsQuery
 from protocols.web.console.chart_svg import svg_of

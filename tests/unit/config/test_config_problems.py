@@ -57,6 +57,8 @@ SINGLE = [
     ("OCPP__HEARTBEAT_INTERVAL_S", "0", "must be 1 or more (got '0')"),
     ("OCPP__CALL_TIMEOUT_S", "-3", "must be more than 0 (got '-3')"),
     ("DELIVERY__IN_FLIGHT_MAX", "many", f"{WHOLE} (got 'many')"),
+    ("WEBHOOKS__RETRY_CAP_S", "0.5", "must be retry_base_s (5) or more"),
+    ("WEBHOOKS__TLS_AUTHORITIES", "/nowhere/ca.pem", "no such file (got '/nowhere/ca.pem')"),
     ("DELIVERY__RETRY_CAP_S", "0.5", "must be retry_base_s (1) or more"),
     ("SOURCE_DEADLINES__START_S", "0", "must be more than 0 (got '0')"),
     ("DESTINATION_DEADLINES__STOP_S", "soon", "must be a number (got 'soon')"),
@@ -114,11 +116,15 @@ def test_items_of_a_list_are_named_by_their_number(problems, text):
         "ROAMNODE_ROLES": '["source", "destination", "observer"]',
         "ROAMNODE_PARKING__0__STATUS": "FULL",
         "ROAMNODE_STATIONS__1__SERVICE_TYPES": '["HEATING"]',
+        "ROAMNODE_WEBHOOKS__ALLOWED_NETWORKS": '["10.1.0.0/16", "10.1.2.3/16", "here"]',
     }
+    network = 'must be a network or an address: "10.1.0.0/16", "fd00::/8", "192.168.7.7"'
     assert problems(text, environ) == {
         "roles.2": "must be 'source' or 'destination' (got 'observer')",
         "users.0.id_tags.1": "must be 1 to 20 characters without spaces",
         "stations.1.service_types.0": "must be 'EV_CHARGING' or 'PARKING' (got 'HEATING')",
+        "webhooks.allowed_networks.1": network,
+        "webhooks.allowed_networks.2": network,
         "parking.0.status": "must be 'AVAILABLE', 'IN_USE', 'OUT_OF_SERVICE' or 'UNKNOWN' (got 'FULL')",
     }
 

@@ -66,6 +66,7 @@ from statecharts.searches import CdrSearch, DeliverySearch, TransactionSearch
 from statecharts.station_commands import StationCommand
 from statecharts.timeline import Channel, Timeline, TimelineEntry
 from statecharts.vocabulary import LocalService, Location, ServiceStatus, ServiceType, refused
+from statecharts.webhooks_door import HookDeliveryView, HookEvent, NewWebhook, WebhookMade, WebhookView
 
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 FINAL = ("Settled", "Refused", "Expired")
@@ -660,6 +661,45 @@ class FakeOperators:
         self.asked.append(("replay", pms_identifier, operation, limit))
         return Replayed(replayed=limit, left=2)
 
+    async def webhooks(self, *, cursor: str | None, limit: int) -> Page[WebhookView]:
+        return Page(items=(HOOK,))
+
+    async def webhook(self, hook: str) -> WebhookView:
+        if hook != HOOK.id:
+            raise refused(404, "unknown-webhook", f"there is no webhook {hook}")
+        return HOOK
+
+    async def make_webhook(self, new: NewWebhook, by: str) -> WebhookMade:
+        if not new.url.startswith("https://"):
+            raise refused(400, "unfit-url", "it is no https:// URL")
+        self.asked.append((new, by))
+        told = msgspec.structs.asdict(HOOK) | msgspec.structs.asdict(new)
+        return WebhookMade(**told, secret="whsec_AAAA")
+
+    async def pause_webhook(self, hook: str, by: str) -> WebhookView:
+        return msgspec.structs.replace(await self.webhook(hook), state="Paused", paused_by=by)
+
+    async def resume_webhook(self, hook: str) -> WebhookView:
+        return await self.webhook(hook)
+
+    async def remove_webhook(self, hook: str) -> None:
+        await self.webhook(hook)
+
+    async def hook_deliveries(
+        self, hook: str, *, status: str | None, cursor: str | None, limit: int
+    ) -> Page[HookDeliveryView]:
+        self.asked.append((await self.webhook(hook), status))
+        return Page(items=(TOLD,))
+
+    async def hook_delivery(self, hook: str, delivery: int) -> HookDeliveryView:
+        await self.webhook(hook)
+        if delivery != TOLD.id:
+            raise refused(404, "unknown-delivery", f"there is no delivery {delivery}")
+        return msgspec.structs.replace(TOLD, body="{}")
+
+    async def replay_to_hook(self, hook: str, delivery: int) -> HookDeliveryView:
+        return await self.hook_delivery(hook, delivery)
+
     async def quarantine(self, *, cursor: str | None, limit: int) -> Page[QuarantineView]:
         return Page(items=(PUT_ASIDE,))
 
@@ -678,6 +718,33 @@ class FakeOperators:
             pms_identifier="IE-001", state=state, pending_deliveries=0, parked_deliveries=1, ledger={"delivered": 3}
         )
 
+
+HOOK = WebhookView(
+    id="hook-1",
+    url="https://erp.example/roaming",
+    events=(HookEvent.CDR,),
+    created_at=NOON,
+    created_by="operator",
+    state="WaitingToRetry",
+    failures=1,
+    pending=1,
+    given_up=0,
+    changes_behind=0,
+    failing_since=NOON,
+    next_at=NOON,
+    cause="HTTP 503",
+)
+TOLD = HookDeliveryView(
+    id=7,
+    message_id="msg_1",
+    event=HookEvent.CDR,
+    subject="IE-001/0A1B2C3D4E5F",
+    at=NOON,
+    status="failing",
+    attempts=1,
+    answered=503,
+    error="HTTP 503",
+)
 
 PUT_ASIDE = QuarantineView(
     actor="destination/0A1B2C3D4E5F",

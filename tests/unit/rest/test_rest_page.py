@@ -20,7 +20,7 @@ from protocols.rest.sv1_messages import (
     SourceLocalServiceStatus,
     SourceRequest,
 )
-from protocols.rest.v1 import apps, cdrs, operators, peers, stations, transactions
+from protocols.rest.v1 import apps, cdrs, operators, peers, stations, transactions, webhooks
 from protocols.rest.v1.commands import ANY_COMMAND
 from statecharts import station_details
 from statecharts.audit import AuditView
@@ -49,6 +49,7 @@ from statecharts.peers_door import (
 )
 from statecharts.ports import CdrView, OperationView, TransactionView
 from statecharts.vocabulary import EnergyUnit, LocalService
+from statecharts.webhooks_door import HookDeliveryView, WebhookMade
 from tests.support.sizes import ROOT
 from tests.unit.rest.fakes import READY, World
 
@@ -112,6 +113,7 @@ STRUCTS = [
         *(station_details.OpeningHours, station_details.OpeningException, station_details.OpeningPeriod),
         *(station_details.EvseDetails, station_details.Plug),
         *(PeerView, PeerSheet, LinkView, PeerTest, TriedCall, DeliveryView, RecordView, DeliveryTotals, Replayed),
+        *(webhooks.WebhookTold, webhooks.HookDeliveriesQuery, WebhookMade, HookDeliveryView),
         LocalService,
         OrphanView,
         LogEntryView,
