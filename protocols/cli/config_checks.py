@@ -125,7 +125,7 @@ def _samples(config: Config, places: Places) -> Iterator[Problem]:
     for table in ("users", "operators"):
         for key, person in places.rows(config, table):
             if person.password_hash is not None and SAMPLE_SALT in person.password_hash:
-                yield Problem(f"{key}.password_hash", "is of the published examples: make one of your own")
+                yield Problem(f"{key}.password_hash", "is a secret of the published examples: make one of your own")
 
 
 def _exposed_samples(config: Config, places: Places) -> Iterator[Problem]:

@@ -18,6 +18,14 @@ from tests.support.sizes import ROOT
 from tests.unit.rest.fakes import FakeAnswers, FakeInsight, FakeOperators, FakeTokens
 
 
+class FakeWorld:
+    """Where times and names come from that nobody asks for here."""
+
+    clock: Any = None
+    ids = CountingIds()
+    fresh_bytes = staticmethod(bytes)
+
+
 class Stations:
     """A listener of stations that writes down what it is told."""
 
@@ -43,8 +51,7 @@ def _servers(draining: trio.Event, front: Front) -> Servers:
         Directories(FakeTokens(), nobody, nobody, nobody),
         draining=draining,
         version="1",
-        ids=CountingIds(),
-        new_epoch=str,
+        world=FakeWorld(),
         meters=Meters(),
         tls=ServerTls(),
         front=front,

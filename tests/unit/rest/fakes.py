@@ -170,7 +170,7 @@ PRINCIPALS = {
     "app-token": Principal(name="app", users=frozenset({"alice", "bob"})),
     "other-token": Principal(name="other", users=frozenset({"carol"})),
     "operator-token": Principal(name="operator", operator=True),
-    **{f"{rank}-token": Principal(name=f"a-{rank}", operator=True, rank=rank) for rank in Rank},
+    **{f"{rank}-rank-token": Principal(name=f"a-{rank}", operator=True, rank=rank) for rank in Rank},
 }
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from protocols.rest.bodies import invalid
+from protocols.rest.v1.cdrs import CdrsQuery
 from protocols.rest.v1.commands import ANY_COMMAND
-from protocols.rest.v1.operators import CdrsQuery
 
 
 @pytest.mark.parametrize(

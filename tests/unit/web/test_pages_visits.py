@@ -144,9 +144,9 @@ async def test_the_same_ranks_hold_for_tokens() -> None:
         ("operator", "/api/v1/operator/stations/CS01/commands", 202),
     ):
         body = {"command": "ClearCache"} if path.endswith("commands") else {"reason": "gone"}
-        answer = await who.world.ask("POST", path, token=f"{rank}-token", json=body)
+        answer = await who.world.ask("POST", path, token=f"{rank}-rank-token", json=body)
         assert answer.status_code == status, (rank, path)
-    assert (await who.world.ask("GET", "/api/v1/operator/stations", token="viewer-token")).status_code == 200
+    assert (await who.world.ask("GET", "/api/v1/operator/stations", token="viewer-rank-token")).status_code == 200
 
 
 def test_a_seal_opens_what_it_has_sealed_and_nothing_else() -> None:
