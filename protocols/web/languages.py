@@ -47,10 +47,12 @@ def languages() -> dict[str, Words]:
     return {FIRST: first} | {code: Words(code, _texts(code), first) for code in codes}
 
 
-def chosen(wanted: str | None, accepted: LanguageAccept) -> Words:
-    """The words in the language that somebody has chosen, else in the one that the browser likes best."""
+def chosen(wanted: str | None, accepted: LanguageAccept, otherwise: str = FIRST) -> Words:
+    """The words in the language that somebody has chosen, else in the one that the browser likes best, else in this."""
     known = languages()
-    return known[wanted] if wanted in known else known[accepted.best_match(known) or FIRST]
+    if wanted in known:
+        return known[wanted]
+    return known.get(accepted.best_match(known) or otherwise, known[FIRST])
 
 
 def _texts(code: str) -> dict[str, str]:

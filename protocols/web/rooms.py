@@ -114,7 +114,11 @@ class Room:
     # -- who is here ---------------------------------------------------------------------------------------------------
 
     async def _come_in(self) -> Response | None:
-        g.words = chosen(request.cookies.get(LANGUAGE_COOKIE) or None, request.accept_languages or _none_accepted())
+        g.words = chosen(
+            request.cookies.get(LANGUAGE_COOKIE) or None,
+            request.accept_languages or _none_accepted(),
+            self.house.look.language,
+        )
         if request.endpoint in self._open:
             return None
         visit = self._visit()
@@ -245,7 +249,7 @@ class Room:
         g.problem_kind = problem.kind
         headers = {name: value for name, value in problem.headers.items() if name != "WWW-Authenticate"}
         if "words" not in g:  # it failed before anybody knew who asks
-            g.words = chosen(None, _none_accepted())
+            g.words = chosen(None, _none_accepted(), self.house.look.language)
         part = "HX-Request" in request.headers
         answer = self.page(
             "problem_part.html" if part else "problem.html",

@@ -13,7 +13,7 @@ from protocols.cli.config import load_config
 from protocols.cli.listeners import ServerTls
 from protocols.serving import Directories, Doors, Front, Servers
 from statecharts.meters import Meters
-from tests.support.house import CountingIds
+from tests.support.house import CountingIds, VirtualClock
 from tests.support.sizes import ROOT
 from tests.unit.rest.fakes import FakeAnswers, FakeInsight, FakeOperators, FakeTokens
 
@@ -21,8 +21,7 @@ from tests.unit.rest.fakes import FakeAnswers, FakeInsight, FakeOperators, FakeT
 class FakeWorld:
     """Where times and names come from that nobody asks for here."""
 
-    clock: Any = None
-    ids = CountingIds()
+    clock, ids = VirtualClock(), CountingIds()
     fresh_bytes = staticmethod(bytes)
 
 

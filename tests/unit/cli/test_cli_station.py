@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from protocols.cli.config_checks import SAMPLE_SALT
 from statecharts.simulated_equipment import BEHAVIOURS
 from statecharts.vocabulary import Value
 from tests.unit.cli.conftest import EXAMPLES
@@ -66,8 +67,8 @@ def test_a_node_that_listens_everywhere_is_reached_at_this_machine(cli, starter,
     monkeypatch.setenv("ROAMNODE_OCPP__HOST", host)
     monkeypatch.setenv("ROAMNODE_OCPP__PORT", "9123")
     config = tmp_path / "both.toml"
-    ours = (EXAMPLES / "both.toml").read_text().replace("sample-", "no-longer-a-").replace(SAMPLE_SALT, "$b3VyIG93biBzYWx0$")
-    config.write_text(ours)
+    ours = (EXAMPLES / "both.toml").read_text().replace("sample-", "no-longer-a-")
+    config.write_text(ours.replace(SAMPLE_SALT, "$b3VyIG93biBzYWx0$"))
     assert cli.call("station", "--config", config, "NL-MOT-CS01") == 0
     assert starter.plans[0].url == url
 

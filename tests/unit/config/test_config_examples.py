@@ -11,6 +11,7 @@ import pytest
 
 from actors.directory import Peers
 from protocols.cli.config import Config, document, load_config
+from protocols.cli.config_checks import SAMPLE_SALT
 from protocols.cli.config_sections import Role
 from protocols.cli.config_types import table_in
 from statecharts.charging import ChargingDeadlines

@@ -225,6 +225,8 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("POST", f"{SV1}/getLocalServicesList", NEARBY, 200),
     ("POST", f"{SV1}/getLocalServiceStatus", {"servicePms": "IE-001", "localServiceIdentifier": "DEMO_001"}, 200),
     ("GET", f"{DV1}/lastopensession", None, 200),
+    ("GET", "/api/v1/transactions/tx-1/course", None, 200),
+    ("GET", f"{OPERATOR}/transactions/source/tx-1/timeline", None, 200),
     *(("GET", path, None, 200) for path in (DOCUMENT, "/api/docs", "/api/docs/style.css")),
 ]  # fmt: skip
 

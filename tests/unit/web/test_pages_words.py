@@ -68,6 +68,7 @@ async def test_the_browsers_language_is_taken_and_the_chosen_one_wins() -> None:
     who = visitor()
     assert '<html lang="de">' in await who.text("/drive/sign-in", headers={"Accept-Language": "fr, de;q=0.8"})
     assert '<html lang="en">' in await who.text("/drive/sign-in", headers={"Accept-Language": "fr"})
+    assert '<html lang="de">' in await visitor(language="de").text("/drive/sign-in", headers={"Accept-Language": "fr"})
     german = {"Accept-Language": "en", "Cookie": "roamnode-language=de"}
     assert '<html lang="de">' in await who.text("/drive/sign-in", headers=german)
 
