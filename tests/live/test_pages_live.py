@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,14 @@ from tests.live.charging import Pair
 from tests.live.operators import Operator, Station, broken, make_partners, running, station_of
 from tests.unit.web.visiting import HASH
 
+NEEDED = os.environ.get("TESTS_NEED", "")
+
 pytestmark = [
     pytest.mark.live,
     pytest.mark.xdist_group("pages"),
     pytest.mark.timeout(240),
     pytest.mark.skipif(
-        CHROMIUM is None or importlib.util.find_spec("playwright") is None,
+        (CHROMIUM is None or importlib.util.find_spec("playwright") is None) and "chromium" not in NEEDED,
         reason="no chromium, or not what drives it: make test installs that where there is a chromium",
     ),
 ]
