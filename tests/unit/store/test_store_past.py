@@ -68,7 +68,8 @@ DAILY: dict[str, Asked] = {
     "how the ledger stands with a partner": lambda journal: Ledger(journal.store).counts("P"),
     "metrics: what is owed": lambda journal: journal.store.read(insight._owed),
     "metrics: records": lambda journal: journal.store.read(insight._records),
-    "metrics: transactions": lambda journal: journal.store.read(insight._under_way),
+    "metrics: transactions": lambda journal: journal.store.read(insight._under_way, 0),
+    "metrics: orphans": lambda journal: journal.store.read(insight._orphans),
     "what is to be archived": lambda journal: Retention(journal.store, LATER, RetentionSettings()).tidy(),
 }
 BY = {
