@@ -32,6 +32,12 @@ class FailureLimiter:
         self._watermarks, self._limit = watermarks, limit
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
+    def left_s(self, address: str) -> float:
+        """Seconds until the window of this address ends, where it has failed as often as it may; else 0."""
+        now = trio.current_time()
+        began, failures = self._windows.get(address, (now, 0))
+        return max(0.0, began + FAILURE_WINDOW_S - now) if failures >= self._limit else 0.0
+
     def wait_s(self, address: str) -> float:
         """Counts one failure; 0 while the address is within its limit, else the seconds until its window ends."""
         now = trio.current_time()

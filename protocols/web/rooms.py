@@ -178,10 +178,14 @@ class Room:
         _check_origin()
         form = await request.form
         name, password = form.get("name", ""), form.get("password", "")
+        wait_s = self.house.failures.left_s(address_of_client())
+        if wait_s:  # before the password is looked at: guesses must tell nothing, and cost nothing
+            return self._not_in("too-many-failures", name, wait_s)
         account = self._accounts.account(name)
         fits = len(password) <= PASSWORD.limit and await self.house.doorkeeper.fits(account, password)
         if account is None or not fits:
-            return self._wrong(name)
+            self.house.failures.wait_s(address_of_client())
+            return self._not_in("wrong-password", name)
         log.info("pages.signed_in", room=self.name, name=name)
         until, token = self.house.now() + LASTS, self.house.fresh_token()
         visit = Visit(name=name, until=until, mark=mark_of(account), token=token)
@@ -189,11 +193,9 @@ class Room:
         answer.set_cookie(self._cookie, self._seal.sealed(visit), int(LASTS.total_seconds()), **self._kept())
         return answer
 
-    def _wrong(self, name: str) -> Response:
-        wait_s = self.house.failures.wait_s(address_of_client())
-        kind, status = ("too-many-failures", 429) if wait_s else ("wrong-password", 401)
+    def _not_in(self, kind: str, name: str, wait_s: float = 0) -> Response:
         log.info("pages.not_signed_in", room=self.name, kind=kind)
-        answer = self.page("sign_in.html", status, problem=kind, name=name, nobody=False)
+        answer = self.page("sign_in.html", 429 if wait_s else 401, problem=kind, name=name, nobody=False)
         if wait_s:
             answer.headers["Retry-After"] = str(int(wait_s) + 1)
         return answer

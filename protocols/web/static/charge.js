@@ -39,11 +39,14 @@ function draw() {
 }
 
 async function course() {
-  const answer = await fetch(now.dataset.course);
-  if (answer.ok) {
+  try {
+    const answer = await fetch(now.dataset.course);
+    if (!answer.ok) return;
     points = await answer.json();
-    draw();
+  } catch {
+    return connected(false); // the next event brings it
   }
+  draw();
 }
 
 function listen() {

@@ -18,7 +18,7 @@ function base() {
     const land = topojson.feature(world, world.objects.countries);
     const style = { color: "#8aa39b", weight: 1, fillColor: "#dfe9e4", fillOpacity: 1 };
     L.geoJSON(land, { style, interactive: false, attribution: "Natural Earth" }).addTo(map).bringToBack();
-  });
+  }).catch(() => {}); // a map without coasts
 }
 
 function draw() {

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import trio
 
+from protocols.rest.auth import FAILURE_WINDOW_S, FailureLimiter
 from protocols.web.passwords import Doorkeeper, hashed
 from protocols.web.visits import LASTS, Seal, Visit
 from statecharts.accounts import Account, People
+from statecharts.bounds import Watermarks
 from statecharts.credentials import is_password_hash
 from statecharts.page_limits import WRONG_PASSWORDS
 from statecharts.ports import Principal
@@ -59,11 +62,22 @@ async def test_a_driver_is_no_operator() -> None:
     assert (await who.sign_in("console", "alice")).status_code == 401
 
 
-async def test_guesses_are_few_in_a_minute() -> None:
+async def test_guesses_are_few_in_a_minute_and_a_right_one_after_them_is_worth_nothing() -> None:
     who = visitor()
     answers = [await who.ask("POST", "/drive/sign-in", name="x" * 300, password="y" * 300) for _ in range(12)]
     assert [answer.status_code for answer in answers] == [401] * WRONG_PASSWORDS.limit + [429] * 2
-    assert int(answers[-1].headers["Retry-After"]) <= 60
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 61
+    assert (await who.sign_in("drive", "alice")).status_code == 429
+
+
+async def test_an_address_that_has_failed_too_often_is_free_again_after_a_minute(autojump_clock: object) -> None:
+    limiter = FailureLimiter(Watermarks(), 2)
+    for _ in range(2):
+        assert limiter.left_s("a") == 0
+        limiter.wait_s("a")
+    assert (limiter.left_s("a"), limiter.left_s("b")) == (FAILURE_WINDOW_S, 0)
+    await trio.sleep(FAILURE_WINDOW_S)
+    assert limiter.left_s("a") == 0
 
 
 async def test_a_visit_ends_by_itself_with_the_password_and_when_one_signs_out() -> None:
