@@ -111,8 +111,12 @@ def _operators(folder: Path, authority: trustme.CA) -> tuple[Operator, Operator]
     leaf.cert_chain_pems[0].write_to_path(str(folder / "node.pem"))
     leaf.private_key_pem.write_to_path(str(folder / "node.key"))
     tls = {"tls_certificate": str(folder / "node.pem"), "tls_key": str(folder / "node.key"), "ping_interval_s": 2}
-    home = Operator("NL-MOT", folder / "home", roles=("source",))
-    local = Operator("IE-001", folder / "local", roles=("destination",), settings={"ocpp": tls},
+    # How long each answer takes is what is measured: nobody gives up before, on a machine that does more beside it.
+    patient = {"source_deadlines": {"authorize_answer_s": 40, "authorization_s": 60, "start_s": 45, "stop_s": 45},
+               "delivery": {"attempt_timeout_s": 20, "retry_base_s": 0.1, "retry_cap_s": 0.5}}  # fmt: skip
+    home = Operator("NL-MOT", folder / "home", roles=("source",), settings=patient)
+    settings = {"ocpp": tls, "destination_deadlines": {"stop_s": 40}, "delivery": patient["delivery"]}
+    local = Operator("IE-001", folder / "local", roles=("destination",), settings=settings,
                      stations=dict.fromkeys(("CS01", *HOSTILE), 1))  # fmt: skip
     make_partners(home, local)
     return home, local
