@@ -55,7 +55,7 @@ charts: .venv/.ok  ## write the pages of docs/ anew that are made of what runs
 	@$(BIN)/python node.py charts
 
 lock: .venv/.ok  ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-header -o requirements.lock
+	@$(BIN)/uv pip compile -q pyproject.toml --extra otel --group dev --universal --generate-hashes --no-header -o requirements.lock
 	@$(BIN)/uv pip compile -q --group browser -c requirements.lock --universal --generate-hashes --no-header -o requirements-browser.lock
 
 .venv/.ok: pyproject.toml requirements.lock
